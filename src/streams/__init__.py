@@ -1,0 +1,1 @@
+"""Messages, the durable log, the device fold and the engines that run it."""

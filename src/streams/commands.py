@@ -1,0 +1,116 @@
+"""What people ask for. A command is not a fact: `streams.fold.decisions.decide` turns it into facts or refuses.
+
+Every command names its device, the person who asks, and a `request_id` made with the form, so that the same form
+sent twice counts once.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from streams.messages import Draft, Person
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What every command carries; `device` is ``site/device``."""
+
+    device: str
+    actor: Person
+    request_id: str
+
+
+class EnterVendorQc(Request, frozen=True, kw_only=True):
+    """Record the scanner's own QC by hand: the 30-second entry."""
+
+    passed: bool
+    reviewed_by: str
+    measured_at: datetime | None = None
+    note: str = ""
+
+
+class EnterPhantomScan(Request, frozen=True, kw_only=True):
+    """Record a phantom scan by hand, for a scanner that sends no structured report."""
+
+    phantom_id: str
+    bmd_g_cm2: float
+    measured_at: datetime | None = None
+    repeat: bool = False
+
+
+class AcceptBaseline(Request, frozen=True, kw_only=True):
+    """Accept the gathered scans of a phantom as its baseline."""
+
+    phantom_id: str
+    reason: str
+
+
+class ReleaseQc(Request, frozen=True, kw_only=True):
+    """Release a phantom's chart after a confirmed failure: the cause is found and a scan has passed since."""
+
+    phantom_id: str
+    cause: str
+
+
+class DecideReview(Request, frozen=True, kw_only=True):
+    """Close the drift review of one chart with a decision."""
+
+    phantom_id: str
+    decision: str
+
+
+class OverrideGate(Request, frozen=True, kw_only=True):
+    """Open a held gate until a time, for a reason; `advised_by` names the physicist an operator has asked."""
+
+    reason: str
+    until: datetime | None = None
+    advised_by: str = ""
+    by_telephone: bool = False
+
+
+class EndOverride(Request, frozen=True, kw_only=True):
+    """End an override now."""
+
+
+class LogFault(Request, frozen=True, kw_only=True):
+    """Report a fault by hand."""
+
+    text: str
+    stops_scanning: bool
+
+
+class ClearFault(Request, frozen=True, kw_only=True):
+    """Say that a fault is put right."""
+
+    fault_id: str
+    text: str
+
+
+class RetireDevice(Request, frozen=True, kw_only=True):
+    """Take a device out of service for good."""
+
+    reason: str
+
+
+Command = (
+    EnterVendorQc
+    | EnterPhantomScan
+    | AcceptBaseline
+    | ReleaseQc
+    | DecideReview
+    | OverrideGate
+    | EndOverride
+    | LogFault
+    | ClearFault
+    | RetireDevice
+)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a command was not carried out: a code for programs, and words that say what is missing."""
+
+    code: str
+    text: str
+
+
+Decision = tuple[Draft, ...] | Refusal
+"""The facts a command became, or why it became none."""

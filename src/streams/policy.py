@@ -1,0 +1,131 @@
+"""Policy of a device and its clinics, as it stands in the log.
+
+Policy travels in events (`messages.DeviceReconfigured`, `messages.ClinicCalendarChanged`): what was in force
+at a place in the log is what counts there. Numbers without a source in the service guideline (Royal
+Osteoporosis Society, v3, August 2025) are local policy.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+SECONDS_AHEAD_SUSPECT: Final = 300
+"""A reading dated further ahead than this is not believed (DESIGN 4)."""
+
+
+class DeviceKind(StrEnum):
+    """What a device is."""
+
+    SCANNER = "scanner"
+    SCALE = "scale"
+    STADIOMETER = "stadiometer"
+    HOIST = "hoist"
+
+
+class Enforcement(StrEnum):
+    """How far a scanner's gate reaches."""
+
+    SHADOW = "shadow"
+    ADVISORY = "advisory"
+    WORKLIST = "worklist"
+
+
+class PhantomRole(StrEnum):
+    """Which duty a phantom's scans fulfil."""
+
+    MANUFACTURER_DAILY = "manufacturer_daily"
+    INDEPENDENT = "independent"
+
+
+class Frequency(StrEnum):
+    """How often a duty is due."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+class Phantom(msgspec.Struct, frozen=True, array_like=True):
+    """One phantom of one scanner.
+
+    `nominal_g_cm2` is the certificate's value, if known: a scan is compared with every phantom of the
+    device to tell a wrong phantom from a drifting scanner. `patient_name` is the name under which the
+    console files the phantom; when given, a scan under another name is refused as a patient's.
+    `modes` are the scan modes it vouches for; none named: all of them.
+    """
+
+    patient_id: str
+    role: PhantomRole
+    region: str = "L1-L4"
+    frequency: Frequency = Frequency.DAILY
+    serial: str = ""
+    nominal_g_cm2: float | None = None
+    patient_name: str | None = None
+    modes: tuple[str, ...] = ()
+
+
+class QcRules(msgspec.Struct, frozen=True, array_like=True):
+    """How phantom scans of a device are judged; local policy but for the guideline's tolerance and ten scans."""
+
+    tolerance_percent: float = 1.5
+    sigma_floor_percent: float = 0.5
+    min_scans: int = 10
+    established_at: int = 25
+    repeats: int = 1
+    plausible_percent: float = 10.0
+    cusum_k: float = 0.5
+    cusum_h: float = 5.0
+    hold_on_signal: bool = False
+    manufacturer_required: bool = True
+    independent_grace_days: int = 1
+
+
+class Mode(msgspec.Struct, frozen=True, array_like=True):
+    """A scan mode and the procedure codes that ask for it."""
+
+    name: str
+    procedure_codes: tuple[str, ...] = ()
+
+
+class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
+    """Everything configured about one device that decisions depend on."""
+
+    kind: DeviceKind
+    make: str = ""
+    model: str = ""
+    serial: str = ""
+    ae_title: str = ""
+    enforcement: Enforcement = Enforcement.SHADOW
+    phantoms: tuple[Phantom, ...] = ()
+    qc: QcRules = QcRules()
+    modes: tuple[Mode, ...] = ()
+    ring: str = ""
+
+    @property
+    def mode_names(self) -> tuple[str, ...]:
+        """Names of the modes the gate is kept for; a device without modes has the one mode ``all``."""
+        return tuple(mode.name for mode in self.modes) or (ALL_MODES,)
+
+    def phantom(self, patient_id: str) -> Phantom | None:
+        """Return the phantom filed under `patient_id`, or None."""
+        return next((p for p in self.phantoms if p.patient_id == patient_id), None)
+
+
+ALL_MODES: Final = "all"
+"""The one mode of a device for which none is configured."""
+
+
+class Clinic(msgspec.Struct, frozen=True, array_like=True):
+    """Regular clinic hours: `weekdays` 0 (Monday) to 6, times ``HH:MM`` in the site's zone."""
+
+    weekdays: tuple[int, ...]
+    starts: str
+    ends: str
+    slot_minutes: int = 20
+
+
+class ClinicCalendar(msgspec.Struct, frozen=True, array_like=True):
+    """The site's time zone and a device's clinics in it."""
+
+    time_zone: str = "UTC"
+    clinics: tuple[Clinic, ...] = ()

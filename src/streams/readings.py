@@ -1,0 +1,108 @@
+"""The port through which people's views read: the site log serves it, a database may later.
+
+Plain values for pages and programs; no fold state leaks through.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from streams.messages import BaselineAccepted, QcJudged, RecordedOutcome
+from streams.site import Gate
+
+
+class PhantomStatus(msgspec.Struct, frozen=True):
+    """How one phantom's chart stands; times of `measured_at`, BMD in g/cm2."""
+
+    patient_id: str
+    role: str
+    region: str
+    frequency: str
+    serial: str
+    epoch: int | None
+    mean: float | None
+    sigma: float | None
+    lower: float | None
+    upper: float | None
+    baseline_scans: int
+    baseline_established: bool
+    candidates: int
+    candidates_needed: int
+    last: QcJudged | None
+    last_passed_at: datetime | None
+    due_by: datetime | None
+    failed_scans: int
+    failure_confirmed: bool
+    passed_since_failure: bool
+    drift_open: bool
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """An open fault."""
+
+    fault_id: str
+    text: str
+    stops_scanning: bool
+    logged_by: str
+    logged_at: datetime
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """One accepted baseline and since when it binds."""
+
+    accepted_at: datetime
+    baseline: BaselineAccepted
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    """One device as people see it: configuration in force, gate now, each phantom, faults, sequence number."""
+
+    id: str
+    device: str
+    kind: str
+    make: str
+    model: str
+    serial: str
+    ae_title: str
+    enforcement: str
+    stage: str
+    ring: str
+    device_seq: int
+    gate: Gate
+    gates: dict[str, Gate]
+    phantoms: tuple[PhantomStatus, ...]
+    vendor_qc_required: bool
+    vendor_qc_last: QcJudged | None
+    vendor_qc_due_by: datetime | None
+    faults: tuple[Fault, ...]
+    parked: str | None
+    first_clinic_today: datetime | None
+    clinic_ends: datetime | None
+
+
+class Readings(Protocol):
+    """What a console, an API and a report can read."""
+
+    def devices(self) -> Sequence[DeviceView]:
+        """Return every configured device, in configuration order, with its gate read now."""
+
+    def device(self, device_id: str) -> DeviceView | None:
+        """Return one device by its id within the site (``dxa-1``), or None."""
+
+    def qc(
+        self,
+        device_id: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 5000,
+    ) -> Sequence[QcJudged]:
+        """Return the judged QC readings, highest revision of each, by `measured_at`, the newest `limit` of them."""
+
+    def epochs(self, device_id: str) -> Sequence[Epoch]:
+        """Return the accepted baselines of all the device's phantoms, oldest first."""
+
+    def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
+        """Return the newest outcomes of a device, newest first."""

@@ -1,0 +1,56 @@
+"""Roles and what each may ask for: the one table that code, console and documents share."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """In what capacity a person acts."""
+
+    OPERATOR = "operator"
+    PHYSICIST = "physicist"
+    ENGINEER = "engineer"
+    MANAGER = "manager"
+    SERVICE = "service"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """One thing that can be asked for."""
+
+    VIEW = "view"
+    ENTER_QC = "enter_qc"
+    LOG_FAULT = "log_fault"
+    CLEAR_FAULT = "clear_fault"
+    ACCEPT_BASELINE = "accept_baseline"
+    RELEASE_QC = "release_qc"
+    DECIDE_REVIEW = "decide_review"
+    OVERRIDE_GATE = "override_gate"
+    OVERRIDE_FAILED_QC = "override_failed_qc"
+    RETIRE_DEVICE = "retire_device"
+    MANAGE_USERS = "manage_users"
+
+
+_EVERYBODY: Final = frozenset(Role)
+_STAFF: Final = frozenset({Role.OPERATOR, Role.PHYSICIST})
+_PHYSICIST: Final = frozenset({Role.PHYSICIST})
+
+PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
+    Permission.VIEW: _EVERYBODY,
+    Permission.ENTER_QC: _STAFF,
+    Permission.LOG_FAULT: frozenset({Role.OPERATOR, Role.PHYSICIST, Role.ENGINEER}),
+    Permission.CLEAR_FAULT: frozenset({Role.PHYSICIST, Role.ENGINEER}),
+    Permission.ACCEPT_BASELINE: _PHYSICIST,
+    Permission.RELEASE_QC: _PHYSICIST,
+    Permission.DECIDE_REVIEW: _PHYSICIST,
+    Permission.OVERRIDE_GATE: _STAFF,
+    Permission.OVERRIDE_FAILED_QC: _STAFF,
+    Permission.RETIRE_DEVICE: frozenset({Role.PHYSICIST, Role.ADMIN}),
+    Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
+}
+"""Who may ask for what. An operator's override of a failed QC also needs a named physicist's advice."""
+
+
+def may(role: str, permission: Permission) -> bool:
+    """Return whether `role` may ask for `permission`; an unknown role may nothing."""
+    return role in {r.value for r in PERMITTED[permission]}
