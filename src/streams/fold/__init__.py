@@ -1,0 +1,6 @@
+"""The device fold: pure ``(state, event) -> (state, outcomes, next deadline)``; no clock, no I/O, no log."""
+
+from typing import Final
+
+FOLD_VERSION: Final = 1
+"""Raised with every change that can change a decision; stands on each event."""

@@ -1,0 +1,229 @@
+"""The device fold: one event in, the new state, its outcomes and the next deadline out."""
+
+from datetime import timedelta
+from functools import singledispatch
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from streams.fold.gate import refresh
+from streams.fold.qc import Terms
+from streams.fold.state import VENDOR_QC, Chart, DeviceState, OpenFault, Override, Reading, latest
+from streams.fold.window import Placed, Subject, closed, place
+from streams.messages import (
+    BaselineAccepted,
+    ClinicCalendarChanged,
+    DeviceReconfigured,
+    DeviceRegistered,
+    DeviceRetired,
+    Event,
+    Fact,
+    FaultCleared,
+    FaultLogged,
+    FoldUpgraded,
+    GateOverridden,
+    Outcome,
+    OverrideEnded,
+    PhantomMeasured,
+    QcJudged,
+    QcReleased,
+    ReviewDecided,
+    ReviewOpened,
+    StateChanged,
+    TimeReached,
+    UtcTime,
+    VendorQcReported,
+    Verdict,
+)
+from streams.policy import SECONDS_AHEAD_SUSPECT, PhantomRole
+
+SUSPECT_AHEAD: Final = timedelta(seconds=SECONDS_AHEAD_SUSPECT)
+FIRST_FAILURES_WARN: Final = 2
+
+Result = tuple[DeviceState, tuple[Outcome, ...]]
+
+
+class Step(NamedTuple):
+    """What one event did; `deadline` is when time alone changes the state next."""
+
+    state: DeviceState
+    outcomes: tuple[Outcome, ...]
+    deadline: UtcTime | None
+
+
+def step(state: DeviceState, event: Event) -> Step:
+    """Fold one event. Pure: what is now is the event's `recorded_at`, or the deadline that was reached."""
+    now = event.fact.due_at if isinstance(event.fact, TimeReached) else event.recorded_at
+    state = replace(state, device_seq=event.device_seq, now=latest(state.now, now))
+    state, outcomes = (_parked if state.parked is not None else _apply)(event.fact, event, state)
+    state, changes = refresh(state)
+    return Step(state, (*outcomes, *changes), state.deadline)
+
+
+def park(state: DeviceState, event: Event, why: str) -> Step:
+    """Stop understanding a device whose event could not be folded: held until it is folded anew."""
+    state = replace(state, device_seq=event.device_seq, now=event.recorded_at, parked=why, override=None)
+    state, changes = refresh(state)
+    return Step(state, changes, state.deadline)
+
+
+@singledispatch
+def _apply(fact: Fact, event: Event, state: DeviceState) -> Result:  # noqa: ARG001 - the dispatch's signature
+    """Facts that only mark time or are kept for people: `refresh` does what is due."""
+    return state, ()
+
+
+def _parked(fact: Fact, event: Event, state: DeviceState) -> Result:
+    """Let a parked device still be overridden: by the rules, `state_unknown` may be."""
+    return _apply(fact, event, state) if isinstance(fact, GateOverridden | OverrideEnded) else (state, ())
+
+
+@_apply.register
+def _phantom_measured(fact: PhantomMeasured, event: Event, state: DeviceState) -> Result:
+    phantom = state.policy.phantom(fact.phantom_id) if state.policy else None
+    if phantom is None or phantom.region != fact.region:
+        return state, ()  # another region of the same scan: kept, not charted
+    subject = Subject(phantom.patient_id, phantom.role, phantom.region)
+    reading = Reading(event.event_id, fact.measured_at, fact.bmd_g_cm2, fact.acquisition_id, failed=False)
+    return _read(state, event, reading, subject)
+
+
+@_apply.register
+def _vendor_qc_reported(fact: VendorQcReported, event: Event, state: DeviceState) -> Result:
+    subject = Subject(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY, "")
+    reading = Reading(event.event_id, fact.measured_at, None, event.event_id, failed=not fact.passed)
+    return _read(state, event, reading, subject)
+
+
+def _read(state: DeviceState, event: Event, reading: Reading, subject: Subject) -> Result:
+    chart = state.chart(subject.phantom_id)
+    if reading.measured_at > event.recorded_at + SUSPECT_AHEAD:
+        outcome = QcJudged(
+            subject_event_id=event.event_id,
+            revision=0,
+            role=subject.role,
+            phantom_id=subject.phantom_id,
+            region=subject.region,
+            measured_at=reading.measured_at,
+            verdict=Verdict.CLOCK_SUSPECT,
+            bmd_g_cm2=reading.value,
+            note="Dated in the future: set the scanner's clock, then scan again.",
+        )
+        return _with_chart(state, subject.phantom_id, replace(chart, unplaced=Verdict.CLOCK_SUSPECT)), (outcome,)
+    # A clock a little fast must not make tonight's scan tomorrow's.
+    reading = replace(reading, measured_at=min(reading.measured_at, event.recorded_at))
+    placed = place(chart, reading, subject, _terms(state, subject.phantom_id))
+    reviews = tuple(_reviews(chart, placed, subject))
+    return _with_chart(state, subject.phantom_id, placed.chart), (*placed.judged, *reviews)
+
+
+def _terms(state: DeviceState, phantom_id: str) -> Terms:
+    assert state.policy is not None  # noqa: S101 - readings come after registration; else the device is parked
+    others = []
+    for phantom in state.policy.phantoms:
+        if phantom.patient_id != phantom_id:
+            baseline = state.chart(phantom.patient_id).baseline
+            known = baseline.mean_g_cm2 if baseline else phantom.nominal_g_cm2
+            others += [known] if known else []
+    return Terms(state.policy.qc, state.chart(phantom_id).baseline, tuple(others), state.calendar.time_zone)
+
+
+def _reviews(before: Chart, placed: Placed, subject: Subject) -> list[ReviewOpened]:
+    head, reviews = placed.chart.head, []
+    if placed.drift_opened:
+        text = f"CUSUM signal on phantom {subject.phantom_id}"
+        reviews.append(ReviewOpened(subject.phantom_id, "drift", head.drift_since, text))
+    if head.confirmed and not before.head.confirmed:
+        text = f"Confirmed failure on {subject.phantom_id}"
+        reviews.append(ReviewOpened(subject.phantom_id, "failure", head.passed_at, text))
+    often = len(head.first_failure_days)
+    if often >= FIRST_FAILURES_WARN and often > len(before.head.first_failure_days):
+        text = f"{often} first scans failed within ten QC days on {subject.phantom_id}"
+        reviews.append(ReviewOpened(subject.phantom_id, "repeated_first_failures", None, text))
+    if placed.judged[0].verdict is Verdict.TOO_LATE:
+        text = f"A reading of {subject.phantom_id} came too late to be placed"
+        reviews.append(ReviewOpened(subject.phantom_id, "too_late", placed.judged[0].measured_at, text))
+    return reviews
+
+
+@_apply.register
+def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    chart = closed(state.chart(fact.phantom_id))
+    head = replace(
+        chart.head, cusum_upper=0.0, cusum_lower=0.0, n_upper=0, n_lower=0, drift_open=False, drift_since=None
+    )
+    chart = replace(chart, head=head, checkpoint=head, baseline=fact, candidates=())
+    state = _with_chart(state, fact.phantom_id, chart)
+    phantoms = state.policy.phantoms if state.policy else ()
+    if state.stage == "commissioning" and all(state.chart(p.patient_id).baseline for p in phantoms):
+        return replace(state, stage="clinical"), (StateChanged(stage="clinical", previous="commissioning"),)
+    return state, ()
+
+
+@_apply.register
+def _qc_released(fact: QcReleased, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    chart = closed(state.chart(fact.phantom_id))
+    head = replace(chart.head, failures=0, confirmed=False, passed_since=False)
+    return _with_chart(state, fact.phantom_id, replace(chart, head=head, checkpoint=head, candidates=())), ()
+
+
+@_apply.register
+def _review_decided(fact: ReviewDecided, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    chart = closed(state.chart(fact.phantom_id))
+    head = replace(
+        chart.head, cusum_upper=0.0, cusum_lower=0.0, n_upper=0, n_lower=0, drift_open=False, drift_since=None
+    )
+    return _with_chart(state, fact.phantom_id, replace(chart, head=head, checkpoint=head)), ()
+
+
+@_apply.register
+def _gate_overridden(fact: GateOverridden, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, override=Override(fact.codes, fact.until, fact.overridden_by.name)), ()
+
+
+@_apply.register
+def _override_ended(fact: OverrideEnded, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, override=None), ()
+
+
+@_apply.register
+def _fault_logged(fact: FaultLogged, event: Event, state: DeviceState) -> Result:
+    fault = OpenFault(fact.fault_id, fact.text, fact.stops_scanning, fact.logged_by.name, event.recorded_at)
+    others = tuple(f for f in state.faults if f.fault_id != fact.fault_id)
+    return replace(state, faults=(*others, fault)), ()
+
+
+@_apply.register
+def _fault_cleared(fact: FaultCleared, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, faults=tuple(f for f in state.faults if f.fault_id != fact.fault_id)), ()
+
+
+@_apply.register
+def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    state = replace(state, policy=fact.policy, calendar=fact.calendar, stage="commissioning")
+    return state, (StateChanged(stage="commissioning", previous="unknown"),)
+
+
+@_apply.register
+def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    charts = {name: closed(chart) for name, chart in state.charts.items()}
+    return replace(state, policy=fact.policy, charts=charts), ()
+
+
+@_apply.register
+def _clinic_calendar_changed(fact: ClinicCalendarChanged, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, calendar=fact.calendar), ()
+
+
+@_apply.register
+def _device_retired(fact: DeviceRetired, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, stage="retired", override=None), (StateChanged(stage="retired", previous=state.stage),)
+
+
+@_apply.register
+def _fold_upgraded(fact: FoldUpgraded, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, gates={}), ()  # every gate is published anew: what was decided before may differ
+
+
+def _with_chart(state: DeviceState, phantom_id: str, chart: Chart) -> DeviceState:
+    return replace(state, charts=state.charts | {phantom_id: chart})

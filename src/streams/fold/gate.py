@@ -1,0 +1,213 @@
+"""The gate: may patients be scanned, why not, until when. Unknown is held; quality control always gets through."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from streams.fold.schedule import due_by
+from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
+from streams.messages import GateChanged, GateStatus, Reason, ReasonCode, Verdict
+from streams.policy import DeviceKind, DevicePolicy, Frequency, Phantom, PhantomRole
+
+
+class Assessment(NamedTuple):
+    """Reasons of one mode at an instant, and the next instant at which time alone changes them."""
+
+    reasons: tuple[Reason, ...]
+    next_change: datetime | None
+
+
+def assess(state: DeviceState, mode: str) -> Assessment:
+    """Collect the reasons for one mode at `state.now`."""
+    if state.parked is not None or state.policy is None or state.now is None:
+        text = "Bonewatch cannot vouch for this device: " + (state.parked or "it has no configuration")
+        return Assessment((Reason(ReasonCode.STATE_UNKNOWN, text, "Ring whoever runs Bonewatch."),), None)
+    reasons = [*_life(state), *_faults(state)]
+    due_times: list[datetime | None] = []
+    if state.policy.kind is DeviceKind.SCANNER:
+        for reason, due in _duties(state, state.policy, mode, state.now):
+            reasons += [reason] if reason else []
+            due_times.append(due)
+    else:
+        text = "no check on record"
+        reasons.append(Reason(ReasonCode.CHECK_DUE, text, "Check it with a standard of known value."))
+    return Assessment(tuple(reasons), earliest(*(due for due in due_times if due and due > state.now)))
+
+
+def _life(state: DeviceState) -> Iterator[Reason]:
+    if state.stage == "retired":
+        yield Reason(ReasonCode.RETIRED, "retired from service", "Nothing: this device is out of service.")
+    elif state.stage == "commissioning":
+        yield Reason(
+            ReasonCode.NOT_COMMISSIONED,
+            "not yet in clinical use",
+            "A physicist accepts the baseline of every phantom.",
+        )
+
+
+def _faults(state: DeviceState) -> Iterator[Reason]:
+    for fault in state.faults:
+        if fault.stops_scanning:
+            yield Reason(
+                ReasonCode.FAULT_STOPS_SCANNING,
+                f"fault: {fault.text}",
+                "An engineer or a physicist clears the fault.",
+            )
+
+
+def _duties(
+    state: DeviceState, policy: DevicePolicy, mode: str, now: datetime
+) -> Iterator[tuple[Reason | None, datetime | None]]:
+    """Yield each duty's reasons (or None) with the instant at which its pass lapses."""
+    own = [p for p in policy.phantoms if not p.modes or mode in p.modes]
+    vendor = state.chart(VENDOR_QC)
+    if policy.qc.manufacturer_required and not any(p.role is PhantomRole.MANUFACTURER_DAILY for p in own):
+        yield from _duty(state, Phantom(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY), vendor, now)
+    elif vendor.head.failures or vendor.head.confirmed:
+        yield _failure(vendor, "scanner's own QC"), None
+    for phantom in own:
+        chart = state.chart(phantom.patient_id)
+        if chart.baseline is None:
+            yield (
+                Reason(
+                    ReasonCode.NO_BASELINE,
+                    f"no baseline for {phantom.patient_id} ({len(chart.candidates)} of {policy.qc.min_scans} scans)",
+                    f"Scan the phantom {policy.qc.min_scans} times; a physicist accepts the baseline.",
+                ),
+                None,
+            )
+        yield from _duty(state, phantom, chart, now)
+        if chart.head.drift_open:
+            yield _drift(phantom, hold=policy.qc.hold_on_signal), None
+
+
+def _duty(
+    state: DeviceState, phantom: Phantom, chart: Chart, now: datetime
+) -> Iterator[tuple[Reason | None, datetime | None]]:
+    assert state.policy is not None  # noqa: S101 - assess has checked
+    due = lapses_at(state, phantom, chart)
+    name = "scanner's own QC" if phantom.patient_id == VENDOR_QC else f"phantom {phantom.patient_id}"
+    yield _failure(chart, name), None
+    if chart.unplaced is Verdict.CLOCK_SUSPECT:
+        reason = Reason(
+            ReasonCode.CLOCK_SUSPECT,
+            f"{name} dated in the future: check the scanner's clock",
+            "Set the scanner's clock, then scan the phantom again.",
+        )
+        yield reason, None
+    if due is None or due <= now:
+        yield _overdue(phantom, name), None
+    else:
+        yield None, due
+
+
+def lapses_at(state: DeviceState, phantom: Phantom, chart: Chart) -> datetime | None:
+    """Return until when the last pass of a duty holds; None where nothing passed."""
+    if chart.head.passed_at is None or state.policy is None:
+        return None
+    grace = state.policy.qc.independent_grace_days
+    return due_by(chart.head.passed_at, phantom.frequency, grace, state.calendar.time_zone)
+
+
+def _failure(chart: Chart, name: str) -> Reason | None:
+    head = chart.head
+    size = "" if head.deviation_percent is None else f" {head.deviation_percent:+.1f} %"
+    if head.confirmed:
+        if head.passed_since:
+            text, clears = f"{name} failed, release awaited", "A physicist records the cause and releases."
+        else:
+            text = f"{name} failed twice{size}: ring physicist"
+            clears = "Find the cause; a scan of the phantom passes; a physicist releases."
+        return Reason(ReasonCode.QC_FAILED, text, clears)
+    if head.failures:
+        return Reason(
+            ReasonCode.QC_FAILED,
+            f"{name} failed{size}: repeat once",
+            "Reposition the phantom and scan it once more. If it fails again, ring the physicist.",
+        )
+    if head.unresolved is Verdict.WRONG_PHANTOM:
+        return Reason(ReasonCode.QC_FAILED, f"wrong phantom scanned as {name}", "Scan the right phantom.")
+    if head.unresolved is Verdict.IMPLAUSIBLE:
+        return Reason(
+            ReasonCode.QC_FAILED,
+            f"{name} implausible{size}",
+            "If a patient was scanned under the phantom's id, tell the physicist. Scan the phantom again.",
+        )
+    return None
+
+
+def _overdue(phantom: Phantom, name: str) -> Reason:
+    if phantom.role is PhantomRole.INDEPENDENT:
+        often = "today" if phantom.frequency is Frequency.DAILY else "this week"
+        return Reason(
+            ReasonCode.INDEPENDENT_OVERDUE, f"{name}: no pass {often}", "Scan this phantom; it must be within limits."
+        )
+    how = (
+        "Run the scanner's daily QC and enter its result."
+        if phantom.patient_id == VENDOR_QC
+        else "Scan this phantom; it must be within limits."
+    )
+    return Reason(ReasonCode.QC_MISSING, f"{name}: no pass today", how)
+
+
+def _drift(phantom: Phantom, *, hold: bool) -> Reason:
+    return Reason(
+        ReasonCode.DRIFT_UNREVIEWED,
+        f"drift signal on phantom {phantom.patient_id}",
+        "A physicist looks at the chart and decides.",
+        holds=hold,
+    )
+
+
+def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
+    """Bring every mode's gate and the next deadline up to `state.now`; return what changed."""
+    assert state.now is not None  # noqa: S101 - every event sets it
+    override = state.override
+    if override is not None and override.until <= state.now:
+        override = None
+        state = replace(state, override=None)
+    modes = state.policy.mode_names if state.policy else tuple(state.gates)
+    gates: dict[str, ModeGate] = {}
+    changes: list[GateChanged] = []
+    deadlines = [override.until if override else None]
+    for mode in modes:
+        assessment = assess(state, mode)
+        deadlines.append(assessment.next_change)
+        gates[mode] = _mode_gate(state, state.gates.get(mode), assessment)
+        if gates[mode] != state.gates.get(mode):
+            changes.append(_changed(mode, gates[mode]))
+    return replace(state, gates=gates, deadline=earliest(*deadlines)), tuple(changes)
+
+
+def _mode_gate(state: DeviceState, before: ModeGate | None, assessment: Assessment) -> ModeGate:
+    assert state.now is not None  # noqa: S101 - refresh has checked
+    override = state.override
+    holding = {reason.code.value for reason in assessment.reasons if reason.holds}
+    status, valid_until = GateStatus.HELD, None
+    if not holding:
+        status, valid_until = GateStatus.OPEN, assessment.next_change
+    elif override is not None and holding <= set(override.codes):
+        status, valid_until = GateStatus.OVERRIDDEN, earliest(override.until, assessment.next_change)
+    overridden = override if override is not None and status is GateStatus.OVERRIDDEN else None
+    return ModeGate(
+        status=status,
+        since=before.since if before is not None and before.status is status else state.now,
+        valid_until=valid_until,
+        reasons=assessment.reasons,
+        overridden_by=overridden.by if overridden else "",
+        overridden_until=overridden.until if overridden else None,
+    )
+
+
+def _changed(mode: str, gate: ModeGate) -> GateChanged:
+    return GateChanged(
+        mode=mode,
+        status=gate.status,
+        since=gate.since,
+        valid_until=gate.valid_until,
+        reasons=gate.reasons,
+        overridden_until=gate.overridden_until,
+        overridden_by=gate.overridden_by,
+    )

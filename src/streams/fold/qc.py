@@ -1,0 +1,155 @@
+"""Judge one QC reading against where its chart stands: tolerance, repeats, CUSUM."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from qa_models.cusum import CusumState, TabularCusum
+from streams.fold.schedule import local_day
+from streams.fold.state import Head, Reading
+from streams.messages import BaselineAccepted, ChartPoint, Verdict
+from streams.policy import QcRules
+
+QC_DAYS_WATCHED: Final = 10
+"""Two first-scan failures in this many QC days warn the physicist (DESIGN 5.1; local policy)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a reading is judged by: rules, baseline in force, BMD of the other known phantoms, the site's zone."""
+
+    rules: QcRules
+    baseline: BaselineAccepted | None
+    other_phantoms_g_cm2: tuple[float, ...]
+    time_zone: str
+
+
+class Judgement(NamedTuple):
+    """A verdict, its place on the chart, words for people, and the chart's head after it."""
+
+    head: Head
+    verdict: Verdict
+    point: ChartPoint | None
+    note: str
+
+
+def judge(head: Head, reading: Reading, terms: Terms) -> Judgement:
+    """Judge one reading of a phantom, or of the scanner's own QC (which has no value)."""
+    head = replace(head, last_at=reading.measured_at, unresolved=None)
+    if reading.value is None:
+        return _conclude(head, reading, terms, None, failed=reading.failed)
+    if terms.baseline is None:
+        return Judgement(head, Verdict.NO_BASELINE, None, "No baseline yet: this scan counts towards one.")
+    deviation = 100.0 * (reading.value / terms.baseline.mean_g_cm2 - 1.0)
+    head = replace(head, deviation_percent=deviation)
+    if terms.baseline.lower_g_cm2 <= reading.value <= terms.baseline.upper_g_cm2:
+        return _conclude(head, reading, terms, deviation, failed=reading.failed)
+    strange = _strange(reading.value, deviation, terms)
+    if strange is None:
+        return _conclude(head, reading, terms, deviation, failed=True)
+    verdict, note = strange
+    return Judgement(replace(head, unresolved=verdict), verdict, _point(head, terms, deviation), note)
+
+
+def _strange(value: float, deviation: float, terms: Terms) -> tuple[Verdict, str] | None:
+    """Tell a reading that says nothing about this scanner from one that fails it."""
+    for other in terms.other_phantoms_g_cm2:
+        if abs(value / other - 1.0) * 100.0 <= terms.rules.tolerance_percent:
+            return Verdict.WRONG_PHANTOM, "The value is that of another known phantom. Scan the right one."
+    if abs(deviation) > terms.rules.plausible_percent:
+        return (
+            Verdict.IMPLAUSIBLE,
+            f"{deviation:+.1f} % is too far off for this phantom: was a patient scanned under the phantom's id?",
+        )
+    return None
+
+
+def _conclude(head: Head, reading: Reading, terms: Terms, deviation: float | None, *, failed: bool) -> Judgement:
+    """Apply the rule of repeats, then the CUSUM."""
+    head, verdict, note = _failed(head, reading, terms) if failed else _passed(head, reading, terms)
+    if deviation is None or verdict is Verdict.FAIL:
+        # A first failure awaits its repeat: positioning is not drift, and the repeat speaks for the scanner.
+        return Judgement(head, verdict, _point(head, terms, deviation), note)
+    head = _charted(head, reading, terms)
+    return Judgement(head, verdict, _point(head, terms, deviation), note)
+
+
+def _failed(head: Head, reading: Reading, terms: Terms) -> tuple[Head, Verdict, str]:
+    failures = head.failures + 1
+    confirmed = failures > terms.rules.repeats
+    head = replace(_seen(head, reading.measured_at, terms, failed=failures == 1), failures=failures)
+    if confirmed:
+        head = replace(head, confirmed=True, passed_since=False)
+        return head, Verdict.FAIL_CONFIRMED, "Failed again: no patients until a scan passes and the cause is released."
+    return head, Verdict.FAIL, "Repeat once, with repositioning."
+
+
+def _passed(head: Head, reading: Reading, terms: Terms) -> tuple[Head, Verdict, str]:
+    head = replace(_seen(head, reading.measured_at, terms, failed=False), passed_at=reading.measured_at)
+    if head.confirmed:
+        note = "Passes after a confirmed failure; a physicist must record the cause and release."
+        return replace(head, passed_since=True), Verdict.PASS, note
+    if head.failures:
+        return replace(head, failures=0), Verdict.PASS_WITH_NOTE, "Passed on repeat after a failed scan."
+    return head, Verdict.PASS, ""
+
+
+def _seen(head: Head, measured_at: datetime, terms: Terms, *, failed: bool) -> Head:
+    """Remember the QC day, and whether its first scan failed."""
+    day = local_day(measured_at, terms.time_zone).toordinal()
+    if head.qc_days and head.qc_days[-1] == day and not failed:
+        return head
+    days = head.qc_days if day in head.qc_days else (*head.qc_days, day)[-QC_DAYS_WATCHED:]
+    failures = tuple(d for d in head.first_failure_days if d in days)
+    if failed and day not in failures:
+        failures = (*failures, day)
+    return replace(head, qc_days=days, first_failure_days=failures)
+
+
+def _charted(head: Head, reading: Reading, terms: Terms) -> Head:
+    """Take the reading into the CUSUM; freeze the onset at the first signal of an episode."""
+    assert terms.baseline is not None and reading.value is not None  # noqa: S101, PT018 - judged before
+    cusum = TabularCusum(
+        terms.baseline.mean_g_cm2,
+        terms.baseline.sigma_g_cm2,
+        k=terms.rules.cusum_k,
+        h=terms.rules.cusum_h,
+        state=CusumState(head.cusum_upper, head.cusum_lower, head.n_upper, head.n_lower),
+    )
+    point = cusum.update(reading.value)
+    onset_upper = head.onset_upper if point.n_upper else reading.measured_at
+    onset_lower = head.onset_lower if point.n_lower else reading.measured_at
+    drift_since = head.drift_since
+    if point.signal and not head.drift_open:
+        drift_since = onset_upper if point.upper > terms.rules.cusum_h else onset_lower
+    return replace(
+        head,
+        cusum_upper=point.upper,
+        cusum_lower=point.lower,
+        n_upper=point.n_upper,
+        n_lower=point.n_lower,
+        onset_upper=onset_upper,
+        onset_lower=onset_lower,
+        drift_open=head.drift_open or point.signal,
+        drift_since=drift_since,
+    )
+
+
+def _point(head: Head, terms: Terms, deviation: float | None) -> ChartPoint | None:
+    if terms.baseline is None or deviation is None:
+        return None
+    h = terms.rules.cusum_h
+    return ChartPoint(
+        epoch=terms.baseline.epoch,
+        target=terms.baseline.mean_g_cm2,
+        sigma=terms.baseline.sigma_g_cm2,
+        lower=terms.baseline.lower_g_cm2,
+        upper=terms.baseline.upper_g_cm2,
+        deviation_percent=deviation,
+        cusum_upper=head.cusum_upper,
+        cusum_lower=head.cusum_lower,
+        cusum_h=h,
+        signal=head.cusum_upper > h or head.cusum_lower > h,
+    )

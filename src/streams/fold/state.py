@@ -1,0 +1,147 @@
+"""State of one device: bounded, serialisable, frozen; every part has one owner in this package."""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from streams.messages import BaselineAccepted, GateStatus, Reason, UtcTime, Verdict
+from streams.policy import ClinicCalendar, DevicePolicy
+
+VENDOR_QC: Final = "manufacturer"
+"""Chart key of the scanner's own QC, which has a verdict but no number."""
+
+
+class Reading(msgspec.Struct, frozen=True, array_like=True):
+    """One QC reading inside the window in which a late one may still change it.
+
+    `failed` stays true once any analysis of the acquisition failed: a re-analysis tightens, it never clears.
+    """
+
+    event_id: str
+    measured_at: UtcTime
+    value: float | None
+    acquisition: str
+    failed: bool
+    verdict: Verdict | None = None
+    revision: int = 0
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """Where a chart stands after its readings so far; CUSUM sums in sigmas.
+
+    `failures` counts failed acquisitions since the last pass, `confirmed` that they exceeded the allowed repeats,
+    `passed_since` that a scan passed after that. `unresolved` is a reading that is neither pass nor failure.
+    `onset_*` is the last reading at which a sum was zero; `drift_since` is frozen at an episode's first signal.
+    """
+
+    cusum_upper: float = 0.0
+    cusum_lower: float = 0.0
+    n_upper: int = 0
+    n_lower: int = 0
+    onset_upper: UtcTime | None = None
+    onset_lower: UtcTime | None = None
+    failures: int = 0
+    confirmed: bool = False
+    passed_since: bool = False
+    deviation_percent: float | None = None
+    unresolved: Verdict | None = None
+    last_at: UtcTime | None = None
+    passed_at: UtcTime | None = None
+    drift_open: bool = False
+    drift_since: UtcTime | None = None
+    first_failure_days: tuple[int, ...] = ()
+    qc_days: tuple[int, ...] = ()
+
+
+class Chart(msgspec.Struct, frozen=True, array_like=True):
+    """One phantom's chart (or the scanner's own QC): `checkpoint`, the `window` after it, and the `head`.
+
+    `closed_at` is the last reading that nothing may change any more; `unplaced` a reading with an unbelievable
+    time, which stands until one with a believable time passes; `candidates` the values a new baseline could rest on.
+    """
+
+    checkpoint: Head = Head()
+    window: tuple[Reading, ...] = ()
+    head: Head = Head()
+    closed_at: UtcTime | None = None
+    unplaced: Verdict | None = None
+    baseline: BaselineAccepted | None = None
+    candidates: tuple[float, ...] = ()
+
+
+class Override(msgspec.Struct, frozen=True, array_like=True):
+    """A running override of a gate, for these reason codes only."""
+
+    codes: tuple[str, ...]
+    until: UtcTime
+    by: str
+
+
+class OpenFault(msgspec.Struct, frozen=True, array_like=True):
+    """A fault not yet put right."""
+
+    fault_id: str
+    text: str
+    stops_scanning: bool
+    logged_by: str
+    logged_at: UtcTime
+
+
+class ModeGate(msgspec.Struct, frozen=True, array_like=True):
+    """The gate of one mode as last published."""
+
+    status: GateStatus
+    since: UtcTime
+    valid_until: UtcTime | None
+    reasons: tuple[Reason, ...]
+    overridden_by: str = ""
+    overridden_until: UtcTime | None = None
+
+
+class DeviceState(msgspec.Struct, frozen=True, array_like=True):
+    """Everything the fold remembers about a device.
+
+    `parked` says why its events are no longer understood; a parked device is held until it is folded anew.
+    """
+
+    device: str
+    device_seq: int = 0
+    now: UtcTime | None = None
+    parked: str | None = None
+    stage: str = "unknown"
+    policy: DevicePolicy | None = None
+    calendar: ClinicCalendar = ClinicCalendar()
+    charts: dict[str, Chart] = {}
+    faults: tuple[OpenFault, ...] = ()
+    override: Override | None = None
+    gates: dict[str, ModeGate] = {}
+    deadline: UtcTime | None = None
+
+    def chart(self, phantom_id: str) -> Chart:
+        """Return the chart of a phantom (an empty one before its first reading)."""
+        return self.charts.get(phantom_id, Chart())
+
+
+_encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
+_decoder: Final = msgspec.msgpack.Decoder(DeviceState)
+
+
+def blob_from_state(state: DeviceState) -> bytes:
+    """Return the state as bytes; equal states give equal bytes."""
+    return _encoder.encode(state)
+
+
+def state_from_blob(blob: bytes) -> DeviceState:
+    """Return the state that `blob_from_state` wrote; raise msgspec.DecodeError for anything else."""
+    return _decoder.decode(blob)
+
+
+def latest(*times: datetime | None) -> datetime | None:
+    """Return the latest of the times that are known, or None."""
+    return max((t for t in times if t is not None), default=None)
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    """Return the earliest of the times that are known, or None."""
+    return min((t for t in times if t is not None), default=None)
