@@ -1,0 +1,19 @@
+"""Fixtures that every kind of test may need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REFERENCE_DATA = Path(__file__).resolve().parents[2] / "shared" / "reference" / "data"
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """Directory of published series and tables; it lies beside the repository, not in it."""
+    if REFERENCE_DATA.is_dir():
+        return REFERENCE_DATA
+    reason = f"published reference data not found at {REFERENCE_DATA}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
