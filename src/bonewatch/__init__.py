@@ -1,0 +1,1 @@
+"""Command line, configuration, and the wiring of a process; nothing else wires."""

@@ -178,6 +178,10 @@ class SiteEngine:
         """Whether states are known and commits succeed."""
         return self._healthy
 
+    def now(self) -> datetime:
+        """Return the site's time."""
+        return self._clock()
+
     @property
     def states(self) -> Mapping[str, DeviceState]:
         """The committed state of each device; never changed in place."""

@@ -32,6 +32,7 @@ CREATE TABLE events (
     link BLOB NOT NULL,
     UNIQUE (device, device_seq)
 ) STRICT;
+CREATE INDEX events_by_type ON events (device, type, position);
 CREATE TABLE outcomes (
     position INTEGER PRIMARY KEY,
     outcome_id TEXT NOT NULL UNIQUE,

@@ -34,6 +34,7 @@ from streams.messages import (
     UtcTime,
     VendorQcReported,
     Verdict,
+    event_id,
 )
 from streams.policy import SECONDS_AHEAD_SUSPECT, PhantomRole
 
@@ -84,7 +85,8 @@ def _phantom_measured(fact: PhantomMeasured, event: Event, state: DeviceState) -
     if phantom is None or phantom.region != fact.region:
         return state, ()  # another region of the same scan: kept, not charted
     subject = Subject(phantom.patient_id, phantom.role, phantom.region)
-    reading = Reading(event.event_id, fact.measured_at, fact.bmd_g_cm2, fact.acquisition_id, failed=False)
+    acquisition = event_id(fact.acquisition_id)[:16]
+    reading = Reading(event.event_id, fact.measured_at, fact.bmd_g_cm2, acquisition, failed=False)
     return _read(state, event, reading, subject)
 
 

@@ -57,7 +57,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 class Chart(msgspec.Struct, frozen=True, array_like=True):
     """One phantom's chart (or the scanner's own QC): `checkpoint`, the `window` after it, and the `head`.
 
-    `closed_at` is the last reading that nothing may change any more; `unplaced` a reading with an unbelievable
+    `closed_at` is the last reading that nothing may change any more, `closed_with` the acquisitions of that very
+    instant; `unplaced` a reading with an unbelievable
     time, which stands until one with a believable time passes; `candidates` the values a new baseline could rest on.
     """
 
@@ -65,6 +66,7 @@ class Chart(msgspec.Struct, frozen=True, array_like=True):
     window: tuple[Reading, ...] = ()
     head: Head = Head()
     closed_at: UtcTime | None = None
+    closed_with: tuple[str, ...] = ()
     unplaced: Verdict | None = None
     baseline: BaselineAccepted | None = None
     candidates: tuple[float, ...] = ()

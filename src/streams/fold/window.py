@@ -19,6 +19,7 @@ from streams.policy import PhantomRole
 WINDOW_READINGS: Final = 64
 WINDOW_AGE: Final = timedelta(days=14)
 CANDIDATES: Final = 25
+SAME_INSTANT: Final = 16
 
 _SANE: Final = frozenset({Verdict.PASS, Verdict.PASS_WITH_NOTE, Verdict.NO_BASELINE})
 _EVIDENCE: Final = frozenset({Verdict.PASS, Verdict.PASS_WITH_NOTE, Verdict.FAIL_CONFIRMED, Verdict.NO_BASELINE})
@@ -46,7 +47,7 @@ def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Pla
     same = next((r for r in chart.window if r.acquisition == reading.acquisition), None)
     if same is not None:
         return _reanalysed(chart, same, reading, subject, terms)
-    if chart.closed_at is not None and reading.measured_at <= chart.closed_at:
+    if _is_decided(chart, reading):
         return Placed(chart, (_too_late(reading, subject),), drift_opened=False)
     at = bisect_right(chart.window, reading.measured_at, key=lambda r: r.measured_at)
     if at == len(chart.window):
@@ -59,7 +60,25 @@ def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Pla
 
 def closed(chart: Chart) -> Chart:
     """Close the books of a chart: nothing up to its last reading is judged again (a person has decided)."""
-    return replace(chart, checkpoint=chart.head, window=(), closed_at=chart.head.last_at or chart.closed_at)
+    for reading in chart.window:
+        chart = _behind(chart, reading)
+    return replace(chart, checkpoint=chart.head, window=())
+
+
+def _behind(chart: Chart, reading: Reading) -> Chart:
+    """Leave a reading behind the books' closing time, remembering who shares that very instant."""
+    same_instant = chart.closed_with if chart.closed_at == reading.measured_at else ()
+    return replace(
+        chart, closed_at=reading.measured_at, closed_with=(*same_instant, reading.acquisition)[:SAME_INSTANT]
+    )
+
+
+def _is_decided(chart: Chart, reading: Reading) -> bool:
+    """Whether a reading lies behind the closing time; consoles date to the second, so an equal time may be new."""
+    if chart.closed_at is None or reading.measured_at > chart.closed_at:
+        return False
+    known = reading.acquisition in chart.closed_with or len(chart.closed_with) == SAME_INSTANT
+    return reading.measured_at < chart.closed_at or known
 
 
 def _appended(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
@@ -135,11 +154,11 @@ def _remembered(chart: Chart, reading: Reading) -> Chart:
 def _pruned(chart: Chart, terms: Terms) -> Chart:
     """Move what is too old or too many into the checkpoint."""
     horizon = chart.window[-1].measured_at - WINDOW_AGE
-    window, checkpoint, closed_at = chart.window, chart.checkpoint, chart.closed_at
-    while len(window) > WINDOW_READINGS or window[0].measured_at < horizon:
-        checkpoint = judge(checkpoint, window[0], terms).head
-        closed_at, window = window[0].measured_at, window[1:]
-    return replace(chart, window=window, checkpoint=checkpoint, closed_at=closed_at)
+    while len(chart.window) > WINDOW_READINGS or chart.window[0].measured_at < horizon:
+        oldest, *kept = chart.window
+        checkpoint = judge(chart.checkpoint, oldest, terms).head
+        chart = replace(_behind(chart, oldest), window=tuple(kept), checkpoint=checkpoint)
+    return chart
 
 
 def _too_late(reading: Reading, subject: Subject) -> QcJudged:

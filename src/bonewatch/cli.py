@@ -1,0 +1,193 @@
+"""The command line. Exit status 0 done, 1 failed, 2 wrong usage."""
+
+import importlib.metadata
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final
+
+import cyclopts
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from bonewatch import logs
+from bonewatch.config import ConfigError, load, warnings
+from streams.sqlite_log import LogError
+
+app: Final = cyclopts.App(
+    name="bonewatch",
+    help="Watches the devices of a bone densitometry service and holds patient scanning when QA fails.",
+    version=importlib.metadata.version("bonewatch"),
+)
+log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
+user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
+bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
+for group in (log_app, user_app, bench_app):
+    app.command(group)
+
+out: Final = Console(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
+
+ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's TOML file.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program to read.")]
+
+
+def main() -> None:
+    """Run the command line; a mistake of configuration is a sentence, not a stack trace."""
+    try:
+        result = app()
+    except (ConfigError, LogError) as error:
+        err.print(f"[bold red]error[/] {error}", soft_wrap=True)
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def until_stopped() -> Callable[[], None]:
+    """Return a wait that ends with SIGINT or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+
+    def wait() -> None:
+        while not stopped.wait(1.0):
+            pass
+
+    return wait
+
+
+@app.command
+def run(config: ConfigFile) -> int:
+    """Run a site until it is told to stop (Ctrl-C, SIGTERM)."""
+    from bonewatch.site import Site  # noqa: PLC0415 - the rest of the command line starts without the site's libraries
+
+    logs.configure()
+    wait = until_stopped()
+    settings = load(config)
+    site = Site(settings, data_folder(config, settings.site.data_dir)).start()
+    out.print(f"Bonewatch is watching {settings.site.name or settings.site.id}: {site.url}")
+    try:
+        wait()
+    finally:
+        site.stop()
+    return 0
+
+
+@app.command
+def demo(*, port: int = 8080, dicom_port: int = 11112, data_dir: Path | None = None) -> int:
+    """Bring a small DXA department to life: a real site with virtual scanners that speak DICOM to it.
+
+    Parameters
+    ----------
+    port
+        Where the page is; 0 takes a free one.
+    dicom_port
+        Where the site listens for DICOM; 0 takes a free one.
+    data_dir
+        Keep the department's data here; without it a temporary folder is used and removed.
+    """
+    from bonewatch.demo import Demo  # noqa: PLC0415 - see run
+
+    logs.configure()
+    wait = until_stopped()
+    with Demo(port=port, dicom_port=dicom_port, data_dir=data_dir) as department:
+        out.print(f"Bonewatch demo: [bold]{department.url}[/]")
+        out.print("Press Ctrl-C to end it.", style="dim")
+        wait()
+    return 0
+
+
+@app.command(name="check-config")
+def check_config(config: ConfigFile) -> int:
+    """Check a configuration file and say what is legal but surprising."""
+    settings = load(config)
+    for note in warnings(settings):
+        out.print(f"[yellow]note[/] {note}", soft_wrap=True)
+    out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
+    return 0
+
+
+@log_app.command
+def verify(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
+    """Check the log's hash chain, sequences and times from its first event."""
+    from bonewatch.site import open_log  # noqa: PLC0415 - see run
+    from streams.refold import verify as verify_log  # noqa: PLC0415 - see run
+
+    with open_log(_folder(config, data_dir)) as log:
+        result = verify_log(log)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
+    else:
+        for fault in result.faults:
+            out.print(f"[bold red]fault[/] {fault}", soft_wrap=True)
+        verdict = "sound" if not result.faults else f"{len(result.faults)} faults"
+        out.print(f"{result.events} events, {result.outcomes} outcomes: {verdict}. Head {result.head}", soft_wrap=True)
+    return 1 if result.faults else 0
+
+
+@app.command
+def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
+    """Rebuild states and outcomes from the events alone and compare them with the log's."""
+    from bonewatch.site import open_log  # noqa: PLC0415 - see run
+    from streams.refold import replay as replay_log  # noqa: PLC0415 - see run
+
+    with open_log(_folder(config, data_dir)) as log:
+        result = replay_log(log)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
+    else:
+        for difference in result.differences:
+            out.print(f"[bold red]differs[/] {difference}", soft_wrap=True)
+        verdict = "all agree" if not result.differences else f"{len(result.differences)} differences"
+        out.print(f"{result.events} events of {result.devices} devices folded anew: {verdict}.")
+    return 1 if result.differences else 0
+
+
+@user_app.command(name="add")
+def add_user(name: str, role: str, *, config: ConfigFile) -> int:
+    """Add a person who may sign in; the password is asked for, or read from standard input.
+
+    Parameters
+    ----------
+    name
+        The name they sign in with and that stands in the record.
+    role
+        operator, physicist, engineer, manager, service or admin.
+    """
+    from bonewatch.people import add  # noqa: PLC0415 - see run
+
+    add(data_folder(config, load(config).site.data_dir), name, role)
+    out.print(f"{name} may now sign in as {role}.")
+    return 0
+
+
+@bench_app.command(name="gate")
+def bench_gate(*, scans: int = 1000, as_json: AsJson = False) -> int:
+    """Time a failing phantom scan from its C-STORE to the refused worklist query."""
+    from bonewatch.bench.gate import measure  # noqa: PLC0415 - see run
+
+    logs.configure()
+    return measure(scans, as_json=as_json)
+
+
+@bench_app.command(name="replay")
+def bench_replay(*, as_json: AsJson = False) -> int:
+    """Count the events one core folds in a second, after one year and after ten."""
+    from bonewatch.bench.replay import measure  # noqa: PLC0415 - see run
+
+    return measure(as_json=as_json)
+
+
+def data_folder(config: Path, data_dir: str) -> Path:
+    """Return the data folder; a relative one lies beside the configuration file."""
+    return (config.resolve().parent / data_dir).resolve()
+
+
+def _folder(config: Path | None, data_dir: Path | None) -> Path:
+    if data_dir is not None:
+        return data_dir
+    if config is None:
+        raise ConfigError("name the site: --config FILE or --data-dir FOLDER")
+    return data_folder(config, load(config).site.data_dir)

@@ -1,0 +1,68 @@
+"""One TOML file configures a site; an error says which line, what is wrong and what to write."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from bonewatch.config_checks import faults_in
+from bonewatch.config_file import Config
+from bonewatch.toml_lines import line_of
+from streams.policy import DeviceKind
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is for the person who wrote it."""
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        With file, line, what is wrong and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Config:
+    """Check a configuration's text; `name` stands in its errors."""
+    try:
+        config = msgspec.convert(tomllib.loads(text), Config)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    except msgspec.ValidationError as error:
+        words, _, path = str(error).partition(" - at `")
+        path = path.rstrip("`")
+        raise ConfigError(f"{_place(name, text, path)}: {words}{f' ({path})' if path else ''}") from error
+    for path, words in faults_in(config):
+        raise ConfigError(f"{_place(name, text, path)}: {words}")
+    return config
+
+
+def warnings(config: Config) -> list[str]:
+    """Return what is legal but will surprise: said at every start and by ``check-config``."""
+    said = []
+    for device in config.device:
+        if device.qc.rules != "none":
+            said.append(
+                f"{device.id}: rules = {device.qc.rules!r} is noted, not yet applied: "
+                "tolerance and CUSUM judge until the run rules are built"
+            )
+        if device.kind is DeviceKind.SCANNER and not device.qc.manufacturer_required:
+            said.append(f"{device.id}: the manufacturer's daily QC is not required; the guideline asks for it")
+        if device.kind is not DeviceKind.SCANNER:
+            said.append(f"{device.id}: a {device.kind} is shown but not yet listened to")
+    if config.dicom.upstream is None:
+        said.append("no [dicom] upstream: worklist queries are answered with a failure status")
+    return said
+
+
+def _place(name: str, text: str, path: str) -> str:
+    line = line_of(text, path) if path else None
+    return f"{name}, line {line}" if line else name

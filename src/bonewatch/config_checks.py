@@ -1,0 +1,99 @@
+"""What no type can say of a configuration: each fault with the path of the key and words for its author."""
+
+from datetime import time
+
+from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from streams.fold.schedule import zone
+from streams.policy import DeviceKind, PhantomRole
+
+
+def faults_in(config: Config) -> list[tuple[str, str]]:
+    """Return (path, words) of what no type can say."""
+    faults: list[tuple[str, str]] = []
+    try:
+        zone(config.site.time_zone)
+    except ValueError as error:
+        faults.append(("$.site.time_zone", str(error)))
+    if not config.site.id or "/" in config.site.id:
+        faults.append(("$.site.id", "the site's id is a short word without a slash"))
+    if not config.device:
+        faults.append(("$.site", "no [[device]] is configured"))
+    faults += _repeated(config)
+    for place, device in enumerate(config.device):
+        faults += _device_faults(f"$.device[{place}]", device)
+    known = {device.id for device in config.device}
+    for place, clinic in enumerate(config.clinic):
+        faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
+    return faults
+
+
+def _repeated(config: Config) -> list[tuple[str, str]]:
+    faults, ids, titles = [], set[str](), {config.dicom.ae_title}
+    for place, device in enumerate(config.device):
+        if device.id in ids:
+            faults.append((f"$.device[{place}].id", f"{device.id} is configured twice"))
+        if device.ae_title and device.ae_title in titles:
+            faults.append((f"$.device[{place}].ae_title", f"AE title {device.ae_title} is taken"))
+        ids.add(device.id)
+        titles.add(device.ae_title)
+    return faults
+
+
+def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
+    faults: list[tuple[str, str]] = []
+    if not device.id or "/" in device.id:
+        faults.append((f"{path}.id", "a device's id is a short word without a slash"))
+    if device.kind is not DeviceKind.SCANNER:
+        return faults
+    if not device.ae_title or len(device.ae_title) > 16:
+        faults.append((f"{path}.ae_title", "a scanner needs its AE title (1 to 16 characters)"))
+    if not any(phantom.role is PhantomRole.INDEPENDENT for phantom in device.phantom):
+        faults.append((path, 'a scanner needs a [[device.phantom]] with role = "independent"'))
+    ids = [phantom.patient_id for phantom in device.phantom]
+    for place, phantom in enumerate(device.phantom):
+        faults += _phantom_faults(f"{path}.phantom[{place}]", phantom, ids, [mode.name for mode in device.mode])
+    return faults + _qc_faults(f"{path}.qc", device.qc)
+
+
+def _phantom_faults(path: str, phantom: PhantomSection, ids: list[str], modes: list[str]) -> list[tuple[str, str]]:
+    faults = []
+    if not phantom.patient_id.strip() or len(phantom.patient_id) > 64:
+        faults.append((f"{path}.patient_id", "the phantom's PatientID has 1 to 64 characters"))
+    if ids.count(phantom.patient_id) > 1:
+        faults.append((f"{path}.patient_id", f"{phantom.patient_id} is configured twice"))
+    if phantom.nominal_g_cm2 is not None and not 0 < phantom.nominal_g_cm2 <= 5:
+        faults.append((f"{path}.nominal_g_cm2", "the nominal BMD lies between 0 and 5 g/cm2"))
+    unknown = [mode for mode in phantom.modes if mode not in modes]
+    return faults + [(f"{path}.modes", f"{mode} is no [[device.mode]] of this scanner") for mode in unknown]
+
+
+def _qc_faults(path: str, qc: QcSection) -> list[tuple[str, str]]:
+    limits = (
+        ("tolerance_percent", 0 < qc.tolerance_percent <= 10, "lies above 0 and up to 10"),
+        ("sigma_floor_percent", 0 < qc.sigma_floor_percent <= 5, "lies above 0 and up to 5"),
+        ("min_scans", qc.min_scans >= 10, "is at least ten (service guideline, v3, Appendix 3)"),
+        ("established_at", qc.established_at >= qc.min_scans, "is at least min_scans"),
+        ("repeats", 0 <= qc.repeats <= 3, "lies between 0 and 3"),
+        ("plausible_percent", qc.tolerance_percent < qc.plausible_percent <= 50, "exceeds the tolerance, up to 50"),
+        ("cusum_k", 0 <= qc.cusum_k <= 3, "lies between 0 and 3 sigmas"),
+        ("cusum_h", 0 < qc.cusum_h <= 20, "lies above 0 and up to 20 sigmas"),
+        ("independent_grace_days", 0 <= qc.independent_grace_days <= 7, "lies between 0 and 7"),
+    )
+    return [(f"{path}.{name}", f"{name} {words}") for name, good, words in limits if not good]
+
+
+def _clinic_faults(path: str, clinic: ClinicSection, known: set[str]) -> list[tuple[str, str]]:
+    faults = []
+    if clinic.device not in known:
+        faults.append((f"{path}.device", f"{clinic.device} is no device of this file"))
+    hours = {}
+    for name in ("starts", "ends"):
+        try:
+            hours[name] = time.fromisoformat(getattr(clinic, name))
+        except ValueError:
+            faults.append((f"{path}.{name}", f"{name} is a time such as 08:30"))
+    if len(hours) == 2 and hours["starts"] >= hours["ends"]:
+        faults.append((f"{path}.ends", "a clinic ends after it starts"))
+    if not 1 <= clinic.slot_minutes <= 240:
+        faults.append((f"{path}.slot_minutes", "slot_minutes lies between 1 and 240"))
+    return faults

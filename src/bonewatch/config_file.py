@@ -1,0 +1,167 @@
+"""The shape of a site's configuration file, section by section, and what it makes of each device."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from collectors.settings import DicomSettings
+from streams.policy import (
+    Clinic,
+    ClinicCalendar,
+    DeviceKind,
+    DevicePolicy,
+    Enforcement,
+    Frequency,
+    Mode,
+    Phantom,
+    PhantomRole,
+    QcRules,
+)
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file; a key that is not known is an error, not a silent default."""
+
+
+class SiteSection(Section, frozen=True):
+    """``[site]``: `id` names the site in the log and must never change."""
+
+    id: str
+    name: str = ""
+    time_zone: str = "Europe/London"
+    data_dir: str = "var"
+
+
+class HttpSection(Section, frozen=True):
+    """``[http]``: where the console listens, and whether its status board is open to all on the network."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    secure_cookies: bool = False
+    session_hours: float = 10.0
+    public_status: bool = True
+
+
+class PhantomSection(Section, frozen=True):
+    """``[[device.phantom]]``: how a phantom's scans are recognised and which duty they fulfil."""
+
+    role: PhantomRole
+    patient_id: str
+    serial: str = ""
+    region: str = "L1-L4"
+    frequency: Frequency = Frequency.DAILY
+    nominal_g_cm2: float | None = None
+    patient_name: str | None = None
+    modes: tuple[str, ...] = ()
+
+
+class QcSection(Section, frozen=True):
+    """``[device.qc]``: limits and rules. All but the guideline's 1.5 % and ten scans is local policy."""
+
+    tolerance_percent: float = 1.5
+    sigma_floor_percent: float = 0.5
+    min_scans: int = 10
+    established_at: int = 25
+    rules: Literal["none", "dxa", "western_electric", "westgard", "nelson"] = "none"
+    repeats: int = 1
+    plausible_percent: float = 10.0
+    cusum_k: float = 0.5
+    cusum_h: float = 5.0
+    hold_on_signal: bool = False
+    manufacturer_required: bool = True
+    independent_grace_days: int = 1
+
+
+class ModeSection(Section, frozen=True):
+    """``[[device.mode]]``: a scan mode and the procedure codes that ask for it."""
+
+    name: str
+    procedure_codes: tuple[str, ...] = ()
+
+
+class DeviceSection(Section, frozen=True):
+    """``[[device]]``: one scanner, scale, stadiometer or hoist. `ring` says whom the operator rings."""
+
+    id: str
+    kind: DeviceKind
+    make: str = ""
+    model: str = ""
+    serial: str = ""
+    ae_title: str = ""
+    enforcement: Enforcement = Enforcement.SHADOW
+    ring: str = ""
+    phantom: tuple[PhantomSection, ...] = ()
+    qc: QcSection = QcSection()
+    mode: tuple[ModeSection, ...] = ()
+    protocol: str = ""
+    port: str = ""
+    e_g: float | None = None
+    max_kg: float | None = None
+
+
+class ClinicSection(Section, frozen=True):
+    """``[[clinic]]``: regular clinic hours of one device, in the site's zone."""
+
+    device: str
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
+    starts: str
+    ends: str
+    slot_minutes: int = 20
+
+
+class Config(Section, frozen=True):
+    """The whole file."""
+
+    site: SiteSection
+    dicom: DicomSettings = DicomSettings()
+    http: HttpSection = HttpSection()
+    device: tuple[DeviceSection, ...] = ()
+    clinic: tuple[ClinicSection, ...] = ()
+
+    def key(self, device_id: str) -> str:
+        """Return the device's key in the log, ``site/device``."""
+        return f"{self.site.id}/{device_id}"
+
+    def policy(self, device: DeviceSection) -> DevicePolicy:
+        """Return the policy that the file gives a device."""
+        rules = {name: getattr(device.qc, name) for name in QcRules.__struct_fields__}
+        return DevicePolicy(
+            kind=device.kind,
+            make=device.make,
+            model=device.model,
+            serial=device.serial,
+            ae_title=device.ae_title,
+            enforcement=device.enforcement,
+            phantoms=tuple(_phantom(section) for section in device.phantom),
+            qc=QcRules(**rules),
+            modes=tuple(Mode(mode.name, mode.procedure_codes) for mode in device.mode),
+            ring=device.ring,
+        )
+
+    def calendar(self, device: DeviceSection) -> ClinicCalendar:
+        """Return the clinics that the file gives a device."""
+        clinics = tuple(
+            Clinic(tuple(WEEKDAYS.index(day) for day in clinic.days), clinic.starts, clinic.ends, clinic.slot_minutes)
+            for clinic in self.clinic
+            if clinic.device == device.id
+        )
+        return ClinicCalendar(self.site.time_zone, clinics)
+
+    def devices(self) -> dict[str, tuple[DevicePolicy, ClinicCalendar]]:
+        """Return policy and calendar by device key, in the file's order."""
+        return {self.key(device.id): (self.policy(device), self.calendar(device)) for device in self.device}
+
+
+def _phantom(section: PhantomSection) -> Phantom:
+    return Phantom(
+        patient_id=section.patient_id,
+        role=section.role,
+        region=section.region,
+        frequency=section.frequency,
+        serial=section.serial,
+        nominal_g_cm2=section.nominal_g_cm2,
+        patient_name=section.patient_name,
+        modes=section.modes,
+    )

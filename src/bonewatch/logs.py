@@ -1,0 +1,33 @@
+"""How this process logs: structlog fields for whoever reads them; libraries only from WARNING up."""
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+
+_QUIET: Final = ("pydicom", "pynetdicom")
+"""Libraries whose messages quote data sets, and so patients: they never reach a log."""
+
+
+def configure(*, as_json: bool | None = None) -> None:
+    """Log to standard error: JSON lines for programs, plain columns for a terminal."""
+    as_json = not sys.stderr.isatty() if as_json is None else as_json
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    for name in _QUIET:
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.handlers = [logging.NullHandler()]
+        logger.setLevel(logging.CRITICAL)

@@ -1,0 +1,144 @@
+"""Wires one site: log, engine, DICOM front end, console; starts them in order and stops them in reverse."""
+
+import fcntl
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final, Self
+
+import structlog
+
+from bonewatch.config import ConfigError, warnings
+from bonewatch.config_file import Config
+from collectors.archive import Archive
+from collectors.dicom_entity import DicomEntity
+from dashboards.app import create_app
+from dashboards.demo_panel import DemoControls
+from dashboards.server import ConsoleServer
+from dashboards.settings import HttpSettings
+from dashboards.users import UserStore
+from streams.engine import SiteEngine
+from streams.messages import Draft
+from streams.sqlite_log import LogError, SqliteEventLog
+from streams.sqlite_readings import SqliteReadings
+
+LOG_FILE: Final = "site-log.sqlite"
+USERS_FILE: Final = "users.sqlite"
+
+
+class Site:
+    """One running site.
+
+    Parameters
+    ----------
+    config
+        The checked configuration.
+    data_dir
+        Where log, users and archive lie; made if missing, private to the user.
+    history
+        Facts of the past to record before the site opens (a demonstration's two years).
+    demo
+        The demonstration's controls; none in a real department.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data_dir: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        demo: DemoControls | None = None,
+    ) -> None:
+        self._config = config
+        self._data_dir = data_dir
+        self._clock = clock
+        self._demo = demo
+        self._stack = ExitStack()
+        self._logger = structlog.get_logger("bonewatch.site")
+
+    def start(self, history: Iterable[tuple[datetime, Draft]] = ()) -> Self:
+        """Open the log, restore states, then listen; on any failure close what was opened."""
+        try:
+            self._start(history)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self, history: Iterable[tuple[datetime, Draft]]) -> None:
+        for warning in warnings(self._config):
+            self._logger.warning("configuration", note=warning)
+        self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._stack.enter_context(_only_site_here(self._data_dir))
+        log = self._stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE))
+        self.engine = SiteEngine(log, clock=self._clock)
+        self.engine.import_history(history)
+        devices = self._config.devices()
+        self._stack.callback(self.engine.stop)
+        self.engine.start(devices)
+        names = {device.id: self._config.key(device.id) for device in self._config.device}
+        self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
+        self._start_dicom()
+        self._start_console()
+        self._logger.info("site_ready", site=self._config.site.id, console=self.url, dicom_port=self.dicom_port)
+
+    def _start_dicom(self) -> None:
+        policies = {key: policy for key, (policy, _) in self._config.devices().items()}
+        entity = DicomEntity(
+            self._config.dicom,
+            self.engine,
+            policies,
+            self._config.site.time_zone,
+            Archive(self._data_dir),
+        )
+        self._stack.callback(entity.stop)
+        entity.start()
+        self.dicom_port = entity.port
+
+    def _start_console(self) -> None:
+        http = self._config.http
+        settings = HttpSettings(
+            site_name=self._config.site.name or self._config.site.id,
+            time_zone=self._config.site.time_zone,
+            host=http.host,
+            port=http.port,
+            secure_cookies=http.secure_cookies,
+            session_hours=http.session_hours,
+            public_status=http.public_status,
+        )
+        users = UserStore(self._data_dir / USERS_FILE)
+        app = create_app(
+            site=self.engine,
+            readings=self.readings,
+            users=users,
+            settings=settings,
+            demo=self._demo,
+            clock=self._clock,
+        )
+        server = ConsoleServer(app, settings)
+        self._stack.callback(server.stop)
+        self.url = server.start()
+
+    def stop(self) -> None:
+        """Stop listening, commit what is queued, close the log."""
+        self._stack.close()
+
+
+def _only_site_here(data_dir: Path) -> IO[str]:
+    """Lock the data folder: two sites must never write one log."""
+    lock = (data_dir / "site.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ConfigError(f"{data_dir} is in use by another running site; stop it first") from error
+    return lock
+
+
+def open_log(data_dir: Path) -> SqliteEventLog:
+    """Open a site's log for reading, beside a running site or without one."""
+    path = data_dir / LOG_FILE
+    if not path.is_file():
+        raise LogError(f"{path} is not there: give the site's data folder or its configuration")
+    return SqliteEventLog(path, read_only=True)

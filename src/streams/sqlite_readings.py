@@ -1,0 +1,173 @@
+"""The `Readings` port served from the site log: its own read-only connection, beside the writer."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from streams import codec
+from streams.engine import SiteEngine
+from streams.fold.gate import lapses_at
+from streams.fold.schedule import clinics_on, local_day
+from streams.fold.state import VENDOR_QC, DeviceState
+from streams.messages import BaselineAccepted, Event, QcJudged, RecordedOutcome
+from streams.policy import Phantom, PhantomRole
+from streams.readings import DeviceView, Epoch, Fault, PhantomStatus
+
+_QC: Final = "bonewatch.qc-judged.v1"
+_BASELINE: Final = "bonewatch.baseline-accepted.v1"
+
+
+class SqliteReadings:
+    """What people read of a site (see `streams.readings.Readings`).
+
+    Parameters
+    ----------
+    path
+        The site log's file.
+    engine
+        The running engine, for states and gates.
+    names
+        Device id within the site (``dxa-1``) to device key (``site/dxa-1``), in configuration order.
+    """
+
+    def __init__(self, path: Path, engine: SiteEngine, names: Mapping[str, str]) -> None:
+        self._uri = f"{path.resolve().as_uri()}?mode=ro"
+        self._engine = engine
+        self._names = names
+
+    def devices(self) -> Sequence[DeviceView]:
+        """Return every configured device with its gate read now."""
+        return [view for name in self._names if (view := self.device(name)) is not None]
+
+    def device(self, device_id: str) -> DeviceView | None:
+        """Return one device, or None."""
+        key = self._names.get(device_id)
+        if key is None:
+            return None
+        gate = self._engine.gate(key)
+        state = self._engine.states.get(key)
+        if state is None or state.policy is None:
+            return None
+        policy, now = state.policy, self._engine.now()
+        today = clinics_on(state.calendar, local_day(now, state.calendar.time_zone))
+        vendor = Phantom(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY)
+        last = self._last_judged(key)
+        return DeviceView(
+            id=device_id,
+            device=key,
+            kind=policy.kind.value,
+            make=policy.make,
+            model=policy.model,
+            serial=policy.serial,
+            ae_title=policy.ae_title,
+            enforcement=policy.enforcement.value,
+            stage=state.stage,
+            ring=policy.ring,
+            device_seq=state.device_seq,
+            gate=gate,
+            gates={mode: self._engine.gate(key, mode) for mode in policy.mode_names},
+            phantoms=tuple(
+                _phantom_status(state, phantom, last.get(phantom.patient_id)) for phantom in policy.phantoms
+            ),
+            vendor_qc_required=policy.qc.manufacturer_required,
+            vendor_qc_last=last.get(VENDOR_QC),
+            vendor_qc_due_by=lapses_at(state, vendor, state.chart(VENDOR_QC)),
+            faults=tuple(Fault(f.fault_id, f.text, f.stops_scanning, f.logged_by, f.logged_at) for f in state.faults),
+            parked=state.parked,
+            first_clinic_today=today[0][0] if today else None,
+            clinic_ends=max((end for _, end in today), default=None),
+        )
+
+    def qc(
+        self, device_id: str, *, since: datetime | None = None, until: datetime | None = None, limit: int = 5000
+    ) -> Sequence[QcJudged]:
+        """Return judged readings, the highest revision of each, by `measured_at`."""
+        key = self._names.get(device_id)
+        if key is None:
+            return []
+        latest: dict[str, QcJudged] = {}
+        for judged in self._judged(key):
+            kept = latest.get(judged.subject_event_id)
+            if kept is None or judged.revision >= kept.revision:
+                latest[judged.subject_event_id] = judged
+        readings = sorted(latest.values(), key=lambda judged: judged.measured_at)
+        within = [
+            judged
+            for judged in readings
+            if (since is None or judged.measured_at >= since) and (until is None or judged.measured_at < until)
+        ]
+        return within[-limit:]
+
+    def epochs(self, device_id: str) -> Sequence[Epoch]:
+        """Return the accepted baselines of all the device's phantoms, oldest first."""
+        events = self._events(self._names.get(device_id, ""), _BASELINE)
+        return [Epoch(event.recorded_at, event.fact) for event in events if isinstance(event.fact, BaselineAccepted)]
+
+    def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
+        """Return the newest outcomes of a device, newest first."""
+        rows = self._query(
+            "SELECT body FROM outcomes WHERE device = ? ORDER BY position DESC LIMIT ?",
+            (self._names.get(device_id, ""), limit),
+        )
+        return [codec.decode_outcome(body) for (body,) in rows]
+
+    def _last_judged(self, key: str) -> dict[str, QcJudged]:
+        """Return the newest judged reading of each chart, by chart key."""
+        rows = self._query(
+            "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 200", (key, _QC)
+        )
+        last: dict[str, QcJudged] = {}
+        for (body,) in rows:
+            outcome = codec.decode_outcome(body).outcome
+            if isinstance(outcome, QcJudged):
+                kept = last.get(outcome.phantom_id)
+                if kept is None or outcome.measured_at > kept.measured_at:
+                    last[outcome.phantom_id] = outcome
+        return last
+
+    def _judged(self, key: str) -> list[QcJudged]:
+        rows = self._query("SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position", (key, _QC))
+        outcomes = (codec.decode_outcome(body).outcome for (body,) in rows)
+        return [outcome for outcome in outcomes if isinstance(outcome, QcJudged)]
+
+    def _events(self, key: str, type_name: str) -> list[Event]:
+        rows = self._query("SELECT body FROM events WHERE device = ? AND type = ? ORDER BY position", (key, type_name))
+        return [codec.decode_event(body) for (body,) in rows]
+
+    def _query(self, sql: str, values: tuple[object, ...]) -> list[tuple[bytes, ...]]:
+        db = sqlite3.connect(self._uri, uri=True)
+        try:
+            return db.execute(sql, values).fetchall()
+        finally:
+            db.close()
+
+
+def _phantom_status(state: DeviceState, phantom: Phantom, last: QcJudged | None) -> PhantomStatus:
+    assert state.policy is not None  # noqa: S101 - the caller has checked
+    chart = state.chart(phantom.patient_id)
+    head, baseline = chart.head, chart.baseline
+    return PhantomStatus(
+        patient_id=phantom.patient_id,
+        role=phantom.role.value,
+        region=phantom.region,
+        frequency=phantom.frequency.value,
+        serial=phantom.serial,
+        epoch=baseline.epoch if baseline else None,
+        mean=baseline.mean_g_cm2 if baseline else None,
+        sigma=baseline.sigma_g_cm2 if baseline else None,
+        lower=baseline.lower_g_cm2 if baseline else None,
+        upper=baseline.upper_g_cm2 if baseline else None,
+        baseline_scans=baseline.n if baseline else 0,
+        baseline_established=baseline.established if baseline else False,
+        candidates=len(chart.candidates),
+        candidates_needed=state.policy.qc.min_scans,
+        last=last,
+        last_passed_at=head.passed_at,
+        due_by=lapses_at(state, phantom, chart),
+        failed_scans=head.failures,
+        failure_confirmed=head.confirmed,
+        passed_since_failure=head.passed_since,
+        drift_open=head.drift_open,
+    )
