@@ -1,0 +1,123 @@
+"""Phantom objects, kept whole; what was refused, kept apart.
+
+Bonewatch's archive is not the clinical archive: it holds phantom scans as evidence. A refused object that may be a
+patient's is encrypted with a key of this site and expires.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from collectors.errors import NoRoomError
+
+_UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class Archive:
+    """Part-10 files under ``<data_dir>/archive/<device>/<yyyy>/<mm>/``, durable when `store` returns.
+
+    Parameters
+    ----------
+    data_dir
+        The site's data folder; made if absent.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._root = data_dir / "archive"
+        self._lock = threading.Lock()
+
+    def store(self, device: str, sop_instance_uid: str, data: bytes, *, received_at: datetime) -> tuple[Path, bool]:
+        """Keep an object; return its path and whether it is new here.
+
+        An object with the same content as one kept before is not written again. One with other content is written
+        beside it: which of the two counts is for the log to say.
+
+        Raises
+        ------
+        NoRoomError
+            The disk is full or cannot be written; nothing is left behind.
+        ValueError
+            The UID is no UID.
+        """
+        if not _UID.fullmatch(sop_instance_uid):
+            raise ValueError("a SOP Instance UID has digits and points only")
+        device_folder = self._root / folder_name(device)
+        with self._lock:
+            if kept := self._same(device_folder, sop_instance_uid, data):
+                return kept, False
+            folder = device_folder / f"{received_at:%Y}" / f"{received_at:%m}"
+            path = folder / f"{sop_instance_uid}.dcm"
+            if path.exists():
+                path = folder / f"{sop_instance_uid}.{hashlib.sha256(data).hexdigest()[:16]}.dcm"
+            write_durably(path, data)
+            return path, True
+
+    def others(self, device: str, sop_instance_uid: str, *, than: Path) -> bool:
+        """Whether another object of that UID is kept for the device."""
+        folder = self._root / folder_name(device)
+        return any(path != than for path in folder.glob(f"*/*/{sop_instance_uid}.*dcm"))
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        """Remove a kept object, durably; a missing one is no error."""
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+    @staticmethod
+    def _same(folder: Path, uid: str, data: bytes) -> Path | None:
+        for path in folder.glob(f"*/*/{uid}.*dcm"):
+            if path.stat().st_size == len(data) and path.read_bytes() == data:
+                return path
+        return None
+
+
+def folder_name(device: str) -> str:
+    """Return a device's name as a folder's: its part after the site, safe characters only."""
+    return _UNSAFE.sub("_", device.rsplit("/", 1)[-1]).strip(".") or "unknown"
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o640) -> None:
+    """Write a file whole or not at all; once this returns, a power cut does not undo it.
+
+    Raises
+    ------
+    NoRoomError
+        If the disk is full or cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        _make_folder(path.parent)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise NoRoomError from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in or removed from a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each made durable in its own parent."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)

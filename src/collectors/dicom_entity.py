@@ -1,0 +1,177 @@
+"""The one DICOM application entity of a site: C-ECHO, C-STORE, modality worklist."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import pydicom.config
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom import AE, _config, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
+from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  # type: ignore[attr-defined]
+
+from collectors.archive import Archive
+from collectors.dicom_server import ScannerServer, serve
+from collectors.quarantine import Quarantine
+from collectors.received import ReceivedObject
+from collectors.settings import DicomSettings
+from collectors.store import Answer, ObjectStore, StoreTiming
+from collectors.worklist import WorklistProxy
+from streams.policy import DevicePolicy
+from streams.site import SitePort
+
+PROCESSING_FAILURE: Final = 0x0110
+"""Our own fault, not the object's."""
+
+_log: Final = structlog.get_logger("collectors.dicom")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DicomEntity:
+    """A site's application entity; `start` it, read `port`, `stop` it.
+
+    Parameters
+    ----------
+    settings
+        AE title, address, upstream worklist, limits.
+    site
+        The running site.
+    devices
+        Policy by device key (``site/device``).
+    zone
+        The site's time zone.
+    archive, quarantine
+        Where objects are kept.
+    on_store
+        Called after each C-STORE with where its time went.
+    clock
+        Says what time it is, UTC.
+    """
+
+    def __init__(
+        self,
+        settings: DicomSettings,
+        site: SitePort,
+        devices: Mapping[str, DevicePolicy],
+        *,
+        zone: ZoneInfo,
+        archive: Archive,
+        quarantine: Quarantine,
+        on_store: Callable[[StoreTiming], None] | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        keep_values_out_of_logs()
+        self._settings = settings
+        self._clock = clock
+        self._store = ObjectStore(
+            site,
+            devices,
+            zone=zone,
+            archive=archive,
+            quarantine=quarantine,
+            max_bytes=settings.max_object_bytes,
+            on_store=on_store,
+        )
+        self._worklist = WorklistProxy(site, devices, settings.upstream)
+        self._server: ScannerServer | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        if self._server is None:
+            raise RuntimeError("the application entity is not started")
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Bind the port and serve; OSError if it is taken."""
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_C_ECHO, _answer_echo),
+            (evt.EVT_C_STORE, self._answer_store),
+            (evt.EVT_C_FIND, self._answer_find),
+        ]
+        server = ScannerServer(_entity(self._settings), self._settings, handlers)
+        self._server = server
+        serve(server)
+        _log.info("dicom_listening", ae_title=self._settings.ae_title, host=self._settings.host, port=self.port)
+
+    def stop(self) -> None:
+        """Stop serving and end all associations; a stopped entity can be started again."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def _answer_store(self, event: Event) -> Dataset:
+        try:
+            answer = self._store.receive(_received(event, self._clock()))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the scanner gets a status and the site goes on
+            _log.error("store_failed", error=type(error).__name__)
+            answer = Answer(PROCESSING_FAILURE, "internal", "internal error; send again later")
+        return status_dataset(answer.status, answer.comment)
+
+    def _answer_find(self, event: Event) -> Iterator[tuple[Dataset, Dataset | None]]:
+        calling_ae = event.assoc.requestor.ae_title.strip()
+        try:
+            query = event.identifier
+        except Exception as error:  # noqa: BLE001 - pydicom raises whatever its parser stumbles over
+            _log.error("query_undecodable", error=type(error).__name__)
+            yield status_dataset(0xA900, "the query cannot be decoded"), None
+            return
+        for status, comment, item in self._worklist.answer(calling_ae, query, lambda: event.is_cancelled):
+            yield status_dataset(status, comment), item
+
+
+def status_dataset(status: int, comment: str) -> Dataset:
+    """Return a status with its comment, as pynetdicom takes it from a handler."""
+    ds = Dataset()
+    ds.Status = status
+    if comment:
+        ds.ErrorComment = comment[:64]
+    return ds
+
+
+def keep_values_out_of_logs() -> None:
+    """Silence pydicom and pynetdicom: their messages quote values, and a value may be a patient's name."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.UNRESTRICTED_STORAGE_SERVICE = True
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
+    for name in ("pydicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _entity(settings: DicomSettings) -> AE:
+    entity = AE(ae_title=settings.ae_title)
+    entity.maximum_associations = settings.max_associations
+    entity.maximum_pdu_size = settings.max_pdu_bytes
+    entity.acse_timeout = settings.negotiation_timeout_s
+    entity.network_timeout = settings.idle_timeout_s
+    entity.add_supported_context(Verification)
+    entity.add_supported_context(ModalityWorklistInformationFind, ImplicitVRLittleEndian)
+    return entity
+
+
+def _received(event: Event, now: datetime) -> ReceivedObject:
+    request = event.request
+    assert isinstance(request, C_STORE)  # noqa: S101 - narrows the type; the event is a C-STORE's
+    return ReceivedObject(
+        calling_ae=event.assoc.requestor.ae_title.strip(),
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+        transfer_syntax=str(event.context.transfer_syntax),
+        data=request.DataSet.getvalue() if request.DataSet else b"",
+        received_at=now,
+    )
+
+
+def _answer_echo(_event: Event) -> int:
+    return 0x0000

@@ -1,0 +1,182 @@
+"""Refused objects, kept with the reason, bounded in number and bytes.
+
+Beside each object lies a JSON sidecar: code, device, received_at, size, sha256, expiry; nothing of the data set.
+Files are named by time and chance. An object that may be a patient's is encrypted (AES-256-GCM) with the key of
+this site, `<data_dir>/quarantine.key`, made at first use and readable by the site alone.
+"""
+
+import contextlib
+import hashlib
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from collectors import metrics
+from collectors.archive import write_durably
+from collectors.errors import CollectorError, NoRoomError
+from collectors.settings import QuarantineLimits
+
+_NONCE_BYTES: Final = 12
+
+
+class QuarantineError(CollectorError):
+    """A quarantined object cannot be opened: its key is another's, or its bytes were changed."""
+
+    code = "quarantine"
+
+
+class Sidecar(msgspec.Struct, frozen=True):
+    """Why an object was refused, and what is known of it without looking inside."""
+
+    code: str
+    reason: str
+    device: str
+    received_at: datetime
+    size: int
+    sha256: str
+    encrypted: bool
+    expires_at: datetime
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    size: int
+    expires_at: datetime
+
+
+class Quarantine:
+    """The refused objects of one site; safe from any thread.
+
+    Parameters
+    ----------
+    data_dir
+        The site's data folder; objects go to ``quarantine/`` in it.
+    limits
+        How much is kept. The oldest objects go first; none is written when the disk has less than
+        `min_free_bytes` left, and both are counted.
+    """
+
+    def __init__(self, data_dir: Path, limits: QuarantineLimits | None = None) -> None:
+        self._folder = data_dir / "quarantine"
+        self._key_path = data_dir / "quarantine.key"
+        self._limits = limits or QuarantineLimits()
+        self._lock = threading.Lock()
+        self._kept = self._found()
+        self._bytes = sum(kept.size for kept in self._kept.values())
+
+    def keep(
+        self, error: CollectorError, device: str, data: bytes, *, received_at: datetime, encrypted: bool = True
+    ) -> Path | None:
+        """Keep a refused object; return its path, or None when there was no room for it (which is counted)."""
+        expires_at = received_at + timedelta(days=self._limits.keep_days)
+        sidecar = Sidecar(
+            error.code, str(error), device, received_at, len(data), hashlib.sha256(data).hexdigest(),
+            encrypted, expires_at,
+        )  # fmt: skip
+        with self._lock:
+            self._drop_expired(received_at)
+            if len(data) > self._limits.max_bytes or not self._disk_has_room():
+                metrics.QUARANTINE_DROPPED.labels("no_room").inc()
+                return None
+            self._make_room(len(data))
+            return self._write(sidecar, data)
+
+    def expire(self, now: datetime) -> None:
+        """Remove what has been kept long enough; keeping another object does so too."""
+        with self._lock:
+            self._drop_expired(now)
+
+    def open(self, path: Path) -> bytes:
+        """Return a kept object as it was received.
+
+        Raises
+        ------
+        QuarantineError
+            If it was encrypted with another key, or changed since.
+        """
+        stored = path.read_bytes()
+        if path.suffix != ".enc":
+            return stored
+        try:
+            return AESGCM(self._key()).decrypt(stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], path.stem.encode())
+        except InvalidTag as error:
+            raise QuarantineError("the object was encrypted with another key, or was changed") from error
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._kept)
+
+    def _write(self, sidecar: Sidecar, data: bytes) -> Path | None:
+        name = f"{sidecar.received_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(6)}"
+        path = self._folder / f"{name}.{'enc' if sidecar.encrypted else 'dcm'}"
+        try:
+            content = self._sealed(name, data) if sidecar.encrypted else data
+            write_durably(path, content)
+            write_durably(path.with_suffix(".json"), msgspec.json.encode(sidecar))
+        except NoRoomError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            metrics.QUARANTINE_DROPPED.labels("no_room").inc()
+            return None
+        self._kept[path] = _Kept(len(content), sidecar.expires_at)
+        self._bytes += len(content)
+        return path
+
+    def _sealed(self, name: str, data: bytes) -> bytes:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + AESGCM(self._key()).encrypt(nonce, data, name.encode())
+
+    def _key(self) -> bytes:
+        """Return the site's key, made at first use."""
+        if not self._key_path.exists():
+            write_durably(self._key_path, AESGCM.generate_key(256), mode=0o600)
+        return self._key_path.read_bytes()
+
+    def _disk_has_room(self) -> bool:
+        folder = self._folder if self._folder.exists() else self._folder.parent
+        return not folder.exists() or shutil.disk_usage(folder).free > self._limits.min_free_bytes
+
+    def _drop_expired(self, now: datetime) -> None:
+        for path in [path for path, kept in self._kept.items() if kept.expires_at <= now]:
+            self._drop(path, "expired")
+
+    def _make_room(self, size: int) -> None:
+        while self._kept and (
+            len(self._kept) >= self._limits.max_objects or self._bytes + size > self._limits.max_bytes
+        ):
+            self._drop(next(iter(self._kept)), "evicted")
+
+    def _drop(self, path: Path, reason: str) -> None:
+        self._bytes -= self._kept.pop(path).size
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        metrics.QUARANTINE_DROPPED.labels(reason).inc()
+
+    def _found(self) -> "OrderedDict[Path, _Kept]":
+        """Return what an earlier run kept, oldest first; the rests of an interrupted write are removed."""
+        kept: OrderedDict[Path, _Kept] = OrderedDict()
+        for path in sorted(self._folder.glob("*")):
+            sidecar = path.with_suffix(".json")
+            if path.suffix in {".enc", ".dcm"} and (known := _read(sidecar)):
+                kept[path] = _Kept(path.stat().st_size, known.expires_at)
+            elif path.suffix != ".json" or not _has_object(path):
+                path.unlink()
+        return kept
+
+
+def _read(sidecar: Path) -> Sidecar | None:
+    try:
+        return msgspec.json.decode(sidecar.read_bytes(), type=Sidecar)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _has_object(sidecar: Path) -> bool:
+    return any(sidecar.with_suffix(suffix).exists() for suffix in (".enc", ".dcm"))

@@ -1,0 +1,115 @@
+"""One object as it came off the wire, and what it is: a phantom's, whose, with which densities."""
+
+import re
+from datetime import datetime
+from io import BytesIO
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID
+from pynetdicom.dsutils import create_file_meta, encode_file_meta
+
+from collectors.dicom_text import text
+from collectors.errors import NotThePhantomError, PatientObjectError, RegionAbsentError, UndecodableError
+from collectors.regions import Anatomy, anatomy_of
+from collectors.structure import check_whole, inflated
+from collectors.structured_report import SR_CLASSES, ScanReport, named_anatomies, read_report
+from streams.policy import DevicePolicy, Phantom
+
+_UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+
+
+class ReceivedObject(msgspec.Struct, frozen=True):
+    """What one C-STORE brought; `data` is the encoded data set without a file header."""
+
+    calling_ae: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax: str
+    data: bytes
+    received_at: datetime
+
+    @property
+    def loggable_uid(self) -> str:
+        """The SOP Instance UID if it is one: a peer may announce any text in its place."""
+        return self.sop_instance_uid if _UID.fullmatch(self.sop_instance_uid) else "invalid"
+
+    def as_file(self) -> bytes:
+        """Return the object as a part-10 file; without its header if its UIDs are none."""
+        if not (_UID.fullmatch(self.sop_class_uid) and _UID.fullmatch(self.sop_instance_uid)):
+            return self.data
+        meta = create_file_meta(
+            sop_class_uid=UID(self.sop_class_uid),
+            sop_instance_uid=UID(self.sop_instance_uid),
+            transfer_syntax=UID(self.transfer_syntax),
+        )
+        return b"".join((bytes(128), b"DICM", encode_file_meta(meta), self.data))
+
+
+def decoded(received: ReceivedObject, *, max_bytes: int) -> Dataset:
+    """Return the whole data set.
+
+    Raises
+    ------
+    UndecodableError
+        If it is truncated, no DICOM, inflates beyond `max_bytes`, or is another object than the one announced.
+    """
+    syntax = UID(received.transfer_syntax)
+    plain = inflated(received.data, syntax, max_bytes=max_bytes)
+    check_whole(plain, syntax)
+    try:
+        ds = read_dataset(BytesIO(plain), syntax.is_implicit_VR, syntax.is_little_endian)
+    except Exception as error:  # pydicom raises whatever its parser stumbles over
+        raise UndecodableError("the data set cannot be decoded") from error
+    if not _UID.fullmatch(received.sop_instance_uid) or text(ds, "SOPInstanceUID") != received.sop_instance_uid:
+        raise UndecodableError("the SOP Instance UID is not the one announced")
+    return ds
+
+
+def filed_under(ds: Dataset, policy: DevicePolicy) -> Phantom:
+    """Return the phantom of this device under whose id the object is filed, or raise `PatientObjectError`."""
+    phantom = policy.phantom(text(ds, "PatientID"))
+    if phantom is None:
+        raise PatientObjectError
+    return phantom
+
+
+def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: ZoneInfo) -> ScanReport | None:
+    """Return what a phantom's report says, or None for an object that is no report (an image, say).
+
+    Raises
+    ------
+    NotThePhantomError
+        Its name or its anatomy is not the phantom's: a patient may have been scanned under the phantom's id.
+    PhantomObjectError
+        It is the phantom's, and of no use.
+    """
+    if phantom.patient_name is not None and _plain_name(text(ds, "PatientName")) != _plain_name(phantom.patient_name):
+        raise NotThePhantomError
+    try:
+        _refuse_other_anatomy(ds, phantom)
+        if sop_class_uid not in SR_CLASSES and "ContentSequence" not in ds:
+            return None
+        report = read_report(ds, zone)
+    except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
+        # Nested items are parsed on first access, by pydicom's own lights.
+        raise UndecodableError("an item of the report cannot be decoded") from error
+    if report.reading(phantom.region) is None:
+        raise RegionAbsentError(phantom.region)
+    return report
+
+
+def _refuse_other_anatomy(ds: Dataset, phantom: Phantom) -> None:
+    own = anatomy_of(phantom.region)
+    named = named_anatomies(ds) | {anatomy_of(text(ds, "BodyPartExamined"))}
+    if own is not Anatomy.UNKNOWN and named - {own, Anatomy.UNKNOWN}:
+        raise NotThePhantomError
+
+
+def _plain_name(name: str) -> str:
+    """Return a person name for comparison: alphabetic group, no empty components, letters of one case."""
+    parts = (part.strip() for part in name.split("=", maxsplit=1)[0].replace("^", " ").split())
+    return " ".join(parts).casefold()

@@ -1,0 +1,239 @@
+"""What becomes of an object received by C-STORE: recorded, archived, or refused with a reason and kept apart.
+
+The answer is given after event, verdict and gate are committed, so that the first worklist query after a failed
+scan is refused already.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+from prometheus_client import Histogram
+
+from collectors import metrics
+from collectors.archive import Archive
+from collectors.errors import (
+    CollectorError,
+    ConflictingObjectError,
+    JudgedImplausibleError,
+    NoRoomError,
+    NotThePhantomError,
+    PatientObjectError,
+    PhantomObjectError,
+    UnknownCallerError,
+)
+from collectors.quarantine import Quarantine
+from collectors.received import ReceivedObject, decoded, filed_under, phantom_report
+from collectors.structured_report import ScanReport
+from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, QcJudged, Verdict
+from streams.policy import DevicePolicy, Phantom
+from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
+
+SUCCESS: Final = 0x0000
+WRONG_PHANTOM: Final = 0xB007
+"""Warning: taken and recorded, but it looks like another phantom's scan."""
+
+_log: Final = structlog.get_logger("collectors.store")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the sender is told; `code` is ours, for counters and logs."""
+
+    status: int
+    code: str
+    comment: str = ""
+
+
+class StoreTiming(msgspec.Struct):
+    """Where the time of one C-STORE went, in seconds."""
+
+    parse_s: float = 0.0
+    archive_s: float = 0.0
+    append_s: float = 0.0
+    total_s: float = 0.0
+    status: int = SUCCESS
+
+
+class ObjectStore:
+    """Takes the objects that scanners send; safe from any thread.
+
+    Parameters
+    ----------
+    site
+        Where facts are recorded and gates are read.
+    devices
+        Policy by device key (``site/device``).
+    zone
+        The site's time zone, for times that state none.
+    archive, quarantine
+        Where taken and refused objects are kept.
+    max_bytes
+        The largest data set, inflated.
+    on_store
+        Called after each object with where its time went.
+    """
+
+    def __init__(
+        self,
+        site: SitePort,
+        devices: Mapping[str, DevicePolicy],
+        *,
+        zone: ZoneInfo,
+        archive: Archive,
+        quarantine: Quarantine,
+        max_bytes: int = 32 * 1024 * 1024,
+        on_store: Callable[[StoreTiming], None] | None = None,
+    ) -> None:
+        self._site = site
+        self._by_ae = {policy.ae_title: (key, policy) for key, policy in devices.items() if policy.ae_title}
+        self._zone = zone
+        self._archive = archive
+        self._quarantine = quarantine
+        self._max_bytes = max_bytes
+        self._on_store = on_store
+
+    def receive(self, received: ReceivedObject) -> Answer:
+        """Take or refuse one object; what it became is durable when this returns."""
+        timing = StoreTiming()
+        device, policy = self._by_ae.get(received.calling_ae, (metrics.UNKNOWN_DEVICE, None))
+        with _measured(timing, "total_s", metrics.STORE_SECONDS):
+            answer = self._decide(device, policy, received, timing)
+        timing.status = answer.status
+        metrics.OBJECTS.labels(device, answer.code).inc()
+        _log.info("object_received", device=device, code=answer.code, sop_instance_uid=received.loggable_uid)
+        if self._on_store:
+            self._on_store(timing)
+        return answer
+
+    def _decide(
+        self, device: str, policy: DevicePolicy | None, received: ReceivedObject, timing: StoreTiming
+    ) -> Answer:
+        phantom: Phantom | None = None
+        try:
+            if policy is None:
+                raise UnknownCallerError
+            with _measured(timing, "parse_s", metrics.PARSE_SECONDS):
+                ds = decoded(received, max_bytes=self._max_bytes)
+                phantom = filed_under(ds, policy)
+                report = phantom_report(ds, phantom, received.sop_class_uid, self._zone)
+            return self._take(device, phantom, report, received, timing)
+        except CollectorError as error:
+            return self._refuse(error, device, phantom, received)
+
+    def _take(
+        self, device: str, phantom: Phantom, report: ScanReport | None, received: ReceivedObject, timing: StoreTiming
+    ) -> Answer:
+        uid = received.sop_instance_uid
+        with _measured(timing, "archive_s", metrics.ARCHIVE_SECONDS):
+            path, is_new = self._archive.store(device, uid, received.as_file(), received_at=received.received_at)
+        if report is None:
+            return self._keep_without_reading(device, uid, path)
+        drafts = _drafts(device, uid, phantom, report)
+        with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
+            receipt = self._append(drafts, path, is_new=is_new)
+        # In the log before, but not in the archive: its object had been moved out as implausible.
+        was_moved = is_new and len(receipt.duplicates) == len(drafts)
+        verdict = _verdict(receipt, subject=f"{uid}/{phantom.region}")
+        if was_moved or verdict is Verdict.IMPLAUSIBLE:
+            Archive.remove(path)
+            raise JudgedImplausibleError
+        if verdict is Verdict.WRONG_PHANTOM:
+            return Answer(WRONG_PHANTOM, "wrong_phantom", "recorded, but this looks like another phantom")
+        return Answer(SUCCESS, "duplicate" if receipt.duplicates else "recorded")
+
+    def _keep_without_reading(self, device: str, uid: str, path: Path) -> Answer:
+        """Images and presentation states of a phantom are kept and say nothing."""
+        if self._archive.others(device, uid, than=path):
+            Archive.remove(path)
+            raise ConflictingObjectError
+        return Answer(SUCCESS, "archived")
+
+    def _append(self, drafts: list[Draft], path: Path, *, is_new: bool) -> Receipt:
+        try:
+            return self._site.append(drafts)
+        except EventConflictError as error:
+            if is_new:
+                Archive.remove(path)
+            raise ConflictingObjectError from error
+        except SiteUnavailableError as error:
+            raise NoRoomError from error
+
+    def _refuse(self, error: CollectorError, device: str, phantom: Phantom | None, received: ReceivedObject) -> Answer:
+        # Only a name that was configured, and matched, says that no patient lies under a phantom's id.
+        is_surely_phantom = (
+            phantom is not None and phantom.patient_name is not None and isinstance(error, PhantomObjectError)
+        )
+        if not isinstance(error, NoRoomError):
+            self._quarantine.keep(
+                error, device, received.as_file(), received_at=received.received_at, encrypted=not is_surely_phantom
+            )
+        if isinstance(error, PatientObjectError):
+            self._note_bypass(device, received)
+        if phantom and isinstance(error, NotThePhantomError) and not isinstance(error, JudgedImplausibleError):
+            self._record_refusal(error, device, phantom, received)
+        return Answer(error.status, error.code, str(error)[:64])
+
+    def _note_bypass(self, device: str, received: ReceivedObject) -> None:
+        """Alarm when a scanner whose gate is held measured a patient all the same."""
+        gate = self._site.gate(device)
+        if gate.lets_patients_through:
+            return
+        metrics.BYPASS.labels(device).inc()
+        codes = [reason.code.value for reason in gate.holding]
+        _log.warning("patient_while_held", device=device, reasons=codes, sop_instance_uid=received.loggable_uid)
+
+    def _record_refusal(self, error: CollectorError, device: str, phantom: Phantom, received: ReceivedObject) -> None:
+        """Leave a trace in the log: the object is refused either way, so a log that cannot take it only warns."""
+        uid = received.sop_instance_uid
+        fact = PhantomScanRefused(phantom_id=phantom.patient_id, reason=error.code, sop_instance_uid=uid)
+        try:
+            self._site.append([Draft(event_id=f"{uid}/refused", device=device, fact=fact)])
+        except SiteError as failure:
+            _log.warning("refusal_not_recorded", device=device, code=error.code, failure=type(failure).__name__)
+
+
+@contextmanager
+def _measured(timing: StoreTiming, part: str, histogram: Histogram) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds = time.perf_counter() - started
+        setattr(timing, part, seconds)
+        histogram.observe(seconds)
+
+
+def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list[Draft]:
+    """Return one fact per region; the configured one last, so that its verdict sees the others."""
+    ordered = sorted(report.readings, key=lambda reading: reading.region == phantom.region)
+    return [
+        Draft(
+            event_id=f"{uid}/{reading.region}",
+            device=device,
+            fact=PhantomMeasured(
+                phantom_id=phantom.patient_id,
+                region=reading.region,
+                bmd_g_cm2=reading.bmd_g_cm2,
+                measured_at=report.measured_at,
+                acquisition_id=report.acquisition_id,
+                sop_instance_uid=uid,
+                software=report.software,
+            ),
+        )
+        for reading in ordered
+    ]
+
+
+def _verdict(receipt: Receipt, *, subject: str) -> Verdict | None:
+    """Return the latest verdict on one reading, or None when it was not judged."""
+    judged = [
+        record.outcome
+        for record in receipt.outcomes
+        if isinstance(record.outcome, QcJudged) and record.outcome.subject_event_id == subject
+    ]
+    return max(judged, key=lambda outcome: outcome.revision).verdict if judged else None

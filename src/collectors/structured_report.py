@@ -1,0 +1,205 @@
+"""Bone densities out of a DICOM structured report, whatever its SR class, template and vendor.
+
+The vendors' templates are not public, so the tree is walked for NUM items in g/cm2 and nothing is keyed on
+modality, template or concept code. What a density belongs to is said by its concept name, a finding-site modifier,
+or the containers around it.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from pydicom.dataset import Dataset
+
+from collectors import regions
+from collectors.dicom_text import acquired_at, first_item, items, measured_at, text
+from collectors.errors import AmbiguousRegionError, ImpossibleValueError, NoBmdError, NoTimeError, WrongUnitError
+
+MAX_PLAUSIBLE_G_CM2: Final = 5.0
+"""No bone and no phantom is denser; a larger number is another unit or a fault."""
+
+SR_CLASSES: Final = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in ("11", "22", "33", "34", "35", "50", "65", "67", "70", "75")
+)
+"""SOP classes that carry a content tree."""
+
+_UNITS: Final = frozenset({"g/cm2", "g/cm^2", "g/cm\u00b2", "g.cm-2", "g/cm-2", "g/cm**2", "g.cm^-2"})
+_OTHER_DENSITY_UNIT: Final = re.compile(r"^[mkuµ]+g\b|cm\W{0,2}3|cm\u00b3|/m\b|/m2|/mm", re.IGNORECASE)
+_SAYS_DENSITY: Final = re.compile(r"(?<![a-z])bmd(?![a-z])|bone\s+(?:mineral\s+)?density", re.IGNORECASE)
+_DERIVED: Final = re.compile(
+    r"[tz].?score|(?<![a-z])(?:cv|sd|sbmd)(?![a-z])|standardi[sz]ed|standard deviation|percent|%|chang|diff"
+    r"|precision|reference|young|age.?match|previous|prior\b|baseline|\brate\b|trend",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_FINDING_SITE: Final = frozenset({"G-C0E3", "363698007"})
+_LATERALITY: Final = frozenset({"G-C171", "272741003"})
+
+
+class BmdReading(msgspec.Struct, frozen=True):
+    """The bone mineral density of one region."""
+
+    region: str
+    bmd_g_cm2: float
+
+
+class ScanReport(msgspec.Struct, frozen=True):
+    """What one structured report says; `acquisition_id` is equal for every analysis of one acquisition."""
+
+    readings: tuple[BmdReading, ...]
+    measured_at: datetime
+    acquisition_id: str
+    software: str = ""
+
+    def reading(self, region: str) -> BmdReading | None:
+        """Return the reading of `region`, or None."""
+        return next((reading for reading in self.readings if reading.region == region), None)
+
+
+class _Numeric(msgspec.Struct, frozen=True):
+    """A NUM item with the names around it, nearest first; the document's title is not among them."""
+
+    concept: str
+    units: tuple[str, ...]
+    value: str
+    site: str
+    surroundings: tuple[str, ...]
+
+
+def read_report(ds: Dataset, zone: ZoneInfo) -> ScanReport:
+    """Return the densities of a report with its time (UTC; `zone` is the site's) and acquisition.
+
+    Raises
+    ------
+    NoBmdError, WrongUnitError, ImpossibleValueError, AmbiguousRegionError, NoTimeError
+        By what the sender can do about it.
+    """
+    readings = _readings(ds)
+    time = measured_at(ds, zone)
+    if time is None:
+        raise NoTimeError
+    software = text(ds, "SoftwareVersions")[:64]
+    return ScanReport(readings, time, acquisition_id(ds, zone), software)
+
+
+def acquisition_id(ds: Dataset, zone: ZoneInfo) -> str:
+    """Return what tells a repeat (another acquisition) from a re-analysis (the same one).
+
+    AcquisitionUID, else study with acquisition time, else the image that the report is evidence for, else the
+    study alone: what is not known must look like the same acquisition, for only another one may open a gate.
+    """
+    if uid := text(ds, "AcquisitionUID"):
+        return f"acquisition:{uid}"
+    study = text(ds, "StudyInstanceUID")
+    if study and (time := acquired_at(ds, zone)):
+        return f"study:{study}@{time:%Y%m%dT%H%M%SZ}"
+    if evidence := min(_evidence(ds), default=""):
+        return f"evidence:{evidence}"
+    return f"study:{study or 'unknown'}"
+
+
+def named_anatomies(ds: Dataset) -> frozenset[regions.Anatomy]:
+    """Return the parts of the body that the densities of a report are named after, derived ones included."""
+    names = (
+        name
+        for numeric in _numerics(ds, site="", side="", surroundings=())
+        if any(unit.replace(" ", "").lower() in _UNITS for unit in numeric.units)
+        for name in (numeric.site, numeric.concept, *numeric.surroundings)
+    )
+    return frozenset(regions.anatomy_of(name) for name in names)
+
+
+def _evidence(ds: Dataset) -> Iterator[str]:
+    for study in items(ds, "CurrentRequestedProcedureEvidenceSequence"):
+        for series in items(study, "ReferencedSeriesSequence"):
+            yield from _referenced(series)
+    yield from _referenced(ds)
+    for item in items(ds, "ContentSequence"):
+        yield from _evidence(item)
+
+
+def _referenced(ds: Dataset) -> Iterator[str]:
+    uids = (text(reference, "ReferencedSOPInstanceUID") for reference in items(ds, "ReferencedSOPSequence"))
+    yield from filter(None, uids)
+
+
+def _readings(ds: Dataset) -> tuple[BmdReading, ...]:
+    found: dict[str, float] = {}
+    for numeric in _numerics(ds, site="", side="", surroundings=()):
+        if not _is_density(numeric):
+            continue
+        region, bmd = _region(numeric), _bmd(numeric.value)
+        if found.setdefault(region, bmd) != bmd:
+            raise AmbiguousRegionError
+    if not found:
+        raise NoBmdError
+    return tuple(BmdReading(region, bmd) for region, bmd in found.items())
+
+
+def _numerics(ds: Dataset, *, site: str, side: str, surroundings: tuple[str, ...]) -> Iterator[_Numeric]:
+    """Walk the content below `ds`; `site` and `side` are the modifiers of the nearest item that has one."""
+    for item in items(ds, "ContentSequence"):
+        concept = text(first_item(item, "ConceptNameCodeSequence"), "CodeMeaning")
+        own_site = _modifier(item, _FINDING_SITE, "finding site") or site
+        own_side = _modifier(item, _LATERALITY, "laterality") or side
+        if text(item, "ValueType") == "NUM":
+            yield from _numeric(item, concept, f"{own_side} {own_site}".strip(), surroundings)
+        inside = (concept, *surroundings) if concept else surroundings
+        yield from _numerics(item, site=own_site, side=own_side, surroundings=inside)
+
+
+def _numeric(item: Dataset, concept: str, site: str, surroundings: tuple[str, ...]) -> Iterator[_Numeric]:
+    """Yield the item, unless it holds no number: a region that was not analysed is no reading."""
+    measured = first_item(item, "MeasuredValueSequence")
+    if value := text(measured, "NumericValue"):
+        unit = first_item(measured, "MeasurementUnitsCodeSequence")
+        units = tuple(filter(None, (text(unit, "CodeValue"), text(unit, "CodeMeaning"))))
+        yield _Numeric(concept, units, value, site, surroundings)
+
+
+def _modifier(item: Dataset, codes: frozenset[str], meaning: str) -> str:
+    for child in items(item, "ContentSequence"):
+        name = first_item(child, "ConceptNameCodeSequence")
+        if text(name, "CodeValue") in codes or text(name, "CodeMeaning").lower() == meaning:
+            coded = text(first_item(child, "ConceptCodeSequence"), "CodeMeaning")
+            return coded or text(child, "TextValue")
+    return ""
+
+
+def _is_density(numeric: _Numeric) -> bool:
+    """Whether this is a measured density; raise `WrongUnitError` if it claims to be one in another unit."""
+    if any(_DERIVED.search(name) for name in (numeric.concept, *numeric.surroundings)):
+        return False
+    units = [unit.replace(" ", "").lower() for unit in numeric.units]
+    if any(unit in _UNITS for unit in units) and not any(_OTHER_DENSITY_UNIT.search(unit) for unit in units):
+        return True
+    if _SAYS_DENSITY.search(numeric.concept):
+        raise WrongUnitError
+    if any(_SAYS_DENSITY.search(name) for name in numeric.surroundings):
+        return _refuse_other_density(units)
+    return False
+
+
+def _refuse_other_density(units: list[str]) -> bool:
+    """Within a section on bone density, mass and area are no readings, but another density unit is a mistake."""
+    if any("/" in unit and _OTHER_DENSITY_UNIT.search(unit) for unit in units):
+        raise WrongUnitError
+    return False
+
+
+def _region(numeric: _Numeric) -> str:
+    names = (numeric.site, numeric.concept, *numeric.surroundings)
+    known = (regions.known_region(name) for name in names)
+    verbatim = (regions.verbatim_region(name) for name in names)
+    return next(filter(None, known), None) or next(filter(None, verbatim), regions.UNNAMED)
+
+
+def _bmd(value: str) -> float:
+    number = float(value) if _NUMBER.fullmatch(value) else math.nan
+    if not 0.0 < number <= MAX_PLAUSIBLE_G_CM2:
+        raise ImpossibleValueError(number)
+    return number

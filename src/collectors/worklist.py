@@ -1,0 +1,195 @@
+"""The worklist proxy: patients only to a scanner whose gate lets them through, and a reason when it does not.
+
+A console shows an empty worklist as "no patients", so a refusal is always a failure status with an ErrorComment,
+and an upstream that is down is a failure too. Names and dates of birth pass through and are never looked at.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+import structlog
+from pydicom.dataset import Dataset
+
+from collectors import metrics
+from collectors.dicom_text import items, text
+from collectors.errors import CollectorError
+from collectors.settings import Upstream
+from collectors.upstream import PendingItem, QueryCancelledError, UpstreamError, UpstreamWorklist, WorklistSource
+from streams.policy import DevicePolicy, Enforcement
+from streams.site import Gate, SitePort
+
+SUCCESS: Final = 0x0000
+HELD: Final = 0xC100
+UNKNOWN_CALLER: Final = 0xC101
+UPSTREAM_FAILED: Final = 0xC102
+CANCELLED: Final = 0xFE00
+
+Response = tuple[int, str, Dataset | None]
+"""Status, ErrorComment and, when pending, the item."""
+
+_log: Final = structlog.get_logger("collectors.worklist")
+
+
+class _Sorted(msgspec.Struct, frozen=True):
+    """Items sorted by the gates as they are now: the caller's own, and the first that withheld an item."""
+
+    passed: tuple[PendingItem, ...]
+    own: Gate
+    withholding: Gate | None
+
+
+class WorklistProxy:
+    """Answers worklist queries from an upstream, through the gates; safe from any thread.
+
+    Parameters
+    ----------
+    site
+        Where gates are read.
+    devices
+        Policy by device key.
+    upstream
+        The RIS, or None: then every query that no gate refuses fails, saying so.
+    source
+        What to ask instead of an association to `upstream`.
+    """
+
+    def __init__(
+        self,
+        site: SitePort,
+        devices: Mapping[str, DevicePolicy],
+        upstream: Upstream | None,
+        *,
+        source: WorklistSource | None = None,
+    ) -> None:
+        self._site = site
+        self._by_ae = {policy.ae_title: (key, policy) for key, policy in devices.items() if policy.ae_title}
+        self._source = source or (UpstreamWorklist(upstream) if upstream else None)
+
+    def answer(self, calling_ae: str, query: Dataset, is_cancelled: Callable[[], bool]) -> Iterator[Response]:
+        """Yield the responses to one query: pending items, then the final status unless it is success."""
+        device, policy = self._by_ae.get(calling_ae, (metrics.UNKNOWN_DEVICE, None))
+        if policy is None:
+            yield self._final(device, UNKNOWN_CALLER, "unknown_ae", "unknown_ae: this AE title is not configured here")
+            return
+        try:
+            found = self._ask(query, calling_ae, is_cancelled)
+            ours = self._sort(device, policy, found)
+            for pending in ours.passed:
+                if is_cancelled():
+                    yield self._final(device, CANCELLED, "cancelled", "")
+                    return
+                yield pending.status, "", pending.item
+            yield self._outcome(device, policy, query, ours)
+        except QueryCancelledError:
+            yield self._final(device, CANCELLED, "cancelled", "")
+        except UpstreamError as error:
+            yield self._without_upstream(device, policy, error)
+
+    def _ask(self, query: Dataset, calling_ae: str, is_cancelled: Callable[[], bool]) -> tuple[PendingItem, ...]:
+        if self._source is None:
+            raise UpstreamError("no upstream worklist is configured")
+        try:
+            return self._source.query(query, calling_ae, is_cancelled)
+        except CollectorError:
+            raise
+        except Exception as error:  # pynetdicom raises whatever its parser stumbles over
+            raise UpstreamError("the upstream worklist's answer cannot be read") from error
+
+    def _sort(self, device: str, policy: DevicePolicy, found: tuple[PendingItem, ...]) -> _Sorted:
+        """Sort by the gates, read now: all items are in, none has been sent."""
+        gates = _Gates(self._site)
+        verdicts = [(pending, self._withheld_by(device, policy, pending.item, gates)) for pending in found]
+        own = gates.read(device)
+        withholding = next((gate for _, gate in verdicts if gate is not None), None)
+        if policy.enforcement is Enforcement.WORKLIST:
+            return _Sorted(tuple(pending for pending, gate in verdicts if gate is None), own, withholding)
+        if withholding is not None or not own.lets_patients_through:
+            metrics.WOULD_REFUSE.labels(device).inc()
+        return _Sorted(found, own, None)
+
+    def _withheld_by(self, device: str, policy: DevicePolicy, item: Dataset, gates: "_Gates") -> Gate | None:
+        """Return the gate that withholds an item, or None if it passes."""
+        stations = station_ae_titles(item)
+        named = [self._by_ae[title] for title in stations if title in self._by_ae]
+        patient_id = text(item, "PatientID")
+        if any(known.phantom(patient_id) for known in (policy, *(other for _, other in named))):
+            return None
+        codes = procedure_codes(item)
+        own = gates.read(device, mode_of(policy, codes))
+        if not own.lets_patients_through:
+            return own
+        if not stations or policy.ae_title in stations or len(named) < len(stations):
+            return None
+        held = [
+            gate
+            for key, other in named
+            if other.enforcement is Enforcement.WORKLIST
+            and not (gate := gates.read(key, mode_of(other, codes))).lets_patients_through
+        ]
+        return held[0] if len(held) == len(named) else None
+
+    def _outcome(self, device: str, policy: DevicePolicy, query: Dataset, ours: _Sorted) -> Response:
+        """Return the final status after the items that passed."""
+        if policy.enforcement is not Enforcement.WORKLIST:
+            return self._final(device, SUCCESS, "success", "")
+        asked_for_phantom = policy.phantom(text(query, "PatientID")) is not None
+        withheld_all = ours.withholding is not None and not ours.passed
+        if ours.own.lets_patients_through:
+            is_refused = withheld_all
+        else:
+            is_refused = not ours.passed or (ours.withholding is not None and not asked_for_phantom)
+        if is_refused:
+            return self._final(device, HELD, "held", (ours.withholding or ours.own).error_comment())
+        return self._final(device, SUCCESS, "success", "")
+
+    def _without_upstream(self, device: str, policy: DevicePolicy, error: UpstreamError) -> Response:
+        gate = self._site.gate(device)
+        if policy.enforcement is Enforcement.WORKLIST and not gate.lets_patients_through:
+            return self._final(device, HELD, "held", gate.error_comment())
+        return self._final(device, UPSTREAM_FAILED, error.code, str(error)[:64])
+
+    @staticmethod
+    def _final(device: str, status: int, code: str, comment: str) -> Response:
+        metrics.QUERIES.labels(device, code).inc()
+        _log.info("worklist_answered", device=device, code=code)
+        return status, comment, None
+
+
+class _Gates:
+    """The gates as one answer sees them: each read once."""
+
+    def __init__(self, site: SitePort) -> None:
+        self._site = site
+        self._read: dict[tuple[str, str | None], Gate] = {}
+
+    def read(self, device: str, mode: str | None = None) -> Gate:
+        key = (device, mode)
+        if key not in self._read:
+            self._read[key] = self._site.gate(device, mode)
+        return self._read[key]
+
+
+def station_ae_titles(item: Dataset) -> frozenset[str]:
+    """Return every station AE title that an item names, in any of its steps; none if it names none."""
+    titles = (
+        title.strip()
+        for step in items(item, "ScheduledProcedureStepSequence")
+        for title in text(step, "ScheduledStationAETitle").split("\\")
+    )
+    return frozenset(filter(None, titles))
+
+
+def procedure_codes(item: Dataset) -> frozenset[str]:
+    """Return the codes of the requested procedure and of the scheduled protocols."""
+    sequences = [items(item, "RequestedProcedureCodeSequence")]
+    sequences += [
+        items(step, "ScheduledProtocolCodeSequence") for step in items(item, "ScheduledProcedureStepSequence")
+    ]
+    return frozenset(filter(None, (text(code, "CodeValue") for sequence in sequences for code in sequence)))
+
+
+def mode_of(policy: DevicePolicy, codes: frozenset[str]) -> str | None:
+    """Return the mode that procedure codes ask for; None, the strictest gate, if none or more than one does."""
+    modes = [mode.name for mode in policy.modes if codes.intersection(mode.procedure_codes)]
+    return modes[0] if len(modes) == 1 else None
