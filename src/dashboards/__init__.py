@@ -1,0 +1,1 @@
+"""Web console, HTTP API, sign-in and metrics of a site."""

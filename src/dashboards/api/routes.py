@@ -1,0 +1,88 @@
+"""`/api/v1`: devices, their gates and their quality readings, for booking systems, reports and people's scripts."""
+
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.exceptions import ValidationException
+from litestar.params import Parameter
+
+from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
+from dashboards.auth import PUBLIC_STATUS
+from dashboards.context import Console
+from dashboards.errors import answer_error
+
+MostReadings = Annotated[int, Parameter(ge=1, le=20_000, description="The newest so many")]
+
+
+@get("/devices", sync_to_thread=True)
+def list_devices(console: Console) -> list[DeviceOut]:
+    """Every configured device with its gate now."""
+    return [device_out(view) for view in console.readings.devices()]
+
+
+@get("/devices/{device_id:str}", sync_to_thread=True)
+def show_device(console: Console, device_id: str) -> DeviceOut:
+    """One device with its gate now."""
+    return device_out(console.device(device_id))
+
+
+@get("/devices/{device_id:str}/gate", sync_to_thread=True)
+def show_gate(console: Console, device_id: str, mode: str | None = None) -> GateOut:
+    """The gate of one mode, or the strictest over all."""
+    view = console.device(device_id)
+    if mode is None:
+        return gate_out(view.gate)
+    if mode not in view.gates:
+        raise ValidationException(f"The device has no mode {mode[:40]}; it has {', '.join(view.gates)}")
+    return gate_out(view.gates[mode])
+
+
+@get("/devices/{device_id:str}/qc", sync_to_thread=True)
+def list_readings(
+    console: Console,
+    device_id: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    phantom_id: str | None = None,
+    limit: MostReadings = 5000,
+) -> list[QcOut]:
+    """Judged quality readings by time of measurement, each in its latest revision."""
+    console.device(device_id)
+    readings = console.readings.qc(device_id, since=_aware(since), until=_aware(until), limit=limit)
+    return [qc_out(judged) for judged in readings if phantom_id in {None, judged.phantom_id}]
+
+
+@get("/devices/{device_id:str}/epochs", sync_to_thread=True)
+def list_epochs(console: Console, device_id: str) -> list[EpochOut]:
+    """Accepted baselines of all the device's phantoms, oldest first."""
+    console.device(device_id)
+    return [
+        EpochOut(
+            phantom_id=epoch.baseline.phantom_id,
+            epoch=epoch.baseline.epoch,
+            accepted_at=epoch.accepted_at,
+            scans=epoch.baseline.n,
+            mean=epoch.baseline.mean_g_cm2,
+            lower=epoch.baseline.lower_g_cm2,
+            upper=epoch.baseline.upper_g_cm2,
+            established=epoch.baseline.established,
+            step_percent=epoch.baseline.step_percent,
+        )
+        for epoch in console.readings.epochs(device_id)
+    ]
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise ValidationException("A time needs its zone, such as 2026-03-01T08:00:00Z")
+    return moment
+
+
+api_router = Router(
+    path="/api/v1",
+    route_handlers=[list_devices, show_device, show_gate, list_readings, list_epochs],
+    opt=PUBLIC_STATUS,
+    exception_handlers={Exception: answer_error},
+)

@@ -1,0 +1,77 @@
+"""The web application of a site: pages, API, live updates, sign-in, metrics."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from dashboards.api.routes import api_router
+from dashboards.auth import PUBLIC, SessionMiddleware, require_sign_in
+from dashboards.console.routes import console_router
+from dashboards.console.templates import template_config
+from dashboards.context import Console
+from dashboards.demo_panel import DemoControls
+from dashboards.errors import answer_error
+from dashboards.health import health_handlers
+from dashboards.live import LiveHub
+from dashboards.metrics import MetricsPage, SiteCollector
+from dashboards.security import add_security_headers, csrf_config
+from dashboards.settings import HttpSettings
+from dashboards.user_tables import utc_now
+from dashboards.users import UserStore
+from streams.readings import Readings
+from streams.site import SitePort
+
+MAX_BODY_BYTES: Final = 65_536
+"""No form of ours is longer."""
+
+
+def create_app(
+    *,
+    site: SitePort,
+    readings: Readings,
+    users: UserStore,
+    settings: HttpSettings,
+    demo: DemoControls | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Litestar:
+    """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
+
+    Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
+    """
+    live = LiveHub(site, settings.heartbeat_s)
+    metrics = MetricsPage(SiteCollector(site, readings, live))
+    console = Console(site, readings, users, settings, live, metrics, clock, demo)
+
+    @asynccontextmanager
+    async def listening(_: Litestar) -> AsyncIterator[None]:
+        await live.start()
+        yield
+        live.close()
+
+    return Litestar(
+        route_handlers=[console_router(demo=demo is not None), api_router, *health_handlers],
+        state=State({"console": console, "live": live}),
+        dependencies={"console": Provide(lambda: console, sync_to_thread=False)},
+        guards=[require_sign_in],
+        middleware=[SessionMiddleware(console)],
+        csrf_config=csrf_config(settings, users.secret("csrf")),
+        template_config=template_config(),
+        exception_handlers={Exception: answer_error},
+        before_send=[add_security_headers],
+        lifespan=[listening],
+        openapi_config=OpenAPIConfig(
+            title="Bonewatch",
+            version="1",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC),
+        ),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+    )

@@ -1,0 +1,103 @@
+"""Who asks: the session cookie, the rule that nothing is served without sign-in unless it says so, permissions."""
+
+import ipaddress
+from typing import Any, Final
+
+from litestar import Request
+from litestar.concurrency import sync_to_thread
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie, State
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from dashboards.context import Console
+from dashboards.sessions import Session
+from streams.roles import Permission
+
+SESSION_COOKIE: Final = "bonewatch_session"
+
+PUBLIC: Final = {"public": "always"}
+"""Option of a route that needs no sign-in."""
+
+PUBLIC_STATUS: Final = {"public": "status"}
+"""Option of a route that needs no sign-in where the site's policy shows its status to everybody."""
+
+
+Visit = Request[Session | None, Any, State]
+"""A request whose `user` is the session, or None."""
+
+
+class SessionMiddleware(ASGIMiddleware):
+    """Finds the session that the cookie names; a demonstration's session counts in a demonstration only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Put the session, or None, into the request."""
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        token = connection.cookies.get(SESSION_COOKIE)
+        session = await sync_to_thread(self._console.users.sessions.find, token) if token else None
+        if session is not None and session.demo and self._console.demo is None:
+            session = None
+        scope["user"] = session
+        scope["auth"] = token if session else None
+        await next_app(scope, receive, send)
+
+
+def require_sign_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a visitor who is not signed in, unless the route is public."""
+    public = handler.opt.get("public")
+    if public == "always" or connection.scope.get("user") is not None:
+        return
+    console: Console = connection.app.state.console
+    if public == "status" and console.settings.public_status:
+        return
+    raise NotAuthorizedException("Sign in first")
+
+
+def signed_in(visit: Visit) -> Session:
+    """Return the session of a visit that the guard has let through."""
+    if visit.user is None:
+        raise NotAuthorizedException("Sign in first")
+    return visit.user
+
+
+def require(visit: Visit, permission: Permission) -> Session:
+    """Return the session if its role permits it, or answer 403."""
+    session = signed_in(visit)
+    if not session.may(permission):
+        raise PermissionDeniedException(f"The role {session.role.value} may not do this")
+    return session
+
+
+def require_loopback(visit: Visit) -> None:
+    """Refuse whoever is not on this machine, by the socket's own address and the name asked for, not by a proxy's word.
+
+    The host name is checked too: another site's page must not reach a demonstration under a name of its own.
+    """
+    client = visit.client.host if visit.client else ""
+    host = visit.base_url.hostname or ""
+    if not (_is_loopback(client) and (host == "localhost" or _is_loopback(host))):
+        raise PermissionDeniedException("A role can be chosen on this machine only")
+
+
+def session_cookie(console: Console, token: str) -> Cookie:
+    """Return the cookie that carries a session's token."""
+    return Cookie(
+        key=SESSION_COOKIE,
+        value=token,
+        max_age=int(console.settings.session_hours * 3600),
+        httponly=True,
+        samesite="strict",
+        secure=console.settings.secure_cookies,
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

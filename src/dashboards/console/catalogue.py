@@ -1,0 +1,20 @@
+"""Every action, and which of them to offer to whom."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboards.console.action import Action
+from dashboards.console.gate_actions import GATE_ACTIONS
+from dashboards.console.quality_actions import QUALITY_ACTIONS
+from dashboards.sessions import Session
+from streams.readings import DeviceView
+
+ACTIONS: Final = {action.slug: action for action in (*QUALITY_ACTIONS, *GATE_ACTIONS)}
+"""By the last part of their address."""
+
+
+def offered(view: DeviceView, visitor: Session | None) -> Sequence[Action]:
+    """Return what makes sense for the device now and the visitor's role permits."""
+    if visitor is None:
+        return ()
+    return [action for action in ACTIONS.values() if visitor.may(action.permission) and action.offered(view)]

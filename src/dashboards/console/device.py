@@ -1,0 +1,74 @@
+"""The page of one device: gate, control chart, phantoms, verdicts, and what the visitor may do about it."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from litestar import get
+from litestar.exceptions import NotFoundException
+from litestar.response import Template
+
+from dashboards.auth import Visit
+from dashboards.console.catalogue import ACTIONS, offered
+from dashboards.console.templates import page
+from dashboards.context import Console
+from streams.messages import GateChanged
+from streams.readings import DeviceView
+
+RANGES: Final = {"30 days": 30, "90 days": 90, "1 year": 365, "All": 0}
+"""Spans of the chart; 0 shows everything."""
+
+PARTS: Final = ("gate", "actions", "phantoms", "verdicts")
+"""What a live page reads anew; the chart reads the API."""
+
+VERDICTS_SHOWN: Final = 15
+HISTORY_READ: Final = 60
+CHANGES_SHOWN: Final = 10
+
+
+@get("/devices/{device_id:str}", sync_to_thread=True)
+def device_page(
+    console: Console, request: Visit, device_id: str, *, phantom: str = "", days: int = 90, done: str = ""
+) -> Template:
+    """Show the whole page; `done` names the action that led here."""
+    view = console.device(device_id)
+    chosen = next((p for p in view.phantoms if p.patient_id == phantom), None)
+    chosen = chosen or next((p for p in view.phantoms if p.mean is not None), None) or next(iter(view.phantoms), None)
+    since = console.clock() - timedelta(days=days) if days > 0 else None
+    action = ACTIONS.get(done)
+    parts = {key: value for name in PARTS for key, value in _part(console, request, view, name).items()}
+    return page(
+        console,
+        request,
+        "device.html",
+        chosen=chosen,
+        ranges=RANGES,
+        days=days,
+        since=since,
+        done=action.done if action else "",
+        view=view,
+        **parts,
+    )
+
+
+@get("/devices/{device_id:str}/parts/{part:str}", sync_to_thread=True)
+def device_part(console: Console, request: Visit, device_id: str, part: str) -> Template:
+    """Return one part of the page, for a live page."""
+    if part not in PARTS:
+        raise NotFoundException("There is no such part of the page")
+    view = console.device(device_id)
+    return page(console, request, f"parts/{part}.html", view=view, **_part(console, request, view, part))
+
+
+def _part(console: Console, visit: Visit, view: DeviceView, name: str) -> dict[str, Any]:
+    """Return what one part shows; each reads no more than it needs, for live pages ask often."""
+    if name == "verdicts":
+        return {"verdicts": list(console.readings.qc(view.id, limit=VERDICTS_SHOWN))[::-1]}
+    if name == "actions":
+        return {"actions": offered(view, visit.user)}
+    if name == "phantoms":
+        outcomes = (recorded.outcome for recorded in console.readings.history(view.id, limit=HISTORY_READ))
+        return {"changes": [outcome for outcome in outcomes if isinstance(outcome, GateChanged)][:CHANGES_SHOWN]}
+    return {}
+
+
+device_handlers = (device_page, device_part)

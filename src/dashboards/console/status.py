@@ -1,0 +1,44 @@
+"""The status board: per device, may patients be scanned; if not why, what clears it, whom to ring."""
+
+from litestar import get
+from litestar.response import Template
+
+from dashboards.auth import PUBLIC_STATUS, Visit
+from dashboards.console.templates import page
+from dashboards.context import Console
+from streams.roles import Permission, may
+
+
+@get("/", opt=PUBLIC_STATUS, sync_to_thread=True)
+def status_page(console: Console, request: Visit) -> Template:
+    """Show the board with the site's header and what the visitor may do."""
+    return _board(console, request, "status.html", wall=False)
+
+
+@get("/wall", opt=PUBLIC_STATUS, sync_to_thread=True)
+def wall_page(console: Console, request: Visit) -> Template:
+    """Show the board alone and large, for a screen on the wall."""
+    return _board(console, request, "status.html", wall=True)
+
+
+@get("/parts/board", opt=PUBLIC_STATUS, sync_to_thread=True)
+def board_part(console: Console, request: Visit, *, wall: bool = False) -> Template:
+    """Return the board itself, for a live page."""
+    return _board(console, request, "parts/board.html", wall=wall)
+
+
+def _board(console: Console, visit: Visit, template: str, *, wall: bool) -> Template:
+    # a visitor who is not signed in is offered the entry too: signing in comes on the way
+    may_enter = not wall and (visit.user is None or may(visit.user.role, Permission.ENTER_QC))
+    return page(
+        console,
+        visit,
+        template,
+        views=console.readings.devices(),
+        wall=wall,
+        may_enter=may_enter,
+        demo_actions=console.demo.actions() if console.demo and not wall else (),
+    )
+
+
+status_handlers = (status_page, wall_page, board_part)

@@ -1,0 +1,124 @@
+"""What the console says about a device, in plain words for somebody at 07:45."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboards.site_time import SiteTime
+from streams.messages import GateStatus, Verdict
+from streams.readings import DeviceView, PhantomStatus
+from streams.roles import Role
+from streams.site import Gate
+
+_VERDICTS: Final = {
+    Verdict.PASS: "Pass",
+    Verdict.PASS_WITH_NOTE: "Pass with note",
+    Verdict.FAIL: "Fail",
+    Verdict.FAIL_CONFIRMED: "Fail, confirmed",
+    Verdict.WRONG_PHANTOM: "Wrong phantom",
+    Verdict.IMPLAUSIBLE: "Implausible",
+    Verdict.NO_BASELINE: "No baseline yet",
+    Verdict.CLOCK_SUSPECT: "Scanner clock suspect",
+    Verdict.TOO_LATE: "Too late to count",
+    Verdict.REANALYSIS: "Re-analysis",
+}
+
+_TONES: Final = {
+    Verdict.PASS: "good",
+    Verdict.PASS_WITH_NOTE: "good",
+    Verdict.FAIL: "bad",
+    Verdict.FAIL_CONFIRMED: "bad",
+    Verdict.WRONG_PHANTOM: "warn",
+    Verdict.IMPLAUSIBLE: "warn",
+    Verdict.CLOCK_SUSPECT: "warn",
+}
+
+_ENFORCEMENT: Final = {
+    "worklist": "While held, this scanner's worklist is refused.",
+    "advisory": "Advisory: staff and booking systems are told; the scanner's worklist is not refused.",
+    "shadow": "Shadow: decisions are recorded; nothing is shown to the scanner.",
+}
+
+_DUTIES: Final = {"manufacturer_daily": "Manufacturer's daily QC", "independent": "Independent check"}
+
+DEMO_ROLES: Final = {
+    Role.OPERATOR: "Scans patients; enters the daily QC",
+    Role.PHYSICIST: "Judges drift; accepts baselines; releases",
+    Role.ENGINEER: "Repairs; clears faults",
+    Role.MANAGER: "Looks on",
+    Role.ADMIN: "Runs the system",
+}
+"""Roles that a visitor of a demonstration can take, and what they do."""
+
+_STATUS: Final = {GateStatus.OPEN: "Open", GateStatus.HELD: "Held", GateStatus.OVERRIDDEN: "Overridden"}
+
+
+def device_name(view: DeviceView) -> str:
+    """``Scanner DXA1`` or ``Scale scale-1``."""
+    return f"{view.kind.capitalize()} {view.ae_title or view.id}"
+
+
+def headline(view: DeviceView, t: SiteTime) -> str:
+    """Say in one sentence whether patients may be scanned."""
+    return gate_headline(view.gate, device_name(view), t, scanner=view.kind == "scanner")
+
+
+def gate_headline(gate: Gate, name: str, t: SiteTime, *, scanner: bool) -> str:
+    """Say in one sentence what a gate means for patients."""
+    if gate.status is GateStatus.HELD:
+        return f"Do not scan patients on {name}" if scanner else f"Do not use {name} for patients"
+    verb = "scan" if scanner else "use"
+    if gate.status is GateStatus.OVERRIDDEN:
+        end = gate.overridden_until or gate.valid_until
+        return f"Override: clear to {verb}" + (f" until {t.until(end)}" if end else "")
+    return f"Clear to {verb}" + (f" until {t.until(gate.valid_until)}" if gate.valid_until else "")
+
+
+def board_title(views: Sequence[DeviceView]) -> str:
+    """Answer the question of the morning over all scanners."""
+    scanners = [view for view in views if view.kind == "scanner"]
+    clear = sum(view.gate.lets_patients_through for view in scanners)
+    if not scanners:
+        return "No scanner is configured"
+    if clear == len(scanners):
+        return "All scanners are clear to scan" if clear > 1 else "The scanner is clear to scan"
+    if clear == 0:
+        return "No scanner is clear to scan"
+    return f"{clear} of {len(scanners)} scanners {'is' if clear == 1 else 'are'} clear to scan"
+
+
+def gate_status(gate: Gate) -> str:
+    """``Open``, ``Held`` or ``Overridden``."""
+    return _STATUS[gate.status]
+
+
+def verdict(value: Verdict) -> str:
+    """Name a verdict."""
+    return _VERDICTS[value]
+
+
+def tone(value: Verdict) -> str:
+    """Return ``good``, ``bad``, ``warn`` or ``plain``: the colour that goes with the words."""
+    return _TONES.get(value, "plain")
+
+
+def enforcement(view: DeviceView) -> str:
+    """Say how far the gate reaches."""
+    return _ENFORCEMENT.get(view.enforcement, "")
+
+
+def duty(role: str) -> str:
+    """Name a duty."""
+    return _DUTIES.get(role, role)
+
+
+def phantom_name(phantom: PhantomStatus) -> str:
+    """Name a phantom by its id, region and serial number."""
+    return f"{phantom.patient_id} ({phantom.region})"
+
+
+def baseline(phantom: PhantomStatus) -> str:
+    """Say how a phantom's baseline stands."""
+    if phantom.mean is None:
+        return f"No baseline: {phantom.candidates} of {phantom.candidates_needed} scans gathered"
+    kind = "established" if phantom.baseline_established else "provisional"
+    return f"Epoch {phantom.epoch}, {kind}, {phantom.baseline_scans} scans, mean {phantom.mean:.4f} g/cm²"

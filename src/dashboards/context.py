@@ -1,0 +1,42 @@
+"""What every page and every answer of the API is made from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from litestar.exceptions import NotFoundException
+
+from dashboards.demo_panel import DemoControls
+from dashboards.live import LiveHub
+from dashboards.metrics import MetricsPage
+from dashboards.settings import HttpSettings
+from dashboards.site_time import SiteTime
+from dashboards.users import UserStore
+from streams.readings import DeviceView, Readings
+from streams.site import SitePort
+
+
+@dataclass(frozen=True)
+class Console:
+    """The ports and settings that handlers work with; `demo` is None but in a demonstration."""
+
+    site: SitePort
+    readings: Readings
+    users: UserStore
+    settings: HttpSettings
+    live: LiveHub
+    metrics: MetricsPage
+    clock: Callable[[], datetime]
+    demo: DemoControls | None = None
+
+    @property
+    def time(self) -> SiteTime:
+        """The time now, in the words and the zone of the site."""
+        return SiteTime(self.settings.zone, self.clock())
+
+    def device(self, device_id: str) -> DeviceView:
+        """Return one device, or answer 404."""
+        view = self.readings.device(device_id)
+        if view is None:
+            raise NotFoundException(f"There is no device {device_id[:40]} at this site")
+        return view

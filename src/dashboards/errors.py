@@ -1,0 +1,72 @@
+"""What goes wrong, told to a program as problem+json and to a person as a page."""
+
+import traceback
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.response import Redirect, Template
+
+from dashboards.security import CSRF_COOKIE
+
+_log = structlog.get_logger("dashboards")
+
+_ADVICE = {
+    403: "If you think you should be allowed to, ask your administrator. If this page was open for long, load it anew.",
+    404: "The address may be mistyped, or the device is no longer configured.",
+    503: "Nothing was recorded. Try again in a moment.",
+}
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer an exception in the way the caller understands; what we did not expect is logged, not told."""
+    if isinstance(error, HTTPException):
+        status, detail = error.status_code, error.detail
+    else:
+        _log.error("request failed", path=request.url.path, traceback=_traceback(error))
+        status, detail = 500, "Something went wrong here; it is in the log"
+    if request.url.path.startswith("/api/"):
+        return _problem(status, detail)
+    if isinstance(error, NotAuthorizedException):
+        return _to_sign_in(request)
+    return _page(request, status, detail)
+
+
+def _traceback(error: Exception) -> str:
+    """Return where it happened without the message or any value: those could hold what somebody typed."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{frames}{type(error).__name__}"
+
+
+def _problem(status: int, detail: str) -> Response[Any]:
+    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(problem, status_code=status, media_type="application/problem+json")
+
+
+def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
+    there = quote(request.url.path if request.method == "GET" else "/", safe="/")
+    if request.headers.get("hx-request"):
+        return Response(b"", status_code=401, headers={"HX-Redirect": "/sign-in"})
+    if request.method == "GET":
+        return Redirect(f"/sign-in?next={there}")
+    return _page(request, 401, "You are not signed in, or your sign-in has ended. Nothing was recorded.")
+
+
+def _page(request: Request[Any, Any, Any], status: int, detail: str) -> Response[Any]:
+    console = request.app.state.console
+    context = {
+        "console": console,
+        "t": console.time,
+        "visitor": request.scope.get("user"),
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "detail": detail,
+        "advice": _ADVICE.get(status, ""),
+    }
+    page = Template("error.html", context=context, status_code=status)
+    if status == 403 and "CSRF" in detail:
+        page.delete_cookie(CSRF_COOKIE)
+    return page

@@ -1,0 +1,74 @@
+"""Serves the application from a thread of its own, and stops without waiting for live pages."""
+
+import socket
+import threading
+import time
+from typing import Final
+
+import uvicorn
+from litestar import Litestar
+
+from dashboards.settings import HttpSettings
+
+STARTED_WITHIN_S: Final = 20.0
+STOPPED_WITHIN_S: Final = 10.0
+
+
+class ConsoleServer:
+    """Uvicorn in a thread; clients are known by their socket's address, never by a proxy's header.
+
+    Raises
+    ------
+    OSError
+        On `start`, if the address is taken.
+    RuntimeError
+        On `start`, if the application does not come up.
+    """
+
+    def __init__(self, app: Litestar, settings: HttpSettings) -> None:
+        self._app = app
+        self._settings = settings
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=3,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="console", daemon=True)
+        self._socket: socket.socket | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the console is, once started."""
+        assert self._socket is not None  # noqa: S101 - asked for before `start`
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> str:
+        """Listen, wait until requests are answered, and return the URL."""
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        listener = socket.create_server((self._settings.host, self._settings.port), family=family, backlog=128)
+        self._socket = listener
+        self._thread.start()
+        give_up = time.monotonic() + STARTED_WITHIN_S
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < give_up:
+            time.sleep(0.01)
+        if not self._server.started:
+            raise RuntimeError("the console did not start")
+        return self.url
+
+    def stop(self) -> None:
+        """Let live pages go, finish what is being answered, and stop."""
+        self._app.state.live.close()
+        self._server.should_exit = True
+        self._thread.join(STOPPED_WITHIN_S)
+        if self._socket is not None:
+            self._socket.close()
+
+    def _run(self) -> None:
+        assert self._socket is not None  # noqa: S101 - set by `start` before the thread runs
+        self._server.run(sockets=[self._socket])

@@ -1,0 +1,73 @@
+"""The SQLite file in which accounts, sessions and secrets live, apart from the site's log."""
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS account (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, password_hash TEXT NOT NULL,
+    enabled INTEGER NOT NULL DEFAULT 1, created_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS session (
+    token_hash BLOB PRIMARY KEY, account_key TEXT, name TEXT NOT NULL, role TEXT NOT NULL,
+    started_at REAL NOT NULL, expires_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS failed_sign_in (
+    key TEXT PRIMARY KEY, failures INTEGER NOT NULL, last_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS secret (purpose TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+
+class UserTables:
+    """One connection, one lock; each `rows` or `change` is a transaction of its own."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600, exist_ok=True)
+        path.chmod(0o600)
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection inside a write transaction; an exception rolls it back."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """Return all rows of a query."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def secret(self, purpose: str) -> str:
+        """Return the random secret for `purpose`, made at first use and kept."""
+        with self.transaction() as connection:
+            made = secrets.token_hex(32)
+            connection.execute("INSERT OR IGNORE INTO secret VALUES (?, ?)", (purpose, made))
+            (value,) = connection.execute("SELECT value FROM secret WHERE purpose = ?", (purpose,)).fetchone()
+        return str(value)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def utc_now() -> datetime:
+    """Return the time now; the clock that stores and pages use unless a test brings its own."""
+    return datetime.now(UTC)

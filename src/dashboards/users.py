@@ -1,0 +1,197 @@
+"""Accounts: people with a role and an argon2 password; repeated failures lock a name out for a while."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from dashboards.sessions import SessionStore
+from dashboards.user_tables import UserTables, utc_now
+from streams.roles import Role
+
+MIN_PASSWORD_CHARACTERS: Final = 12
+"""Local policy."""
+
+FAILURES_ALLOWED: Final = 5
+"""Wrong passwords in a row before a name is locked out; local policy."""
+
+LOCKED_FOR: Final = timedelta(minutes=15)
+"""How long a name stays locked out after its last failure; local policy."""
+
+
+class SignInError(Exception):
+    """Base of why a sign-in is refused."""
+
+
+class WrongCredentialsError(SignInError):
+    """Name or password is wrong, or the account is disabled; which of them is not told."""
+
+    def __str__(self) -> str:
+        return "The name or the password is not right"
+
+
+class LockedOutError(SignInError):
+    """Too many wrong passwords for this name; try again at `until`."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+    def __str__(self) -> str:
+        return f"Too many wrong passwords; locked until {self.until:%H:%M} UTC"
+
+
+class User(msgspec.Struct, frozen=True):
+    """An account as administrators see it."""
+
+    name: str
+    role: Role
+    enabled: bool
+    created_at: datetime
+
+
+class UserStore:
+    """Accounts and sessions in one SQLite file of their own, readable by its owner alone.
+
+    Parameters
+    ----------
+    path
+        The file; made if absent.
+    clock
+        Returns the aware time now.
+    hasher
+        Argon2 parameters; the library's defaults follow RFC 9106.
+    """
+
+    def __init__(
+        self, path: Path, *, clock: Callable[[], datetime] = utc_now, hasher: PasswordHasher | None = None
+    ) -> None:
+        self._tables = UserTables(Path(path))
+        self._clock = clock
+        self._hasher = hasher or PasswordHasher()
+        self._nobodys_hash = self._hasher.hash("a password nobody has")
+        self.sessions = SessionStore(self._tables, clock)
+
+    def add_user(self, name: str, role: Role, password: str) -> User:
+        """Make an account.
+
+        Raises
+        ------
+        ValueError
+            The name is blank, too long or taken (letter case aside), or the password too short.
+        """
+        name = " ".join(name.split())
+        if not 1 <= len(name) <= 80 or not name.isprintable():
+            raise ValueError("a name has 1 to 80 printable characters")
+        user = User(name, Role(role), enabled=True, created_at=self._clock())
+        row = (_key(name), name, user.role.value, self._hash(password), user.created_at.timestamp())
+        with self._tables.transaction() as connection:
+            if connection.execute("SELECT 1 FROM account WHERE key = ?", row[:1]).fetchone():
+                raise ValueError(f"there is an account named {name} already")
+            connection.execute("INSERT INTO account VALUES (?, ?, ?, ?, 1, ?)", row)
+        return user
+
+    def verify(self, name: str, password: str) -> User:
+        """Return the user if the password is right; takes as long for a name that does not exist.
+
+        Raises
+        ------
+        LockedOutError
+            Too many failures of late; nothing was checked.
+        WrongCredentialsError
+            Anything else that is not right; the failure counts.
+        """
+        key = _key(name)
+        self._refuse_locked(key)
+        rows = self._tables.rows(
+            "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ?", key
+        )
+        kept_hash = str(rows[0][4]) if rows else self._nobodys_hash
+        if not self._matches(kept_hash, password) or not rows or not rows[0][2]:
+            self._count_failure(key)
+            raise WrongCredentialsError
+        with self._tables.transaction() as connection:
+            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (key,))
+            if self._hasher.check_needs_rehash(kept_hash):
+                rehashed = self._hasher.hash(password)
+                connection.execute("UPDATE account SET password_hash = ? WHERE key = ?", (rehashed, key))
+        return _user(rows[0])
+
+    def sign_in(self, name: str, password: str, lasts: timedelta) -> str:
+        """Verify and begin a session; return its token. Raises what `verify` raises."""
+        user = self.verify(name, password)
+        return self.sessions.start(user.name, user.role, lasts, account_key=_key(user.name))
+
+    def users(self) -> Sequence[User]:
+        """Return every account by name."""
+        return [
+            _user(row) for row in self._tables.rows("SELECT name, role, enabled, created_at FROM account ORDER BY key")
+        ]
+
+    def disable(self, name: str) -> None:
+        """Close an account and end its sessions; KeyError if there is none."""
+        self._update(name, "enabled = 0", ())
+
+    def set_password(self, name: str, password: str) -> None:
+        """Replace a password, reopen the account and end its sessions; KeyError if there is none."""
+        self._update(name, "enabled = 1, password_hash = ?", (self._hash(password),))
+
+    def secret(self, purpose: str) -> str:
+        """Return the kept random secret for `purpose`."""
+        return self._tables.secret(purpose)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tables.close()
+
+    def _update(self, name: str, assignment: str, values: tuple[object, ...]) -> None:
+        key = _key(name)
+        with self._tables.transaction() as connection:
+            # the assignment is one of the two literals above
+            changed = connection.execute(f"UPDATE account SET {assignment} WHERE key = ?", (*values, key))  # noqa: S608
+            if not changed.rowcount:
+                raise KeyError(name)
+            connection.execute("DELETE FROM session WHERE account_key = ?", (key,))
+            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (key,))
+
+    def _hash(self, password: str) -> str:
+        if len(password) < MIN_PASSWORD_CHARACTERS:
+            raise ValueError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
+        return self._hasher.hash(password)
+
+    def _matches(self, kept_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(kept_hash, password)
+        except VerifyMismatchError:
+            return False
+
+    def _refuse_locked(self, key: str) -> None:
+        rows = self._tables.rows("SELECT failures, last_at FROM failed_sign_in WHERE key = ?", key)
+        if rows and int(str(rows[0][0])) >= FAILURES_ALLOWED:
+            until = datetime.fromtimestamp(float(str(rows[0][1])), UTC) + LOCKED_FOR
+            if self._clock() < until:
+                raise LockedOutError(until)
+
+    def _count_failure(self, key: str) -> None:
+        now = self._clock()
+        with self._tables.transaction() as connection:
+            forgotten = (now - LOCKED_FOR).timestamp()
+            connection.execute("DELETE FROM failed_sign_in WHERE last_at <= ?", (forgotten,))
+            connection.execute(
+                "INSERT INTO failed_sign_in VALUES (?, 1, ?)"
+                " ON CONFLICT (key) DO UPDATE SET failures = failures + 1, last_at = excluded.last_at",
+                (key, now.timestamp()),
+            )
+
+
+def _key(name: str) -> str:
+    return " ".join(name.split()).casefold()[:80]
+
+
+def _user(row: tuple[object, ...]) -> User:
+    name, role, enabled, created_at = row[:4]
+    return User(str(name), Role(str(role)), bool(enabled), datetime.fromtimestamp(float(str(created_at)), UTC))
