@@ -13,6 +13,7 @@ from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from collectors.archive import Archive
 from collectors.dicom_entity import DicomEntity
+from collectors.store import StoreTiming
 from dashboards.app import create_app
 from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer
@@ -36,10 +37,12 @@ class Site:
         The checked configuration.
     data_dir
         Where log, users and archive lie; made if missing, private to the user.
-    history
-        Facts of the past to record before the site opens (a demonstration's two years).
+    clock
+        Says what time it is, UTC; only a demonstration or a test brings its own.
     demo
         The demonstration's controls; none in a real department.
+    on_store
+        Called after each C-STORE with where its time went.
     """
 
     def __init__(
@@ -49,16 +52,21 @@ class Site:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         demo: DemoControls | None = None,
+        on_store: Callable[[StoreTiming], None] | None = None,
     ) -> None:
         self._config = config
         self._data_dir = data_dir
         self._clock = clock
         self._demo = demo
+        self._on_store = on_store
         self._stack = ExitStack()
         self._logger = structlog.get_logger("bonewatch.site")
 
     def start(self, history: Iterable[tuple[datetime, Draft]] = ()) -> Self:
-        """Open the log, restore states, then listen; on any failure close what was opened."""
+        """Open the log, record `history` (facts of the past), restore states, then listen.
+
+        On any failure what was opened is closed.
+        """
         try:
             self._start(history)
         except BaseException:
@@ -91,6 +99,8 @@ class Site:
             policies,
             self._config.site.time_zone,
             Archive(self._data_dir),
+            on_store=self._on_store,
+            clock=self._clock,
         )
         self._stack.callback(entity.stop)
         entity.start()
