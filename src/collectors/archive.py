@@ -29,6 +29,7 @@ class Archive:
     """
 
     def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
         self._root = data_dir / "archive"
         self._lock = threading.Lock()
 

@@ -46,10 +46,12 @@ class DicomEntity:
         The running site.
     devices
         Policy by device key (``site/device``).
-    zone
-        The site's time zone.
-    archive, quarantine
-        Where objects are kept.
+    time_zone
+        The site's, by its IANA name, for times that state none.
+    archive
+        Where taken objects are kept.
+    quarantine
+        Where refused ones are kept; beside the archive, with the default limits, unless given.
     on_store
         Called after each C-STORE with where its time went.
     clock
@@ -61,10 +63,10 @@ class DicomEntity:
         settings: DicomSettings,
         site: SitePort,
         devices: Mapping[str, DevicePolicy],
-        *,
-        zone: ZoneInfo,
+        time_zone: str,
         archive: Archive,
-        quarantine: Quarantine,
+        *,
+        quarantine: Quarantine | None = None,
         on_store: Callable[[StoreTiming], None] | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -74,9 +76,9 @@ class DicomEntity:
         self._store = ObjectStore(
             site,
             devices,
-            zone=zone,
+            zone=ZoneInfo(time_zone),
             archive=archive,
-            quarantine=quarantine,
+            quarantine=quarantine or Quarantine(archive.data_dir),
             max_bytes=settings.max_object_bytes,
             on_store=on_store,
         )

@@ -30,7 +30,7 @@ from collectors.errors import (
 from collectors.quarantine import Quarantine
 from collectors.received import ReceivedObject, decoded, filed_under, phantom_report
 from collectors.structured_report import ScanReport
-from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, QcJudged, Verdict
+from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, QcJudged, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
 from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
 
@@ -50,11 +50,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class StoreTiming(msgspec.Struct):
-    """Where the time of one C-STORE went, in seconds."""
+    """Where the time of one C-STORE went, in seconds; `append_s` includes `fold_s` and `commit_s` of its group."""
 
     parse_s: float = 0.0
     archive_s: float = 0.0
     append_s: float = 0.0
+    fold_s: float = 0.0
+    commit_s: float = 0.0
     total_s: float = 0.0
     status: int = SUCCESS
 
@@ -138,7 +140,8 @@ class ObjectStore:
             receipt = self._append(drafts, path, is_new=is_new)
         # In the log before, but not in the archive: its object had been moved out as implausible.
         was_moved = is_new and len(receipt.duplicates) == len(drafts)
-        verdict = _verdict(receipt, subject=f"{uid}/{phantom.region}")
+        timing.fold_s, timing.commit_s = receipt.fold_s, receipt.commit_s
+        verdict = _verdict(receipt, subject=event_id(uid, phantom.region))
         if was_moved or verdict is Verdict.IMPLAUSIBLE:
             Archive.remove(path)
             raise JudgedImplausibleError
@@ -192,7 +195,7 @@ class ObjectStore:
         uid = received.sop_instance_uid
         fact = PhantomScanRefused(phantom_id=phantom.patient_id, reason=error.code, sop_instance_uid=uid)
         try:
-            self._site.append([Draft(event_id=f"{uid}/refused", device=device, fact=fact)])
+            self._site.append([Draft(event_id=event_id(uid, "refused"), device=device, fact=fact)])
         except SiteError as failure:
             _log.warning("refusal_not_recorded", device=device, code=error.code, failure=type(failure).__name__)
 
@@ -213,7 +216,7 @@ def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list
     ordered = sorted(report.readings, key=lambda reading: reading.region == phantom.region)
     return [
         Draft(
-            event_id=f"{uid}/{reading.region}",
+            event_id=event_id(uid, reading.region),
             device=device,
             fact=PhantomMeasured(
                 phantom_id=phantom.patient_id,

@@ -10,12 +10,11 @@ from typing import Final, Protocol
 import msgspec
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
-from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
 from collectors import metrics
-from collectors.dicom_server import be_quick
+from collectors.dicom_socket import RequestingEntity
 from collectors.errors import CollectorError
 from collectors.settings import Upstream
 
@@ -82,13 +81,9 @@ class UpstreamWorklist:
 
     def _associate(self, calling_ae: str) -> Association:
         settings = self._settings
-        entity = AE(ae_title=settings.present_as or calling_ae)
-        entity.connection_timeout = entity.acse_timeout = settings.timeout_s
-        entity.dimse_timeout = entity.network_timeout = settings.timeout_s
+        entity = RequestingEntity(settings.present_as or calling_ae, settings.timeout_s)
         entity.add_requested_context(ModalityWorklistInformationFind, ImplicitVRLittleEndian)
-        association = entity.associate(
-            settings.host, settings.port, ae_title=settings.ae_title, evt_handlers=[(evt.EVT_CONN_OPEN, be_quick)]
-        )
+        association = entity.associate(settings.host, settings.port, ae_title=settings.ae_title)
         if not association.is_established:
             _close(association)
             raise UpstreamError("the upstream worklist does not accept us")

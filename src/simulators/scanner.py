@@ -1,16 +1,18 @@
 """A virtual DXA scanner: scans its phantom, sends the report, asks for its worklist; plainly synthetic."""
 
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from ssl import SSLContext
 
 import msgspec
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.events import Event
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from simulators.phantom_sr import ENHANCED_SR, RegionStyle, ReportSpec, build_report
 from simulators.series import BmdSeries, spine_readings
@@ -150,11 +152,9 @@ class VirtualScanner:
             return False
 
     def _associate(self, sop_class: str, transfer_syntax: str) -> Association:
-        entity = AE(ae_title=self.ae_title)
+        entity = _Entity(ae_title=self.ae_title)
         entity.add_requested_context(sop_class, transfer_syntax)
-        association = entity.associate(
-            self._host, self._port, ae_title=self._called_ae, evt_handlers=[(evt.EVT_CONN_OPEN, _be_quick)]
-        )
+        association = entity.associate(self._host, self._port, ae_title=self._called_ae)
         if not association.is_established:
             raise ScannerConnectionError(f"{self._called_ae} does not accept {self.ae_title}")
         return association
@@ -192,12 +192,27 @@ def patient_report(number: int, measured_at: datetime, *, station: str = "DXA1")
     )
 
 
-def _be_quick(event: Event) -> None:
-    """Send without Nagle's delay, and look for answers ten times a millisecond."""
-    event.assoc.dul._run_loop_delay = 0.0001  # noqa: SLF001 - pynetdicom has no public setting for it
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class _Socket(AssociationSocket):
+    """pynetdicom's, without Nagle's delay, looking for answers ten times a millisecond, and closed when refused."""
+
+    def __init__(self, association: Association, address: AddressInformation) -> None:
+        super().__init__(association, address=address)
+        association.dul._run_loop_delay = 0.0001  # noqa: SLF001 - pynetdicom has no public setting for it
+        if self.socket is not None:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _shutdown_socket(self) -> None:
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+
+
+class _Entity(AE):
+    def _create_socket(
+        self, assoc: Association, address: AddressInformation, _tls_args: tuple[SSLContext, str] | None
+    ) -> AssociationSocket:
+        return _Socket(assoc, address)
 
 
 class _Associated:
