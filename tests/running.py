@@ -1,0 +1,210 @@
+"""The real site as its own process, and a console's two associations with it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.sop_class import EnhancedSRStorage, ModalityWorklistInformationFind  # type: ignore[attr-defined]
+
+from bonewatch.config import parse
+from bonewatch.config_file import Config
+from simulators.scanner import StoreResult, VirtualScanner, WorklistResult, worklist_query
+from streams.engine import SiteEngine
+from streams.messages import DeviceRegistered, Draft, Fact, VendorQcReported, event_id
+from streams.sqlite_log import SqliteEventLog
+from tests.folding import baseline
+
+CONFIGURATION = """
+[site]
+id = "test-site"
+name = "Test department"
+time_zone = "UTC"
+data_dir = "var"
+
+[dicom]
+port = 0
+upstream = {{ ae_title = "RIS", host = "127.0.0.1", port = {ris_port} }}
+
+[http]
+port = 0
+"""
+
+SCANNER = """
+[[device]]
+id = "dxa-{n}"
+kind = "scanner"
+make = "Invented"
+model = "Virtual"
+serial = "V{n}"
+ae_title = "DXA{n}"
+enforcement = "worklist"
+ring = "Medical physics, extension 0001"
+  [[device.phantom]]
+  role = "independent"
+  patient_id = "SPINE-000{n}"
+  [device.qc]
+  plausible_percent = 20.0
+"""
+
+STARTED_WITHIN_S = 30.0
+
+
+def configuration(ris_port: int = 1, scanners: int = 2) -> str:
+    """TOML of a department whose gates follow the wall clock in UTC."""
+    return CONFIGURATION.format(ris_port=ris_port) + "".join(SCANNER.format(n=n + 1) for n in range(scanners))
+
+
+def seed(folder: Path, text: str, *, facts: Sequence[Fact] | None = None) -> Config:
+    """Write a configuration and a log in which every scanner has a baseline of 1.000 and today's vendor QC."""
+    (folder / "site.toml").write_text(text, encoding="utf-8")
+    config = parse(text, "site.toml")
+    (folder / "var").mkdir()
+    now = datetime.now(UTC) - timedelta(seconds=30)
+    with SqliteEventLog(folder / "var" / "site-log.sqlite") as log:
+        entries = []
+        for place, (key, (policy, calendar)) in enumerate(config.devices().items()):
+            phantom = policy.phantoms[0].patient_id
+            given = (
+                facts
+                if facts is not None
+                else (
+                    baseline(phantom=phantom),
+                    VendorQcReported(passed=True, measured_at=now, performed_by="Oz", reviewed_by="Pat"),
+                )
+            )
+            entries += [
+                (now, Draft(event_id("seed", key, str(place), str(n)), key, fact))
+                for n, fact in enumerate((DeviceRegistered(policy, calendar), *given))
+            ]
+        SiteEngine(log).import_history(entries)
+    return config
+
+
+class SiteProcess:
+    """``bonewatch run`` on a folder that `seed` has filled."""
+
+    def __init__(self, folder: Path, *, wrapper: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.log: list[str] = []
+        self._ready = threading.Event()
+        command = [*wrapper, sys.executable, "-m", "bonewatch", "run", "-c", str(folder / "site.toml")]
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONHASHSEED": "0"},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._ready.wait(STARTED_WITHIN_S) or self._process.poll() is not None:
+            self.kill()
+            raise RuntimeError("the site did not start:\n" + "\n".join(self.log))
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.log.append(line.rstrip("\n"))
+            if '"site_ready"' in line:
+                said = json.loads(line)
+                self.url, self.dicom_port = said["console"], int(said["dicom_port"])
+                self._ready.set()
+        self._ready.set()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Ask it to stop; return its exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> int:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        status = self._process.wait(STARTED_WITHIN_S)
+        self._reader.join(STARTED_WITHIN_S)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        return status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+class ScannerConsole:
+    """A scanner's console that keeps its associations open, as many scans long as the test likes."""
+
+    def __init__(self, ae_title: str, port: int, *, phantom: str) -> None:
+        self.scanner = VirtualScanner(ae_title, port)
+        self.scanner.phantom = type(self.scanner.phantom)(phantom, "PHANTOM^SYNTHETIC")
+        self._scans = 0
+        entity = AE(ae_title=ae_title)
+        entity.add_requested_context(EnhancedSRStorage)
+        entity.add_requested_context(ModalityWorklistInformationFind)
+        handlers = [(evt.EVT_CONN_OPEN, _be_quick)]
+        self._association: Association = entity.associate(
+            "127.0.0.1",
+            port,
+            ae_title="BONEWATCH",
+            evt_handlers=handlers,  # type: ignore[arg-type]
+        )
+        assert self._association.is_established
+
+    def scan(self, bmd: float, *, acquisition: str | None = None, analysis: int = 0) -> StoreResult:
+        """Scan the phantom and send the report."""
+        self._scans += 1
+        now = datetime.now(UTC)
+        name = acquisition or f"{now:%Y%m%dT%H%M%S.%f}-{self._scans}"
+        return self.send(self.scanner.report(bmd, now, acquisition=name, analysis=analysis))
+
+    def send(self, ds: Dataset) -> StoreResult:
+        answer = self._association.send_c_store(ds)
+        return StoreResult(answer.get("Status", -1), str(answer.get("ErrorComment", "")), str(ds.SOPInstanceUID))
+
+    def worklist(self, *, patient_id: str = "", station: str | None = None) -> WorklistResult:
+        query = worklist_query(patient_id=patient_id, station=self.scanner.ae_title if station is None else station)
+        items, final = [], Dataset()
+        for status, item in self._association.send_c_find(query, ModalityWorklistInformationFind):
+            final = status
+            if item is not None:
+                items.append(item)
+        return WorklistResult(final.get("Status", -1), str(final.get("ErrorComment", "")), tuple(items))
+
+    def close(self) -> None:
+        if self._association.is_established:
+            self._association.release()
+        else:
+            self._association.abort()
+
+
+def _be_quick(event: evt.Event) -> None:
+    event.assoc.dul._run_loop_delay = 0.0001
+
+
+@contextmanager
+def console(ae_title: str, port: int, *, phantom: str) -> Iterator[ScannerConsole]:
+    """A console for the length of a block."""
+    opened = ScannerConsole(ae_title, port, phantom=phantom)
+    try:
+        yield opened
+    finally:
+        opened.close()
