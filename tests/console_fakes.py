@@ -168,10 +168,14 @@ def department() -> FakeSite:
         vendor_qc_required=False,
     )
     qc = {
-        "dxa-1": [*series("SPINE-1234", days=730), failed("SPINE-1234"), *vendor_qc(5)],
+        "dxa-1": sorted([*series("SPINE-1234", days=730), failed("SPINE-1234"), *vendor_qc(5)], key=_measured_at),
         "dxa-2": series("SPINE-5678", days=730, drift_percent=1.4),
     }
     return FakeSite([first, second, scale], qc)
+
+
+def _measured_at(judged: QcJudged) -> datetime:
+    return judged.measured_at
 
 
 def scanner(device_id: str, ae_title: str, model: str, gate: Gate, phantoms: tuple[PhantomStatus, ...]) -> DeviceView:

@@ -70,7 +70,7 @@ def create_app(
             title="Bonewatch",
             version="1",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC),
+            openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC, include_in_schema=False),
         ),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,

@@ -4,31 +4,34 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Router, get
+from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
 from dashboards.auth import PUBLIC_STATUS
 from dashboards.context import Console
 from dashboards.errors import answer_error
 
-MostReadings = Annotated[int, Parameter(ge=1, le=20_000, description="The newest so many")]
+MostReadings = Annotated[int, QueryParameter(ge=1, le=20_000, description="The newest so many")]
 
 
 @get("/devices", sync_to_thread=True)
-def list_devices(console: Console) -> list[DeviceOut]:
+def list_devices(console: NamedDependency[Console]) -> list[DeviceOut]:
     """Every configured device with its gate now."""
     return [device_out(view) for view in console.readings.devices()]
 
 
 @get("/devices/{device_id:str}", sync_to_thread=True)
-def show_device(console: Console, device_id: str) -> DeviceOut:
+def show_device(console: NamedDependency[Console], device_id: FromPath[str]) -> DeviceOut:
     """One device with its gate now."""
     return device_out(console.device(device_id))
 
 
 @get("/devices/{device_id:str}/gate", sync_to_thread=True)
-def show_gate(console: Console, device_id: str, mode: str | None = None) -> GateOut:
+def show_gate(
+    console: NamedDependency[Console], device_id: FromPath[str], mode: FromQuery[str | None] = None
+) -> GateOut:
     """The gate of one mode, or the strictest over all."""
     view = console.device(device_id)
     if mode is None:
@@ -40,12 +43,12 @@ def show_gate(console: Console, device_id: str, mode: str | None = None) -> Gate
 
 @get("/devices/{device_id:str}/qc", sync_to_thread=True)
 def list_readings(
-    console: Console,
-    device_id: str,
+    console: NamedDependency[Console],
+    device_id: FromPath[str],
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    phantom_id: str | None = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    phantom_id: FromQuery[str | None] = None,
     limit: MostReadings = 5000,
 ) -> list[QcOut]:
     """Judged quality readings by time of measurement, each in its latest revision."""
@@ -55,7 +58,7 @@ def list_readings(
 
 
 @get("/devices/{device_id:str}/epochs", sync_to_thread=True)
-def list_epochs(console: Console, device_id: str) -> list[EpochOut]:
+def list_epochs(console: NamedDependency[Console], device_id: FromPath[str]) -> list[EpochOut]:
     """Accepted baselines of all the device's phantoms, oldest first."""
     console.device(device_id)
     return [

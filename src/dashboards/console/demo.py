@@ -1,6 +1,7 @@
 """The demonstration's panel: make something happen to the department and watch the board."""
 
 from litestar import post
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.response import Template
 
@@ -11,7 +12,7 @@ from dashboards.context import Console
 
 
 @post("/demo/run", sync_to_thread=True, status_code=200)
-def run_demo_action(console: Console, request: Visit, data: FormData) -> Template:
+def run_demo_action(console: NamedDependency[Console], request: Visit, data: FormData) -> Template:
     """Make it happen and say so."""
     signed_in(request)
     require_loopback(request)

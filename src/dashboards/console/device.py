@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from litestar import get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from dashboards.auth import Visit
@@ -27,7 +29,13 @@ CHANGES_SHOWN: Final = 10
 
 @get("/devices/{device_id:str}", sync_to_thread=True)
 def device_page(
-    console: Console, request: Visit, device_id: str, *, phantom: str = "", days: int = 90, done: str = ""
+    console: NamedDependency[Console],
+    request: Visit,
+    device_id: FromPath[str],
+    *,
+    phantom: FromQuery[str] = "",
+    days: FromQuery[int] = 90,
+    done: FromQuery[str] = "",
 ) -> Template:
     """Show the whole page; `done` names the action that led here."""
     view = console.device(device_id)
@@ -51,7 +59,9 @@ def device_page(
 
 
 @get("/devices/{device_id:str}/parts/{part:str}", sync_to_thread=True)
-def device_part(console: Console, request: Visit, device_id: str, part: str) -> Template:
+def device_part(
+    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], part: FromPath[str]
+) -> Template:
     """Return one part of the page, for a live page."""
     if part not in PARTS:
         raise NotFoundException("There is no such part of the page")

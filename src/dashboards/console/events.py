@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from dashboards.auth import PUBLIC_STATUS
@@ -13,7 +14,7 @@ RETRY_MS: Final = 2000
 
 
 @get("/events", opt=PUBLIC_STATUS)
-async def events(console: Console) -> Response[Any]:
+async def events(console: NamedDependency[Console]) -> Response[Any]:
     """Send what happens to devices, as ids to re-read; nothing else travels this way."""
     if console.live.full:
         return Response({"detail": "Too many live pages"}, status_code=503, headers={"Retry-After": "30"})

@@ -4,9 +4,10 @@ import secrets
 from typing import Annotated, Any, Final
 
 from litestar import Response, get, post
+from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body
+from litestar.params import Body, FromPath
 from litestar.response import Redirect
 
 from dashboards.auth import Visit, require
@@ -28,7 +29,9 @@ _STATUS_OF_REFUSAL: Final = {STALE: 409, NOT_NOW: 409, FORBIDDEN: 403}
 
 
 @get("/devices/{device_id:str}/do/{slug:str}", sync_to_thread=True)
-def show_form(console: Console, request: Visit, device_id: str, slug: str) -> Response[Any]:
+def show_form(
+    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], slug: FromPath[str]
+) -> Response[Any]:
     """Show an empty form."""
     action, view = _action(slug), console.device(device_id)
     require(request, action.permission)
@@ -36,7 +39,9 @@ def show_form(console: Console, request: Visit, device_id: str, slug: str) -> Re
 
 
 @post("/devices/{device_id:str}/do/{slug:str}", sync_to_thread=True, status_code=200)
-def submit_form(console: Console, request: Visit, device_id: str, slug: str, data: FormData) -> Response[Any]:
+def submit_form(
+    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], slug: FromPath[str], data: FormData
+) -> Response[Any]:
     """Carry it out and go to the device's page, or show the form again with the refusal and what was typed."""
     action, view = _action(slug), console.device(device_id)
     session = require(request, action.permission)

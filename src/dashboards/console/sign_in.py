@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.response import Redirect
 
@@ -16,13 +17,13 @@ from dashboards.users import LockedOutError, WrongCredentialsError
 
 
 @get("/sign-in", opt=PUBLIC, sync_to_thread=True)
-def sign_in_page(console: Console, request: Visit) -> Response[Any]:
+def sign_in_page(console: NamedDependency[Console], request: Visit) -> Response[Any]:
     """Show the sign-in form, and in a demonstration the roles."""
     return _sign_in_form(console, request, request.query_params.get("next", "/"))
 
 
 @post("/sign-in", opt=PUBLIC, sync_to_thread=True, status_code=200)
-def sign_in(console: Console, request: Visit, data: FormData) -> Response[Any]:
+def sign_in(console: NamedDependency[Console], request: Visit, data: FormData) -> Response[Any]:
     """Begin a session, or say what was wrong without saying which."""
     name, password, there = str(data.get("name", "")), str(data.get("password", "")), str(data.get("next", "/"))
     lasts = timedelta(hours=console.settings.session_hours)
@@ -37,7 +38,7 @@ def sign_in(console: Console, request: Visit, data: FormData) -> Response[Any]:
 
 
 @post("/demo/sign-in", opt=PUBLIC, sync_to_thread=True, status_code=200)
-def demo_sign_in(console: Console, request: Visit, data: FormData) -> Response[Any]:
+def demo_sign_in(console: NamedDependency[Console], request: Visit, data: FormData) -> Response[Any]:
     """Begin a demonstration's session in the chosen role."""
     require_loopback(request)
     role = next((role for role in DEMO_ROLES if role == data.get("role")), None)
@@ -49,7 +50,7 @@ def demo_sign_in(console: Console, request: Visit, data: FormData) -> Response[A
 
 
 @post("/sign-out", sync_to_thread=True, status_code=200)
-def sign_out(console: Console, request: Visit) -> Response[Any]:
+def sign_out(console: NamedDependency[Console], request: Visit) -> Response[Any]:
     """End the session."""
     signed_in(request)
     console.users.sessions.end(str(request.auth))

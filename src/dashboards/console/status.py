@@ -1,6 +1,8 @@
 """The status board: per device, may patients be scanned; if not why, what clears it, whom to ring."""
 
 from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from litestar.response import Template
 
 from dashboards.auth import PUBLIC_STATUS, Visit
@@ -10,19 +12,19 @@ from streams.roles import Permission, may
 
 
 @get("/", opt=PUBLIC_STATUS, sync_to_thread=True)
-def status_page(console: Console, request: Visit) -> Template:
+def status_page(console: NamedDependency[Console], request: Visit) -> Template:
     """Show the board with the site's header and what the visitor may do."""
     return _board(console, request, "status.html", wall=False)
 
 
 @get("/wall", opt=PUBLIC_STATUS, sync_to_thread=True)
-def wall_page(console: Console, request: Visit) -> Template:
+def wall_page(console: NamedDependency[Console], request: Visit) -> Template:
     """Show the board alone and large, for a screen on the wall."""
     return _board(console, request, "status.html", wall=True)
 
 
 @get("/parts/board", opt=PUBLIC_STATUS, sync_to_thread=True)
-def board_part(console: Console, request: Visit, *, wall: bool = False) -> Template:
+def board_part(console: NamedDependency[Console], request: Visit, *, wall: FromQuery[bool] = False) -> Template:
     """Return the board itself, for a live page."""
     return _board(console, request, "parts/board.html", wall=wall)
 

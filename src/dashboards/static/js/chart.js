@@ -6,6 +6,8 @@ const zone = document.body.dataset.zone;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const inZone = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
 const DAY_S = 86_400;
+const FAMILY = getComputedStyle(document.body).fontFamily;
+const FONT = `13px ${FAMILY}`;
 const NAMES = {
   pass: "Pass", pass_with_note: "Pass with note", fail: "Fail", fail_confirmed: "Fail, confirmed",
   wrong_phantom: "Wrong phantom", implausible: "Implausible", no_baseline: "No baseline yet",
@@ -32,6 +34,10 @@ async function read() {
     .filter((reading) => reading.bmd_g_cm2 !== null)
     .map((reading) => ({ ...reading, at: Date.parse(reading.measured_at) / 1000 }))
     .sort((a, b) => a.at - b.at);
+  points.forEach((point, place) => {
+    // a chart does not reset itself: what matters is where an episode of signals began
+    point.begins = Boolean(point.statistics?.signal && !points[place - 1]?.statistics?.signal);
+  });
   epochs = baselines.filter((epoch) => epoch.phantom_id === phantom);
   holder.querySelector("[data-empty]").hidden = points.length > 0;
   draw();
@@ -80,7 +86,8 @@ function cusumRange() {
     const { cusum_upper: upper, cusum_lower: lower, cusum_h: h } = point.statistics;
     return [Math.abs(upper), Math.abs(lower), h];
   });
-  const most = Math.max(1, ...sums) * 1.15;
+  const limit = Math.max(1, ...points.map((point) => point.statistics?.cusum_h ?? 0));
+  const most = Math.min(Math.max(limit, ...sums) * 1.15, limit * 5); // a long drift must not hide the limits
   return [-most, most];
 }
 
@@ -124,7 +131,7 @@ function drawPoints(plot) {
     const y = Math.min(bbox.top + bbox.height - size, Math.max(bbox.top + size, plot.valToPos(point.bmd_g_cm2, "y", true)));
     context.fillStyle = context.strokeStyle = css(TONES[point.verdict] ?? "--ink-2");
     mark(context, x, y, point.verdict, point.verdict.startsWith("fail") ? Math.max(size, 3.6 * ratio) : size);
-    if (point.statistics?.signal) ring(context, x, y, size + 4 * ratio);
+    if (point.begins) ring(context, x, y, size + 4 * ratio);
   }
   context.restore();
 }
@@ -141,11 +148,11 @@ function ring(context, x, y, radius) {
 
 function drawSignals(plot) {
   for (const point of points) {
-    if (!point.statistics?.signal) continue;
+    if (!point.begins) continue;
     const { cusum_upper: upper, cusum_lower: lower } = point.statistics;
     const value = Math.abs(upper) >= Math.abs(lower) ? Math.abs(upper) : -Math.abs(lower);
     const x = plot.valToPos(point.at, "x", true);
-    ring(plot.ctx, x, plot.valToPos(value, "y", true), 3.5 * devicePixelRatio);
+    ring(plot.ctx, x, plot.valToPos(value, "y", true), 4.5 * devicePixelRatio);
   }
 }
 
@@ -156,7 +163,7 @@ function drawEpochs(plot) {
   context.strokeStyle = context.fillStyle = css("--accent");
   context.lineWidth = 1.5 * ratio;
   context.setLineDash([5 * ratio, 4 * ratio]);
-  context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
+  context.font = `600 ${12 * ratio}px ${FAMILY}`;
   for (const epoch of epochs) {
     const x = plot.valToPos(Date.parse(epoch.accepted_at) / 1000, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -180,7 +187,7 @@ function dates(_, splits) {
 }
 
 function axes(digits) {
-  const look = { stroke: css("--ink-2"), grid: { stroke: css("--grid"), width: 1 }, ticks: { show: false }, font: "13px system-ui, sans-serif" };
+  const look = { stroke: css("--ink-2"), grid: { stroke: css("--grid"), width: 1 }, ticks: { show: false }, font: FONT };
   return [
     { ...look, values: dates, space: 76 },
     { ...look, size: 62, values: (_, splits) => splits.map((split) => split.toFixed(digits).replace("-", "−")) },
