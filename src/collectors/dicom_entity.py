@@ -1,6 +1,8 @@
 """The one DICOM application entity of a site: C-ECHO, C-STORE, modality worklist."""
 
 import logging
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -11,12 +13,14 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  # type: ignore[attr-defined]
 
 from collectors.archive import Archive
 from collectors.dicom_server import ScannerServer, serve
+from collectors.dicom_socket import BUSY_SLEEP_S
 from collectors.quarantine import Quarantine
 from collectors.received import ReceivedObject
 from collectors.settings import DicomSettings
@@ -128,6 +132,7 @@ class DicomEntity:
             return
         for status, comment, item in self._worklist.answer(calling_ae, query, lambda: event.is_cancelled):
             yield status_dataset(status, comment), item
+            _wait_until_sent(event.assoc)
 
 
 def status_dataset(status: int, comment: str) -> Dataset:
@@ -149,6 +154,7 @@ def keep_values_out_of_logs() -> None:
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
     for name in ("pydicom", "pynetdicom"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
 def _entity(settings: DicomSettings) -> AE:
@@ -173,6 +179,12 @@ def _received(event: Event, now: datetime) -> ReceivedObject:
         data=request.DataSet.getvalue() if request.DataSet else b"",
         received_at=now,
     )
+
+
+def _wait_until_sent(association: Association) -> None:
+    """Let the items sent so far go out: while its queue holds any, an association reads nothing, no C-CANCEL either."""
+    while association.is_established and not association.dul.to_provider_queue.empty():
+        time.sleep(BUSY_SLEEP_S)
 
 
 def _answer_echo(_event: Event) -> int:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from collections.abc import Sequence as Items
 from datetime import date
+from typing import Final
 
 import msgspec
 from pydicom.dataset import Dataset
@@ -14,7 +15,7 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-PENDING = 0xFF00
+PENDING: Final = 0xFF00
 
 
 class Appointment(msgspec.Struct, frozen=True):
@@ -60,6 +61,7 @@ class VirtualRis:
         self.ae_title = ae_title
         self.delay_s = 0.0
         self.fails = False
+        self.pending_status = PENDING
         self.queries = 0
         self.in_query = threading.Event()
         self.calling_ae_titles: list[str] = []
@@ -110,7 +112,7 @@ class VirtualRis:
             if event.is_cancelled:
                 yield 0xFE00, None
                 return
-            yield PENDING, item
+            yield self.pending_status, item
         self._stopping.wait(self.delay_s)
         if self.fails:
             yield 0xA700, None

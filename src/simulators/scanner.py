@@ -51,6 +51,33 @@ class ScannerConnectionError(ConnectionError):
     """The site does not accept the scanner's association."""
 
 
+_TRANSFER_SYNTAX = {Verification: ImplicitVRLittleEndian, ModalityWorklistInformationFind: ImplicitVRLittleEndian}
+
+
+class ScannerSession:
+    """An open association of a scanner with the site; not for two threads at once."""
+
+    def __init__(self, association: Association, station: str) -> None:
+        self._association = association
+        self._station = station
+
+    def send(self, ds: Dataset) -> StoreResult:
+        """Send one object by C-STORE."""
+        answer = self._association.send_c_store(ds)
+        return StoreResult(answer.get("Status", NO_ANSWER), str(answer.get("ErrorComment", "")), str(ds.SOPInstanceUID))
+
+    def query_worklist(self, *, patient_id: str = "", station: str | None = None) -> WorklistResult:
+        """Ask for the worklist of this station (or another; empty: of every station)."""
+        query = worklist_query(patient_id=patient_id, station=self._station if station is None else station)
+        items: list[Dataset] = []
+        final = Dataset()
+        for status, item in self._association.send_c_find(query, ModalityWorklistInformationFind):
+            final = status
+            if item is not None:
+                items.append(item)
+        return WorklistResult(final.get("Status", NO_ANSWER), str(final.get("ErrorComment", "")), tuple(items))
+
+
 class PhantomLabel(msgspec.Struct, frozen=True):
     """Under which id and name the console files the phantom."""
 
@@ -127,33 +154,32 @@ class VirtualScanner:
 
     def send(self, ds: Dataset) -> StoreResult:
         """Send one object by C-STORE over an association of its own."""
-        with _Associated(self._associate(str(ds.SOPClassUID), ExplicitVRLittleEndian)) as association:
-            answer = association.send_c_store(ds)
-        return StoreResult(answer.get("Status", NO_ANSWER), str(answer.get("ErrorComment", "")), str(ds.SOPInstanceUID))
+        with self.session(str(ds.SOPClassUID)) as session:
+            return session.send(ds)
 
     def query_worklist(self, *, patient_id: str = "", station: str | None = None) -> WorklistResult:
         """Ask for the worklist of this station (or another; empty: of every station)."""
-        query = worklist_query(patient_id=patient_id, station=self.ae_title if station is None else station)
-        items: list[Dataset] = []
-        final = Dataset()
-        with _Associated(self._associate(ModalityWorklistInformationFind, ImplicitVRLittleEndian)) as association:
-            for status, item in association.send_c_find(query, ModalityWorklistInformationFind):
-                final = status
-                if item is not None:
-                    items.append(item)
-        return WorklistResult(final.get("Status", NO_ANSWER), str(final.get("ErrorComment", "")), tuple(items))
+        with self.session() as session:
+            return session.query_worklist(patient_id=patient_id, station=station)
+
+    @contextmanager
+    def session(self, sop_class: str | None = None) -> Iterator["ScannerSession"]:
+        """Keep one association open for a block, for any number of reports and queries."""
+        with _Associated(self._associate(sop_class or self._sop_class, ModalityWorklistInformationFind)) as association:
+            yield ScannerSession(association, self.ae_title)
 
     def echo(self) -> bool:
         """Whether the site answers a C-ECHO."""
         try:
-            with _Associated(self._associate(Verification, ImplicitVRLittleEndian)) as association:
+            with _Associated(self._associate(Verification)) as association:
                 return bool(association.send_c_echo().get("Status", NO_ANSWER) == 0x0000)
         except ScannerConnectionError:
             return False
 
-    def _associate(self, sop_class: str, transfer_syntax: str) -> Association:
-        entity = _Entity(ae_title=self.ae_title)
-        entity.add_requested_context(sop_class, transfer_syntax)
+    def _associate(self, *sop_classes: str) -> Association:
+        entity = AE(ae_title=self.ae_title)
+        for sop_class in sop_classes:
+            entity.add_requested_context(sop_class, _TRANSFER_SYNTAX.get(sop_class, ExplicitVRLittleEndian))
         association = entity.associate(self._host, self._port, ae_title=self._called_ae)
         if not association.is_established:
             raise ScannerConnectionError(f"{self._called_ae} does not accept {self.ae_title}")
