@@ -40,19 +40,16 @@ class ConsoleServer:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._socket: socket.socket | None = None
-
-    @property
-    def url(self) -> str:
+        self.url = ""
         """Where the console is, once started."""
-        assert self._socket is not None  # noqa: S101 - asked for before `start`
-        host, port = self._socket.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> str:
         """Listen, wait until requests are answered, and return the URL."""
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         listener = socket.create_server((self._settings.host, self._settings.port), family=family, backlog=128)
         self._socket = listener
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._thread.start()
         give_up = time.monotonic() + STARTED_WITHIN_S
         while not self._server.started and self._thread.is_alive() and time.monotonic() < give_up:

@@ -27,9 +27,14 @@ async function read() {
   const { device, phantom, since } = holder.dataset;
   const base = `/api/v1/devices/${encodeURIComponent(device)}`;
   const query = new URLSearchParams({ phantom_id: phantom, ...(since && { since }) });
-  const answers = await Promise.all([fetch(`${base}/qc?${query}`), fetch(`${base}/epochs`)]);
-  if (!answers.every((answer) => answer.ok)) return;
-  const [readings, baselines] = await Promise.all(answers.map((answer) => answer.json()));
+  let readings, baselines;
+  try {
+    const answers = await Promise.all([fetch(`${base}/qc?${query}`), fetch(`${base}/epochs`)]);
+    if (!answers.every((answer) => answer.ok)) return;
+    [readings, baselines] = await Promise.all(answers.map((answer) => answer.json()));
+  } catch {
+    return; // the connection is lost: live.js says so, and the chart is read anew when it is back
+  }
   points = readings
     .filter((reading) => reading.bmd_g_cm2 !== null)
     .map((reading) => ({ ...reading, at: Date.parse(reading.measured_at) / 1000 }))
