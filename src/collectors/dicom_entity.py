@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pydicom.config
 import structlog
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
-from pynetdicom import AE, _config, evt
+from pydicom.uid import UID, ImplicitVRLittleEndian
+from pynetdicom import AE, _config, evt, sop_class
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
@@ -75,6 +75,7 @@ class DicomEntity:
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         keep_values_out_of_logs()
+        accept_every_storage_class()
         self._settings = settings
         self._clock = clock
         self._store = ObjectStore(
@@ -149,12 +150,21 @@ def keep_values_out_of_logs() -> None:
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
-    _config.UNRESTRICTED_STORAGE_SERVICE = True
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
     for name in ("pydicom", "pynetdicom"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=r"pydicom\b")
+
+
+def accept_every_storage_class() -> None:
+    """Take unknown and private classes for storage, but not the worklist.
+
+    pynetdicom 3.0.4 looks a class up by pydicom's keyword, finds no worklist under it (it has its own), and would
+    accept it as storage, in any transfer syntax.
+    """
+    _config.UNRESTRICTED_STORAGE_SERVICE = True
+    setattr(sop_class, UID(ModalityWorklistInformationFind).keyword, ModalityWorklistInformationFind)
 
 
 def _entity(settings: DicomSettings) -> AE:

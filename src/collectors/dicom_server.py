@@ -5,6 +5,7 @@ import time
 from typing import Any, ClassVar, Final
 
 import structlog
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
@@ -17,6 +18,8 @@ from collectors.settings import DicomSettings
 
 STOP_S: Final = 5.0
 """How long associations may take to end when the server stops."""
+
+_PREFERRED: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 
 _log: Final = structlog.get_logger("collectors.dicom")
 
@@ -59,6 +62,7 @@ class ScannerServer(ThreadedAssociationServer):
             entity.supported_contexts,
             evt_handlers=[
                 *handlers,
+                (evt.EVT_REQUESTED, _prefer_plain_syntaxes),
                 (evt.EVT_DIMSE_RECV, _message_complete),
                 (evt.EVT_CONN_CLOSE, _connection_closed),
             ],
@@ -96,6 +100,17 @@ class ScannerServer(ThreadedAssociationServer):
         deadline = time.monotonic() + STOP_S
         for association in associations:
             association.join(max(0.0, deadline - time.monotonic()))
+
+
+def _prefer_plain_syntaxes(event: Event) -> None:
+    """Put what is easiest to read first: pynetdicom takes the first transfer syntax of a storage context."""
+    request = event.assoc.requestor.primitive
+    for context in request.presentation_context_definition_list if request else ():
+        context.transfer_syntax = sorted(context.transfer_syntax, key=_preference)
+
+
+def _preference(transfer_syntax: object) -> int:
+    return next((place for place, one in enumerate(_PREFERRED) if one == transfer_syntax), len(_PREFERRED))
 
 
 def _message_complete(event: Event) -> None:

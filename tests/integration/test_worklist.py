@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
@@ -291,6 +291,14 @@ def test_bytes_of_names_pass_untouched(ris_rig: DicomRig, ris: VirtualRis, chars
     ris.book_items([_unwire(sent)])
     (received,) = ask(ris_rig, station="").items
     assert _wire(received) == sent
+
+
+def test_worklist_is_spoken_in_the_one_transfer_syntax(rig: DicomRig) -> None:
+    entity = RequestingEntity("DXA1", timeout_s=10.0)
+    entity.add_requested_context(_FIND, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    association = entity.associate("127.0.0.1", rig.port, ae_title="BONEWATCH")
+    assert [context.transfer_syntax for context in association.accepted_contexts] == [[ImplicitVRLittleEndian]]
+    association.release()
 
 
 @pytest.mark.parametrize("status", [0xFF00, 0xFF01])
