@@ -161,7 +161,7 @@ function drawSignals(plot) {
   }
 }
 
-function drawEpochs(plot) {
+function drawEpochs(plot, named) {
   const { ctx: context, bbox } = plot;
   const ratio = devicePixelRatio;
   context.save();
@@ -176,6 +176,7 @@ function drawEpochs(plot) {
     context.moveTo(x, bbox.top);
     context.lineTo(x, bbox.top + bbox.height);
     context.stroke();
+    if (!named) continue;
     const rightHalf = x > bbox.left + bbox.width * 0.8;
     context.textAlign = rightHalf ? "right" : "left";
     context.fillText(`Epoch ${epoch.epoch}`, x + (rightHalf ? -6 : 6) * ratio, bbox.top + 14 * ratio);
@@ -206,7 +207,7 @@ function options(kind, width) {
   const limit = { dash: [6, 4], width: 1.2 };
   return {
     width,
-    height: bmd ? Math.max(230, Math.min(330, width * 0.5)) : 170,
+    height: bmd ? Math.max(230, Math.min(330, width * 0.5)) : 185,
     tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1000), zone),
     legend: { show: false },
     cursor: { sync: { key: "qc", scales: ["x", null] }, drag: { x: false, y: false }, points: { size: 10 } },
@@ -216,7 +217,7 @@ function options(kind, width) {
       ? [{}, line(css("--limit"), limit), line(css("--limit"), limit), line(css("--ink-2"), { width: 1 }), line("transparent", { width: 0 })]
       : [{}, line(css("--limit"), limit), line(css("--limit"), limit), line(css("--up")), line(css("--down"))],
     bands: bmd ? [{ series: [1, 2], fill: css("--band") }] : [],
-    hooks: { draw: bmd ? [drawEpochs, drawPoints] : [drawEpochs, drawSignals], setCursor: [readOut] },
+    hooks: { draw: [(plot) => drawEpochs(plot, bmd), bmd ? drawPoints : drawSignals], setCursor: [readOut] },
   };
 }
 
