@@ -1,5 +1,7 @@
 """The status board: per device, may patients be scanned; if not why, what clears it, whom to ring."""
 
+from collections.abc import Mapping, Sequence
+
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
@@ -7,7 +9,10 @@ from litestar.response import Template
 
 from dashboards.auth import PUBLIC_STATUS, Visit
 from dashboards.console.templates import page
+from dashboards.console.wording import device_name
 from dashboards.context import Console
+from dashboards.demo_panel import DemoAction
+from streams.readings import DeviceView
 from streams.roles import Permission, may
 
 
@@ -32,15 +37,20 @@ def board_part(console: NamedDependency[Console], request: Visit, *, wall: FromQ
 def _board(console: Console, visit: Visit, template: str, *, wall: bool) -> Template:
     # a visitor who is not signed in is offered the entry too: signing in comes on the way
     may_enter = not wall and (visit.user is None or may(visit.user.role, Permission.ENTER_QC))
-    return page(
-        console,
-        visit,
-        template,
-        views=console.readings.devices(),
-        wall=wall,
-        may_enter=may_enter,
-        demo_actions=console.demo.actions() if console.demo and not wall else (),
-    )
+    views = console.readings.devices()
+    demo = _demo_groups(console, views) if not wall else {}
+    return page(console, visit, template, views=views, wall=wall, may_enter=may_enter, demo_groups=demo)
+
+
+def _demo_groups(console: Console, views: Sequence[DeviceView]) -> Mapping[str, Sequence[DemoAction]]:
+    """Return what a demonstration can make happen, under the name of the device that it happens to."""
+    if console.demo is None:
+        return {}
+    names = {view.id: device_name(view) for view in views}
+    groups: dict[str, list[DemoAction]] = {}
+    for action in console.demo.actions():
+        groups.setdefault(names.get(action.device_id or "", "The whole department"), []).append(action)
+    return groups
 
 
 status_handlers = (status_page, wall_page, board_part)

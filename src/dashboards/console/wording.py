@@ -91,6 +91,11 @@ def gate_status(gate: Gate) -> str:
     return _STATUS[gate.status]
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter what was written to follow a code."""
+    return text[:1].upper() + text[1:]
+
+
 def verdict(value: Verdict) -> str:
     """Name a verdict."""
     return _VERDICTS[value]

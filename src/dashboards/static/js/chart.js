@@ -161,6 +161,12 @@ function drawSignals(plot) {
   }
 }
 
+// Whether a later epoch begins so close that two labels would run into each other.
+function nearer(plot, epoch) {
+  const place = (one) => plot.valToPos(Date.parse(one.accepted_at) / 1000, "x");
+  return epochs.some((other) => other.epoch > epoch.epoch && place(other) - place(epoch) < 62);
+}
+
 function drawEpochs(plot, named) {
   const { ctx: context, bbox } = plot;
   const ratio = devicePixelRatio;
@@ -176,7 +182,7 @@ function drawEpochs(plot, named) {
     context.moveTo(x, bbox.top);
     context.lineTo(x, bbox.top + bbox.height);
     context.stroke();
-    if (!named) continue;
+    if (!named || nearer(plot, epoch)) continue;
     const rightHalf = x > bbox.left + bbox.width * 0.8;
     context.textAlign = rightHalf ? "right" : "left";
     context.fillText(`Epoch ${epoch.epoch}`, x + (rightHalf ? -6 : 6) * ratio, bbox.top + 14 * ratio);
