@@ -53,16 +53,16 @@ class Archive:
             if kept := self._same(device_folder, sop_instance_uid, data):
                 return kept, False
             folder = device_folder / f"{received_at:%Y}" / f"{received_at:%m}"
-            path = folder / f"{sop_instance_uid}.dcm"
-            if path.exists():
-                path = folder / f"{sop_instance_uid}.{hashlib.sha256(data).hexdigest()[:16]}.dcm"
+            first, other = _names(sop_instance_uid, data)
+            path = folder / (other if (folder / first).exists() else first)
             write_durably(path, data)
             return path, True
 
     def others(self, device: str, sop_instance_uid: str, *, than: Path) -> bool:
         """Whether another object of that UID is kept for the device."""
-        folder = self._root / folder_name(device)
-        return any(path != than for path in folder.glob(f"*/*/{sop_instance_uid}.*dcm"))
+        device_folder = self._root / folder_name(device)
+        paths = (folder / f"{sop_instance_uid}.dcm" for folder in device_folder.glob("*/*"))
+        return any(path != than and path.exists() for path in paths)
 
     @staticmethod
     def remove(path: Path) -> None:
@@ -71,11 +71,18 @@ class Archive:
         sync_folder(path.parent)
 
     @staticmethod
-    def _same(folder: Path, uid: str, data: bytes) -> Path | None:
-        for path in folder.glob(f"*/*/{uid}.*dcm"):
-            if path.stat().st_size == len(data) and path.read_bytes() == data:
-                return path
+    def _same(device_folder: Path, uid: str, data: bytes) -> Path | None:
+        """Look in every month by name: a folder may hold thousands of objects, and is not listed."""
+        for folder in device_folder.glob("*/*"):
+            for path in (folder / name for name in _names(uid, data)):
+                if path.exists() and path.read_bytes() == data:
+                    return path
         return None
+
+
+def _names(uid: str, data: bytes) -> tuple[str, str]:
+    """Return the name of the first object of a UID, and the one of this content if it is not the first."""
+    return f"{uid}.dcm", f"{uid}.{hashlib.sha256(data).hexdigest()[:16]}.dcm"
 
 
 def folder_name(device: str) -> str:

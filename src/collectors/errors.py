@@ -145,3 +145,13 @@ class NoRoomError(CollectorError):
 
     def __str__(self) -> str:
         return "cannot record now; send again later"
+
+
+class InternalError(CollectorError):
+    """We failed, not the object; it is kept, and the log names the fault."""
+
+    code = "internal"
+    status = 0x0110
+
+    def __str__(self) -> str:
+        return "internal error; the object was kept for review"

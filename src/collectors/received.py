@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
 from collectors.dicom_text import text
@@ -58,6 +58,8 @@ def decoded(received: ReceivedObject, *, max_bytes: int) -> Dataset:
         If it is truncated, no DICOM, inflates beyond `max_bytes`, or is another object than the one announced.
     """
     syntax = UID(received.transfer_syntax)
+    if not is_known(syntax):
+        raise UndecodableError("the transfer syntax is not known")
     plain = inflated(received.data, syntax, max_bytes=max_bytes)
     check_whole(plain, syntax)
     try:
@@ -67,6 +69,11 @@ def decoded(received: ReceivedObject, *, max_bytes: int) -> Dataset:
     if not _UID.fullmatch(received.sop_instance_uid) or text(ds, "SOPInstanceUID") != received.sop_instance_uid:
         raise UndecodableError("the SOP Instance UID is not the one announced")
     return ds
+
+
+def is_known(transfer_syntax: UID) -> bool:
+    """Whether a UID names a public transfer syntax: a private one could encode anything."""
+    return transfer_syntax in AllTransferSyntaxes
 
 
 def filed_under(ds: Dataset, policy: DevicePolicy) -> Phantom:

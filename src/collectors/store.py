@@ -20,6 +20,7 @@ from collectors.archive import Archive
 from collectors.errors import (
     CollectorError,
     ConflictingObjectError,
+    InternalError,
     JudgedImplausibleError,
     NoRoomError,
     NotThePhantomError,
@@ -115,10 +116,10 @@ class ObjectStore:
     def _decide(
         self, device: str, policy: DevicePolicy | None, received: ReceivedObject, timing: StoreTiming
     ) -> Answer:
+        if policy is None:
+            return self._refuse(UnknownCallerError(), device, None, received)
         phantom: Phantom | None = None
         try:
-            if policy is None:
-                raise UnknownCallerError
             with _measured(timing, "parse_s", metrics.PARSE_SECONDS):
                 ds = decoded(received, max_bytes=self._max_bytes)
                 phantom = filed_under(ds, policy)
@@ -126,6 +127,9 @@ class ObjectStore:
             return self._take(device, phantom, report, received, timing)
         except CollectorError as error:
             return self._refuse(error, device, phantom, received)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the object is kept and the site goes on
+            _log.error("store_failed", device=device, error=type(error).__name__)
+            return self._refuse(InternalError(), device, phantom, received)
 
     def _take(
         self, device: str, phantom: Phantom, report: ScanReport | None, received: ReceivedObject, timing: StoreTiming

@@ -23,6 +23,7 @@ from collectors.dicom_socket import RequestingEntity
 from simulators.phantom_sr import IMAGE, RegionStyle, ReportSpec, build_report
 from simulators.scanner import ScannerConnectionError, StoreResult, patient_report
 from streams.messages import PhantomMeasured, PhantomScanRefused, Verdict
+from streams.site import Receipt
 from tests.integration.dicom_rig import DXA1, MEASURED, DicomRig, descriptors, running, threads
 
 SECRETS = ("SECRET", "PERSON", "19431224", "ID-998877")
@@ -207,6 +208,10 @@ def test_bytes_that_are_no_dicom_are_refused(rig: DicomRig) -> None:
     assert send_bytes(rig, lambda data: b"\xfe\xed" * (len(data) // 2)) == 0xC210
 
 
+def test_object_in_a_private_transfer_syntax_is_refused(rig: DicomRig) -> None:
+    assert send_bytes(rig, lambda data: data, transfer_syntax="1.2.3.4.5") == 0xC210
+
+
 def test_object_other_than_the_one_announced_is_refused(rig: DicomRig) -> None:
     assert send_bytes(rig, lambda data: data, announced="1.2.3.4") == 0xC210
 
@@ -271,6 +276,18 @@ def test_phantom_without_a_configured_name_is_kept_encrypted_when_refused(rig: D
     assert rig.scanner("DXA2").send(report(readings={})).status == 0xC211
     ((sidecar, _),) = rig.quarantined()
     assert sidecar.encrypted
+
+
+def test_fault_of_our_own_is_a_status_and_the_object_is_kept(rig: DicomRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_drafts: object) -> Receipt:
+        raise ZeroDivisionError("SECRET^PERSON")
+
+    monkeypatch.setattr(rig.site, "append", fail)
+    with capture_logs() as logs:
+        assert rig.scanner().send(report()).status == 0x0110
+    assert rig.refusal_codes() == ["internal"]
+    assert [log["error"] for log in logs if log["event"] == "store_failed"] == ["ZeroDivisionError"]
+    assert "SECRET" not in str(logs)
 
 
 # --- privacy -----------------------------------------------------------------------------------------------
@@ -388,10 +405,16 @@ def test_idle_association_takes_little_processor_time(rig: DicomRig) -> None:
 # --- tools -------------------------------------------------------------------------------------------------
 
 
-def send_bytes(rig: DicomRig, change: Callable[[bytes], bytes], *, announced: str = "") -> int | None:
+def send_bytes(
+    rig: DicomRig,
+    change: Callable[[bytes], bytes],
+    *,
+    announced: str = "",
+    transfer_syntax: str = ExplicitVRLittleEndian,
+) -> int | None:
     """Send a report whose encoded data set was changed; return the status, or None if the association ended."""
     ds = report()
-    association = _associate(rig.port)
+    association = _associate(rig.port, transfer_syntax)
     request = C_STORE()
     request.MessageID, request.Priority = 1, 2
     request.AffectedSOPClassUID = ds.SOPClassUID
@@ -416,9 +439,9 @@ def _encoded(ds: Dataset) -> bytes:
     return encoded
 
 
-def _associate(port: int) -> Association:
+def _associate(port: int, transfer_syntax: str = ExplicitVRLittleEndian) -> Association:
     entity = RequestingEntity("DXA1", timeout_s=20.0)
-    entity.add_requested_context(EnhancedSRStorage, ExplicitVRLittleEndian)
+    entity.add_requested_context(EnhancedSRStorage, transfer_syntax)
     return entity.associate("127.0.0.1", port, ae_title="BONEWATCH")
 
 
