@@ -4,6 +4,7 @@ Items are decoded no further than their elements: values go through as bytes, in
 wrote them, because both sides speak the one transfer syntax.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -76,8 +77,8 @@ class UpstreamWorklist:
             association = self._associate(calling_ae)
             try:
                 return tuple(self._collect(association, identifier, is_cancelled))
-            finally:
-                _close(association)
+            finally:  # nobody waits for a good-bye that the RIS takes its time over
+                threading.Thread(target=_close, args=(association,), name="upstream-close", daemon=True).start()
 
     def _associate(self, calling_ae: str) -> Association:
         settings = self._settings
