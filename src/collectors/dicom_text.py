@@ -39,7 +39,8 @@ def text(ds: Dataset, keyword: str) -> str:
 
 def items(ds: Dataset, keyword: str) -> Iterator[Dataset]:
     """Iterate over the items of a sequence; nothing when it is absent or no sequence."""
-    value = ds.get(keyword)
+    tag = tag_for_keyword(keyword)
+    value = ds[tag].value if tag is not None and tag in ds else None
     if isinstance(value, Sequence):
         yield from value
 

@@ -16,7 +16,7 @@ from collectors.dicom_text import text
 from collectors.errors import NotThePhantomError, PatientObjectError, RegionAbsentError, UndecodableError
 from collectors.regions import Anatomy, anatomy_of
 from collectors.structure import check_whole, inflated
-from collectors.structured_report import SR_CLASSES, ScanReport, named_anatomies, read_report
+from collectors.structured_report import SR_CLASSES, ScanReport, read_report
 from streams.policy import DevicePolicy, Phantom
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
@@ -97,23 +97,18 @@ def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: Zone
     if phantom.patient_name is not None and _plain_name(text(ds, "PatientName")) != _plain_name(phantom.patient_name):
         raise NotThePhantomError
     try:
-        _refuse_other_anatomy(ds, phantom)
+        own = anatomy_of(phantom.region)
+        if own is not Anatomy.UNKNOWN and anatomy_of(text(ds, "BodyPartExamined")) not in {own, Anatomy.UNKNOWN}:
+            raise NotThePhantomError
         if sop_class_uid not in SR_CLASSES and "ContentSequence" not in ds:
             return None
-        report = read_report(ds, zone)
+        report = read_report(ds, zone, anatomy=own)
     except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
         # Nested items are parsed on first access, by pydicom's own lights.
         raise UndecodableError("an item of the report cannot be decoded") from error
     if report.reading(phantom.region) is None:
         raise RegionAbsentError(phantom.region)
     return report
-
-
-def _refuse_other_anatomy(ds: Dataset, phantom: Phantom) -> None:
-    own = anatomy_of(phantom.region)
-    named = named_anatomies(ds) | {anatomy_of(text(ds, "BodyPartExamined"))}
-    if own is not Anatomy.UNKNOWN and named - {own, Anatomy.UNKNOWN}:
-        raise NotThePhantomError
 
 
 def _plain_name(name: str) -> str:

@@ -15,9 +15,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydicom.dataset import Dataset
 
-from collectors import regions
 from collectors.dicom_text import acquired_at, first_item, items, measured_at, text
-from collectors.errors import AmbiguousRegionError, ImpossibleValueError, NoBmdError, NoTimeError, WrongUnitError
+from collectors.errors import (
+    AmbiguousRegionError,
+    ImpossibleValueError,
+    NoBmdError,
+    NoTimeError,
+    NotThePhantomError,
+    WrongUnitError,
+)
+from collectors.regions import UNNAMED, Anatomy, anatomy_of, known_region, verbatim_region
 
 MAX_PLAUSIBLE_G_CM2: Final = 5.0
 """No bone and no phantom is denser; a larger number is another unit or a fault."""
@@ -70,15 +77,19 @@ class _Numeric(msgspec.Struct, frozen=True):
     surroundings: tuple[str, ...]
 
 
-def read_report(ds: Dataset, zone: ZoneInfo) -> ScanReport:
+def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNOWN) -> ScanReport:
     """Return the densities of a report with its time (UTC; `zone` is the site's) and acquisition.
 
     Raises
     ------
+    NotThePhantomError
+        A density is named after another part of the body than `anatomy`.
     NoBmdError, WrongUnitError, ImpossibleValueError, AmbiguousRegionError, NoTimeError
         By what the sender can do about it.
     """
-    readings = _readings(ds)
+    numerics = tuple(_numerics(ds, site="", side="", surroundings=()))
+    _refuse_other_anatomy(numerics, anatomy)
+    readings = _readings(numerics)
     time = measured_at(ds, zone)
     if time is None:
         raise NoTimeError
@@ -102,15 +113,15 @@ def acquisition_id(ds: Dataset, zone: ZoneInfo) -> str:
     return f"study:{study or 'unknown'}"
 
 
-def named_anatomies(ds: Dataset) -> frozenset[regions.Anatomy]:
-    """Return the parts of the body that the densities of a report are named after, derived ones included."""
+def _refuse_other_anatomy(numerics: tuple[_Numeric, ...], own: Anatomy) -> None:
     names = (
         name
-        for numeric in _numerics(ds, site="", side="", surroundings=())
-        if any(unit.replace(" ", "").lower() in _UNITS for unit in numeric.units)
+        for numeric in numerics
+        if any(_plain(unit) in _UNITS for unit in numeric.units)
         for name in (numeric.site, numeric.concept, *numeric.surroundings)
     )
-    return frozenset(regions.anatomy_of(name) for name in names)
+    if own is not Anatomy.UNKNOWN and {anatomy_of(name) for name in set(names)} - {own, Anatomy.UNKNOWN}:
+        raise NotThePhantomError
 
 
 def _evidence(ds: Dataset) -> Iterator[str]:
@@ -127,9 +138,9 @@ def _referenced(ds: Dataset) -> Iterator[str]:
     yield from filter(None, uids)
 
 
-def _readings(ds: Dataset) -> tuple[BmdReading, ...]:
+def _readings(numerics: tuple[_Numeric, ...]) -> tuple[BmdReading, ...]:
     found: dict[str, float] = {}
-    for numeric in _numerics(ds, site="", side="", surroundings=()):
+    for numeric in numerics:
         if not _is_density(numeric):
             continue
         region, bmd = _region(numeric), _bmd(numeric.value)
@@ -174,7 +185,7 @@ def _is_density(numeric: _Numeric) -> bool:
     """Whether this is a measured density; raise `WrongUnitError` if it claims to be one in another unit."""
     if any(_DERIVED.search(name) for name in (numeric.concept, *numeric.surroundings)):
         return False
-    units = [unit.replace(" ", "").lower() for unit in numeric.units]
+    units = [_plain(unit) for unit in numeric.units]
     if any(unit in _UNITS for unit in units) and not any(_OTHER_DENSITY_UNIT.search(unit) for unit in units):
         return True
     if _SAYS_DENSITY.search(numeric.concept):
@@ -191,11 +202,15 @@ def _refuse_other_density(units: list[str]) -> bool:
     return False
 
 
+def _plain(unit: str) -> str:
+    return unit.replace(" ", "").lower()
+
+
 def _region(numeric: _Numeric) -> str:
     names = (numeric.site, numeric.concept, *numeric.surroundings)
-    known = (regions.known_region(name) for name in names)
-    verbatim = (regions.verbatim_region(name) for name in names)
-    return next(filter(None, known), None) or next(filter(None, verbatim), regions.UNNAMED)
+    known = (known_region(name) for name in names)
+    verbatim = (verbatim_region(name) for name in names)
+    return next(filter(None, known), None) or next(filter(None, verbatim), UNNAMED)
 
 
 def _bmd(value: str) -> float:
