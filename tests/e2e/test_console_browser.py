@@ -113,6 +113,8 @@ def test_a_lost_connection_is_said_loudly_and_taken_back(page: Page, console: St
     lost = page.get_by_role("alert")
     expect(lost).to_contain_text(re.compile(r"Not live since \d\d:\d\d"), timeout=15_000)
     expect(page.locator("#gate-dxa-2 .gate__stale")).to_be_visible()
+    expect(page.locator("#gate-dxa-2 .gate__headline")).to_have_css("text-decoration-line", "line-through")
+    expect(page.locator("#gate-dxa-1 .gate__headline")).to_have_css("text-decoration-line", "none")
     console.start_again()
     expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=20_000)
     expect(lost).to_be_hidden()
