@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import Self
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
-from pynetdicom.association import Association
-from pynetdicom.sop_class import EnhancedSRStorage, ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
 from bonewatch.config import parse
 from bonewatch.config_file import Config
-from simulators.scanner import StoreResult, VirtualScanner, WorklistResult, worklist_query
+from simulators.scanner import PhantomLabel, ScannerSession, StoreResult, VirtualScanner
 from streams.engine import SiteEngine
 from streams.messages import DeviceRegistered, Draft, Fact, VendorQcReported, event_id
 from streams.sqlite_log import SqliteEventLog
@@ -29,7 +26,7 @@ CONFIGURATION = """
 [site]
 id = "test-site"
 name = "Test department"
-time_zone = "UTC"
+time_zone = "{zone}"
 data_dir = "var"
 
 [dicom]
@@ -61,8 +58,16 @@ STARTED_WITHIN_S = 30.0
 
 
 def configuration(ris_port: int = 1, scanners: int = 2) -> str:
-    """TOML of a department whose gates follow the wall clock in UTC."""
-    return CONFIGURATION.format(ris_port=ris_port) + "".join(SCANNER.format(n=n + 1) for n in range(scanners))
+    """TOML of a department where it is about noon, so that no test sees a midnight."""
+    return CONFIGURATION.format(ris_port=ris_port, zone=noon_zone()) + "".join(
+        SCANNER.format(n=n + 1) for n in range(scanners)
+    )
+
+
+def noon_zone() -> str:
+    """A zone in which the day is half over; POSIX signs, so GMT+3 lies three hours west."""
+    west = datetime.now(UTC).hour - 12
+    return f"Etc/GMT{west:+d}" if west else "Etc/GMT"
 
 
 def seed(folder: Path, text: str, *, facts: Sequence[Fact] | None = None) -> Config:
@@ -151,60 +156,29 @@ class SiteProcess:
 
 
 class ScannerConsole:
-    """A scanner's console that keeps its associations open, as many scans long as the test likes."""
+    """A scanner's console that keeps its association open, as many scans long as the test likes."""
 
-    def __init__(self, ae_title: str, port: int, *, phantom: str) -> None:
-        self.scanner = VirtualScanner(ae_title, port)
-        self.scanner.phantom = type(self.scanner.phantom)(phantom, "PHANTOM^SYNTHETIC")
+    def __init__(self, scanner: VirtualScanner, session: ScannerSession) -> None:
+        self.scanner = scanner
+        self.send = session.send
+        self.worklist = session.query_worklist
         self._scans = 0
-        entity = AE(ae_title=ae_title)
-        entity.add_requested_context(EnhancedSRStorage)
-        entity.add_requested_context(ModalityWorklistInformationFind)
-        handlers = [(evt.EVT_CONN_OPEN, _be_quick)]
-        self._association: Association = entity.associate(
-            "127.0.0.1",
-            port,
-            ae_title="BONEWATCH",
-            evt_handlers=handlers,  # type: ignore[arg-type]
-        )
-        assert self._association.is_established
 
     def scan(self, bmd: float, *, acquisition: str | None = None, analysis: int = 0) -> StoreResult:
         """Scan the phantom and send the report."""
+        return self.send(self.report(bmd, acquisition=acquisition, analysis=analysis))
+
+    def report(self, bmd: float, *, acquisition: str | None = None, analysis: int = 0) -> Dataset:
+        """The report of a scan made now."""
         self._scans += 1
         now = datetime.now(UTC)
         name = acquisition or f"{now:%Y%m%dT%H%M%S.%f}-{self._scans}"
-        return self.send(self.scanner.report(bmd, now, acquisition=name, analysis=analysis))
-
-    def send(self, ds: Dataset) -> StoreResult:
-        answer = self._association.send_c_store(ds)
-        return StoreResult(answer.get("Status", -1), str(answer.get("ErrorComment", "")), str(ds.SOPInstanceUID))
-
-    def worklist(self, *, patient_id: str = "", station: str | None = None) -> WorklistResult:
-        query = worklist_query(patient_id=patient_id, station=self.scanner.ae_title if station is None else station)
-        items, final = [], Dataset()
-        for status, item in self._association.send_c_find(query, ModalityWorklistInformationFind):
-            final = status
-            if item is not None:
-                items.append(item)
-        return WorklistResult(final.get("Status", -1), str(final.get("ErrorComment", "")), tuple(items))
-
-    def close(self) -> None:
-        if self._association.is_established:
-            self._association.release()
-        else:
-            self._association.abort()
-
-
-def _be_quick(event: evt.Event) -> None:
-    event.assoc.dul._run_loop_delay = 0.0001
+        return self.scanner.report(bmd, now, acquisition=name, analysis=analysis)
 
 
 @contextmanager
 def console(ae_title: str, port: int, *, phantom: str) -> Iterator[ScannerConsole]:
     """A console for the length of a block."""
-    opened = ScannerConsole(ae_title, port, phantom=phantom)
-    try:
-        yield opened
-    finally:
-        opened.close()
+    scanner = VirtualScanner(ae_title, port, phantom=PhantomLabel(phantom, "PHANTOM^SYNTHETIC"))
+    with scanner.session() as session:
+        yield ScannerConsole(scanner, session)

@@ -44,22 +44,24 @@ def history(
     site_id: str,
     stories: tuple[ScannerStory, ...],
     now: datetime,
+    *,
+    days: int = HISTORY_DAYS,
 ) -> list[Entry]:
-    """Return the facts of the 730 days before `now`, of all scanners, in order of time."""
+    """Return the facts of the `days` before `now`, of all scanners, in order of time."""
     entries: list[Entry] = []
     for story in stories:
         key = f"{site_id}/{story.device_id}"
         policy, calendar = devices[key]
-        facts = _facts(story, policy, calendar, now)
+        facts = _facts(story, policy, calendar, now, days)
         entries += [(at, Draft(event_id("demo-history", key, str(n)), key, fact)) for n, (at, fact) in enumerate(facts)]
     return sorted(entries, key=lambda entry: entry[0])
 
 
 def _facts(
-    story: ScannerStory, policy: DevicePolicy, calendar: ClinicCalendar, now: datetime
+    story: ScannerStory, policy: DevicePolicy, calendar: ClinicCalendar, now: datetime, days: int
 ) -> Iterator[tuple[datetime, Fact]]:
     here = zone(calendar.time_zone)
-    first = now.astimezone(here).date() - timedelta(days=HISTORY_DAYS)
+    first = now.astimezone(here).date() - timedelta(days=days)
     weekdays = {day for clinic in calendar.clinics for day in clinic.weekdays}
     start = datetime.combine(first, time(9, 0), here).astimezone(UTC)
     yield start, DeviceRegistered(policy, calendar)
@@ -73,7 +75,7 @@ def _facts(
     baseline = Baseline.from_scans(values)
     yield start + timedelta(hours=2), _accepted(story, baseline, 1, None, "commissioning")
     routine: list[float] = []
-    for day in range(1, HISTORY_DAYS):
+    for day in range(1, days):
         date = first + timedelta(days=day)
         if date.weekday() not in weekdays:
             continue

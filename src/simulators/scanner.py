@@ -1,7 +1,8 @@
 """A virtual DXA scanner: scans its phantom, sends the report, asks for its worklist; plainly synthetic."""
 
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 
@@ -177,7 +178,7 @@ class VirtualScanner:
             return False
 
     def _associate(self, *sop_classes: str) -> Association:
-        entity = AE(ae_title=self.ae_title)
+        entity = _Entity(ae_title=self.ae_title)
         for sop_class in sop_classes:
             entity.add_requested_context(sop_class, _TRANSFER_SYNTAX.get(sop_class, ExplicitVRLittleEndian))
         association = entity.associate(self._host, self._port, ae_title=self._called_ae)

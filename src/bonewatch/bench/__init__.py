@@ -1,0 +1,1 @@
+"""Measurements of this machine with this program; never run by a test."""
