@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from collectors import metrics
@@ -73,8 +74,7 @@ class WorklistProxy:
             yield self._final(device, UNKNOWN_CALLER, "unknown_ae", "unknown_ae: this AE title is not configured here")
             return
         try:
-            found = self._ask(query, calling_ae, is_cancelled)
-            ours = self._sort(device, policy, found)
+            ours = self._collect(device, policy, query, is_cancelled)
             for pending in ours.passed:
                 if is_cancelled():
                     yield self._final(device, CANCELLED, "cancelled", "")
@@ -85,6 +85,25 @@ class WorklistProxy:
             yield self._final(device, CANCELLED, "cancelled", "")
         except UpstreamError as error:
             yield self._without_upstream(device, policy, error)
+
+    def _collect(self, device: str, policy: DevicePolicy, query: Dataset, is_cancelled: Callable[[], bool]) -> _Sorted:
+        """Ask upstream, then read the gates; from a held scanner only for what may pass: its phantoms' items.
+
+        A gate that opens meanwhile makes it ask again, for everything.
+        """
+        if self._is_held_for_all(device, policy):
+            narrowed = _for_phantoms_only(query, policy)
+            found = [pending for one in narrowed for pending in self._ask(one, policy.ae_title, is_cancelled)]
+            if self._is_held_for_all(device, policy):
+                own = self._site.gate(device)
+                return _Sorted(tuple(found), own, own)
+        return self._sort(device, policy, self._ask(query, policy.ae_title, is_cancelled))
+
+    def _is_held_for_all(self, device: str, policy: DevicePolicy) -> bool:
+        """Whether no mode of an enforced scanner lets a patient through."""
+        if policy.enforcement is not Enforcement.WORKLIST:
+            return False
+        return not any(self._site.gate(device, mode).lets_patients_through for mode in policy.mode_names)
 
     def _ask(self, query: Dataset, calling_ae: str, is_cancelled: Callable[[], bool]) -> tuple[PendingItem, ...]:
         if self._source is None:
@@ -168,6 +187,19 @@ class _Gates:
         if key not in self._read:
             self._read[key] = self._site.gate(device, mode)
         return self._read[key]
+
+
+def _for_phantoms_only(query: Dataset, policy: DevicePolicy) -> list[Dataset]:
+    """Return the query once for each phantom it may mean: a held scanner's patients are not even fetched."""
+    asked = text(query, "PatientID").strip()
+    wanted = [p.patient_id for p in policy.phantoms if asked in {"", "*", p.patient_id} or {"*", "?"} & set(asked)]
+    narrowed = []
+    for patient_id in wanted:
+        one = Dataset()
+        one.update(query)
+        one["PatientID"] = DataElement(0x00100020, "LO", patient_id)  # a new element: the query keeps its own
+        narrowed.append(one)
+    return narrowed
 
 
 def station_ae_titles(item: Dataset) -> frozenset[str]:

@@ -99,7 +99,7 @@ def _rows(measured: Measured) -> list[tuple[str, Spread, str]]:
         ("    archive", spread([t.archive_s for t in timings]), "object and folder synced"),
         ("    fold", spread([t.fold_s for t in timings]), "all regions of the scan"),
         ("    commit", spread([t.commit_s for t in timings]), "SQLite, synchronous=FULL"),
-        ("C-FIND to its refusal", spread(measured.refused), "upstream asked first: phantom items pass"),
+        ("C-FIND to its refusal", spread(measured.refused), "upstream asked for phantom items first"),
         ("disk: 4 kB write and fsync", spread(measured.disk), "the same folder, nothing of ours"),
     ]
 
