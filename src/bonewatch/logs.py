@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from typing import Final
 
 import structlog
@@ -26,8 +27,15 @@ def configure(*, as_json: bool | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    threading.excepthook = _thread_ended
     for name in _QUIET:
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.handlers = [logging.NullHandler()]
         logger.setLevel(logging.CRITICAL)
+
+
+def _thread_ended(failure: threading.ExceptHookArgs) -> None:
+    """Say which thread ended and why by type alone: a traceback may quote what a peer sent."""
+    thread = failure.thread.name if failure.thread else "unknown"
+    structlog.get_logger("bonewatch").error("thread_failed", thread=thread, error=failure.exc_type.__name__)

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from bonewatch.config import ConfigError
@@ -15,10 +16,11 @@ def add(data_dir: Path, name: str, role: str) -> None:
     if role not in {r.value for r in Role}:
         raise ConfigError(f"{role} is no role; choose one of {', '.join(Role)}")
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        UserStore(data_dir / USERS_FILE).add_user(name, Role(role), _password())
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    with closing(UserStore(data_dir / USERS_FILE)) as users:
+        try:
+            users.add_user(name, Role(role), _password())
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
 
 def _password() -> str:

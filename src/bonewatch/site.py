@@ -1,8 +1,9 @@
 """Wires one site: log, engine, DICOM front end, console; starts them in order and stops them in reverse."""
 
 import fcntl
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final, Self
@@ -13,6 +14,7 @@ from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from collectors.archive import Archive
 from collectors.dicom_entity import DicomEntity
+from collectors.quarantine import Quarantine
 from collectors.store import StoreTiming
 from dashboards.app import create_app
 from dashboards.demo_panel import DemoControls
@@ -92,6 +94,8 @@ class Site:
         self._logger.info("site_ready", site=self._config.site.id, console=self.url, dicom_port=self.dicom_port)
 
     def _start_dicom(self) -> None:
+        quarantine = Quarantine(self._data_dir)
+        self._stack.enter_context(_hourly(lambda: quarantine.expire(self._clock())))
         policies = {key: policy for key, (policy, _) in self._config.devices().items()}
         entity = DicomEntity(
             self._config.dicom,
@@ -99,6 +103,7 @@ class Site:
             policies,
             self._config.site.time_zone,
             Archive(self._data_dir),
+            quarantine=quarantine,
             on_store=self._on_store,
             clock=self._clock,
         )
@@ -118,6 +123,7 @@ class Site:
             public_status=http.public_status,
         )
         users = UserStore(self._data_dir / USERS_FILE)
+        self._stack.callback(users.close)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -133,6 +139,25 @@ class Site:
     def stop(self) -> None:
         """Stop listening, commit what is queued, close the log."""
         self._stack.close()
+
+
+@contextmanager
+def _hourly(work: Callable[[], object]) -> Iterator[None]:
+    """Do something at once and then every hour, in a thread of its own, for the length of a block."""
+    stopped = threading.Event()
+
+    def keep_doing() -> None:
+        work()
+        while not stopped.wait(3600.0):
+            work()
+
+    thread = threading.Thread(target=keep_doing, name="housekeeping", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join(10.0)
 
 
 def _only_site_here(data_dir: Path) -> IO[str]:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import pydicom.config
 import structlog
@@ -26,6 +25,7 @@ from collectors.received import ReceivedObject
 from collectors.settings import DicomSettings
 from collectors.store import Answer, ObjectStore, StoreTiming
 from collectors.worklist import WorklistProxy
+from streams.fold.schedule import zone
 from streams.policy import DevicePolicy
 from streams.site import SitePort
 
@@ -81,7 +81,7 @@ class DicomEntity:
         self._store = ObjectStore(
             site,
             devices,
-            zone=ZoneInfo(time_zone),
+            zone=zone(time_zone),
             archive=archive,
             quarantine=quarantine or Quarantine(archive.data_dir),
             max_bytes=settings.max_object_bytes,

@@ -4,6 +4,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from streams.fold.schedule import zone
+
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the console presents itself and whom it lets in.
@@ -39,4 +41,4 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
-        return ZoneInfo(self.time_zone)
+        return zone(self.time_zone)

@@ -1,10 +1,11 @@
 """The `Readings` port served from the site log: its own read-only connection, beside the writer."""
 
 import sqlite3
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from streams import codec
 from streams.engine import SiteEngine
@@ -17,6 +18,22 @@ from streams.readings import DeviceView, Epoch, Fault, PhantomStatus
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
+
+
+class _Charted:
+    """Readings of one device decoded so far: the highest revision of each, and the log's place they reach to."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.latest: dict[str, QcJudged] = {}
+
+    def take(self, position: int, body: bytes) -> None:
+        judged = codec.decode_outcome(body).outcome
+        self.position = position
+        if isinstance(judged, QcJudged):
+            kept = self.latest.get(judged.subject_event_id)
+            if kept is None or judged.revision >= kept.revision:
+                self.latest[judged.subject_event_id] = judged
 
 
 class SqliteReadings:
@@ -36,6 +53,8 @@ class SqliteReadings:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
         self._engine = engine
         self._names = names
+        self._charted: dict[str, _Charted] = {}
+        self._lock = threading.Lock()
 
     def devices(self) -> Sequence[DeviceView]:
         """Return every configured device with its gate read now."""
@@ -87,12 +106,7 @@ class SqliteReadings:
         key = self._names.get(device_id)
         if key is None:
             return []
-        latest: dict[str, QcJudged] = {}
-        for judged in self._judged(key):
-            kept = latest.get(judged.subject_event_id)
-            if kept is None or judged.revision >= kept.revision:
-                latest[judged.subject_event_id] = judged
-        readings = sorted(latest.values(), key=lambda judged: judged.measured_at)
+        readings = sorted(self._latest(key), key=lambda judged: judged.measured_at)
         within = [
             judged
             for judged in readings
@@ -127,16 +141,23 @@ class SqliteReadings:
                     last[outcome.phantom_id] = outcome
         return last
 
-    def _judged(self, key: str) -> list[QcJudged]:
-        rows = self._query("SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position", (key, _QC))
-        outcomes = (codec.decode_outcome(body).outcome for (body,) in rows)
-        return [outcome for outcome in outcomes if isinstance(outcome, QcJudged)]
+    def _latest(self, key: str) -> list[QcJudged]:
+        """Return the highest revision of each reading; only what is new in the log is decoded."""
+        with self._lock:
+            known = self._charted.setdefault(key, _Charted())
+            rows = self._query(
+                "SELECT position, body FROM outcomes WHERE device = ? AND type = ? AND position > ? ORDER BY position",
+                (key, _QC, known.position),
+            )
+            for position, body in rows:
+                known.take(position, body)
+            return list(known.latest.values())
 
     def _events(self, key: str, type_name: str) -> list[Event]:
         rows = self._query("SELECT body FROM events WHERE device = ? AND type = ? ORDER BY position", (key, type_name))
         return [codec.decode_event(body) for (body,) in rows]
 
-    def _query(self, sql: str, values: tuple[object, ...]) -> list[tuple[bytes, ...]]:
+    def _query(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         db = sqlite3.connect(self._uri, uri=True)
         try:
             return db.execute(sql, values).fetchall()

@@ -1,0 +1,58 @@
+"""What the documents say is what the code does."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bonewatch import config_file
+from collectors.settings import DicomSettings, Upstream
+from streams.roles import PERMITTED, Permission, Role
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
+    ("## `[site]`", config_file.SiteSection, set()),
+    ("## `[dicom]`", DicomSettings, set()),
+    ("`upstream`:", Upstream, set()),
+    ("## `[http]`", config_file.HttpSection, set()),
+    ("## `[[device]]`", config_file.DeviceSection, {"phantom", "qc", "mode"}),
+    ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
+    ("### `[device.qc]`", config_file.QcSection, set()),
+    ("### `[[device.mode]]`", config_file.ModeSection, set()),
+    ("## `[[clinic]]`", config_file.ClinicSection, set()),
+]
+
+
+def rows_under(title: str) -> dict[str, str]:
+    """Each key of the first table under a title, with what its default column says."""
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    table = text.split(title, 1)[1].split("| --- |", 1)[1].split("\n\n", 1)[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    return {key: default.strip() for keys, default in rows for key in re.findall(r"`(\w+)`", keys)}
+
+
+@pytest.mark.parametrize(("title", "section", "tables"), SECTIONS, ids=lambda value: str(value)[:24])
+def test_every_key_is_documented_with_its_default(title: str, section: type[msgspec.Struct], tables: set[str]) -> None:
+    rows = rows_under(title)
+    assert set(rows) == set(section.__struct_fields__) - tables
+    for field in msgspec.structs.fields(section):
+        said = rows.get(field.name, "")
+        if said.startswith("`") and not isinstance(field.default, msgspec.UnsetType):
+            default = field.default if field.default is not msgspec.NODEFAULT else ()
+            written = said.strip("`")
+            assert written in {msgspec.json.encode(default).decode(), str(default)}, field.name
+
+
+def test_the_table_of_roles_is_the_one_in_force() -> None:
+    lines = (DOCS / "people.md").read_text(encoding="utf-8").splitlines()
+    header = next(line for line in lines if line.startswith("| May |"))
+    roles = [cell.strip() for cell in header.strip("|").split("|")][1:]
+    assert roles == [role.value for role in Role]
+    documented = {}
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == len(roles) + 1 and (name := re.search(r"`(\w+)`", cells[0])):
+            documented[name.group(1)] = {role for role, cell in zip(roles, cells[1:], strict=True) if cell == "yes"}
+    assert documented == {permission.value: {r.value for r in PERMITTED[permission]} for permission in Permission}
