@@ -119,15 +119,15 @@ class Baseline:
         sigma = max(sd, floor)
         if sigma == 0:
             raise ValueError(f"all {len(scans)} values of x are {scans[0]!r} and there is no sigma floor")
-        half_width = mean * tolerance_percent / 100
+        lower, upper = tolerance_limits(mean, tolerance_percent)
         return cls(
             n=len(scans),
             mean=mean,
             sd=sd,
             cv_percent=100 * sd / mean,
             sigma=sigma,
-            lower=_twelve_digits(mean - half_width),
-            upper=_twelve_digits(mean + half_width),
+            lower=lower,
+            upper=upper,
             established=len(scans) >= established_at,
             outliers=_outliers(scans, floor),
         )
@@ -164,6 +164,20 @@ class Baseline:
         (True, False)
         """
         return self.lower <= _finite_value(value) <= self.upper
+
+
+def tolerance_limits(mean: float, tolerance_percent: float) -> tuple[float, float]:
+    """Return the lowest and the highest value within tolerance, in the unit of the mean.
+
+    Rounded to 12 significant digits, so that a scan that reads exactly on the limit is within.
+
+    Examples
+    --------
+    >>> tolerance_limits(1.0, 1.5)
+    (0.985, 1.015)
+    """
+    half_width = mean * tolerance_percent / 100
+    return _twelve_digits(mean - half_width), _twelve_digits(mean + half_width)
 
 
 def _outliers(scans: list[float], floor: float) -> tuple[int, ...]:

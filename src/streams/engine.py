@@ -76,7 +76,7 @@ class _Group:
         self._before = states
         self.states: dict[str, DeviceState] = {}
         self.rows: list[tuple[Event, tuple[RecordedOutcome, ...]]] = []
-        self.facts: dict[str, bytes] = {}
+        self.contents: dict[str, tuple[str, bytes]] = {}
 
     def state(self, device: str) -> DeviceState:
         return self.states.get(device) or self._before.get(device) or DeviceState(device)
@@ -327,7 +327,7 @@ class SiteEngine:
     def _process(self, group: _Group, submission: _Submission, now: datetime) -> Receipt | Refusal | Exception:
         if submission.device is None:
             return Receipt((), ())
-        mark, states, facts = len(group.rows), dict(group.states), dict(group.facts)
+        mark, states, contents = len(group.rows), dict(group.states), dict(group.contents)
         try:
             drafts = submission.work(group.state(submission.device), now)
             if isinstance(drafts, Refusal):
@@ -335,7 +335,7 @@ class SiteEngine:
             duplicates = tuple(draft.event_id for draft in drafts if not self._record(group, draft, now))
         except Exception as error:  # noqa: BLE001 - one caller's failure is that caller's answer, the group goes on
             del group.rows[mark:]
-            group.states, group.facts = states, facts
+            group.states, group.contents = states, contents
             if isinstance(error, EventConflictError):
                 CONFLICTS.inc()
             return error
@@ -344,10 +344,10 @@ class SiteEngine:
 
     def _record(self, group: _Group, draft: Draft, now: datetime) -> bool:
         """Fold one draft into the group; return False for one that is in the log already."""
-        fact = codec.encode(draft.fact)
-        known = group.facts.get(draft.event_id) or self._log.fact_of(draft.event_id)
+        content = (draft.device, codec.encode(draft.fact))
+        known = group.contents.get(draft.event_id) or self._log.content_of(draft.event_id)
         if known is not None:
-            if known != fact:
+            if known != content:
                 raise EventConflictError(draft.event_id)
             DUPLICATES.inc()
             return False
@@ -369,7 +369,7 @@ class SiteEngine:
             )
         group.states[draft.device] = folded.state
         group.rows.append((event, recorded(event, folded.outcomes)))
-        group.facts[draft.event_id] = fact
+        group.contents[draft.event_id] = content
         return True
 
     def _let_time_pass(self, group: _Group, now: datetime) -> None:

@@ -201,10 +201,10 @@ class SqliteEventLog:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def fact_of(self, event_id: str) -> bytes | None:
-        """Return the encoded fact of an event, or None if the log has no such event."""
-        row = self._db.execute("SELECT fact FROM events WHERE event_id = ?", (event_id,)).fetchone()
-        return bytes(row[0]) if row else None
+    def content_of(self, event_id: str) -> tuple[str, bytes] | None:
+        """Return device and encoded fact of an event, or None if the log has no such event."""
+        row = self._db.execute("SELECT device, fact FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        return (row[0], bytes(row[1])) if row else None
 
     def states(self) -> list[StoredState]:
         """Return the states as last committed."""

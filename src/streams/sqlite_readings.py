@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from qa_models.baseline import tolerance_limits
 from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.gate import lapses_at
@@ -169,6 +170,7 @@ def _phantom_status(state: DeviceState, phantom: Phantom, last: QcJudged | None)
     assert state.policy is not None  # noqa: S101 - the caller has checked
     chart = state.chart(phantom.patient_id)
     head, baseline = chart.head, chart.baseline
+    limits = tolerance_limits(baseline.mean_g_cm2, state.policy.qc.tolerance_percent) if baseline else (None, None)
     return PhantomStatus(
         patient_id=phantom.patient_id,
         role=phantom.role.value,
@@ -178,8 +180,8 @@ def _phantom_status(state: DeviceState, phantom: Phantom, last: QcJudged | None)
         epoch=baseline.epoch if baseline else None,
         mean=baseline.mean_g_cm2 if baseline else None,
         sigma=baseline.sigma_g_cm2 if baseline else None,
-        lower=baseline.lower_g_cm2 if baseline else None,
-        upper=baseline.upper_g_cm2 if baseline else None,
+        lower=limits[0],
+        upper=limits[1],
         baseline_scans=baseline.n if baseline else 0,
         baseline_established=baseline.established if baseline else False,
         candidates=len(chart.candidates),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from streams import codec
 from streams.commands import EnterVendorQc, OverrideGate, Refusal
@@ -124,6 +125,8 @@ def test_the_same_event_counts_once_and_other_content_is_refused_whole(site: Run
     with pytest.raises(EventConflictError):
         site.engine.append([site.draft(1.0), other])
     assert site.log.count() == before, "all or none"
+    with pytest.raises(EventConflictError):
+        site.engine.append([Draft(first.event_id, OTHER, first.fact)])
 
 
 @pytest.mark.parametrize("bmd", [float("nan"), float("inf"), float("-inf")])
@@ -210,7 +213,7 @@ def test_a_lost_state_is_folded_anew_from_the_events(site: Running) -> None:
 
 def test_changed_configuration_is_recorded_and_in_force_from_there(site: Running) -> None:
     site.open_gate()
-    policy = DevicePolicy(**{name: getattr(POLICY, name) for name in POLICY.__struct_fields__} | {"serial": "2"})
+    policy = replace(POLICY, serial="2")
     calendar = ClinicCalendar("Europe/London")
     site.restart({DEVICE: (policy, calendar), OTHER: (POLICY, WEEKDAY_CLINIC)})
     facts = [type(codec.decode_event(row.body).fact) for row in site.log.rows(DEVICE)]

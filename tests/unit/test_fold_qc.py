@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.fold.state import blob_from_state, state_from_blob
-from streams.messages import GateStatus, PhantomMeasured, QcJudged, ReviewOpened, Verdict
+from streams.messages import DeviceReconfigured, GateStatus, PhantomMeasured, QcJudged, ReviewOpened, Verdict
 from streams.policy import Phantom, PhantomRole, QcRules
 from tests.folding import MONDAY, PHANTOM, POLICY, Folded, baseline, in_service
 
@@ -99,6 +99,25 @@ def test_a_wrong_phantom_holds_an_open_gate_until_the_right_one_passes() -> None
     assert scanner.codes == ["qc_failed"]
     scanner.scan(1.0)
     assert scanner.status is GateStatus.OPEN
+
+
+def test_another_tolerance_is_in_force_from_where_it_stands_in_the_log() -> None:
+    scanner = in_service()
+    assert scanner.scan(1.012).verdict is Verdict.PASS
+    scanner.fact(DeviceReconfigured(replace(POLICY, qc=QcRules(tolerance_percent=1.0))))
+    assert scanner.status is GateStatus.OPEN, "what passed has passed"
+    scanner.now += timedelta(minutes=1)
+    judged = scanner.scan(1.012)
+    assert judged.verdict is Verdict.FAIL
+    assert judged.chart is not None
+    assert (judged.chart.lower, judged.chart.upper) == (0.99, 1.01)
+
+
+@pytest.mark.parametrize("change", [{"region": "L2-L4"}, {"serial": "another"}])
+def test_another_region_or_phantom_under_the_same_id_needs_a_baseline_of_its_own(change: dict[str, str]) -> None:
+    scanner = in_service()
+    scanner.fact(DeviceReconfigured(replace(POLICY, phantoms=(replace(POLICY.phantoms[0], **change),))))
+    assert scanner.codes == ["no_baseline", "independent_overdue"]
 
 
 def test_a_scan_without_a_baseline_is_never_a_pass() -> None:

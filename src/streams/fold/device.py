@@ -209,6 +209,10 @@ def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState)
 @_apply.register
 def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     charts = {name: closed(chart) for name, chart in state.charts.items()}
+    for phantom in state.policy.phantoms if state.policy else ():
+        same = fact.policy.phantom(phantom.patient_id)
+        if same is not None and (same.region, same.serial) != (phantom.region, phantom.serial):
+            charts.pop(phantom.patient_id, None)  # another thing is measured under this id: its chart begins anew
     return replace(state, policy=fact.policy, charts=charts), ()
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from qa_models.baseline import tolerance_limits
 from qa_models.cusum import CusumState, TabularCusum
 from streams.fold.schedule import local_day
 from streams.fold.state import Head, Reading
@@ -18,7 +19,11 @@ QC_DAYS_WATCHED: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a reading is judged by: rules, baseline in force, BMD of the other known phantoms, the site's zone."""
+    """What a reading is judged by: rules, baseline in force, BMD of the other known phantoms, the site's zone.
+
+    The limits follow from the baseline's mean and the tolerance in force now; those that stand in the accepted
+    baseline are a record of the day it was accepted.
+    """
 
     rules: QcRules
     baseline: BaselineAccepted | None
@@ -44,7 +49,8 @@ def judge(head: Head, reading: Reading, terms: Terms) -> Judgement:
         return Judgement(head, Verdict.NO_BASELINE, None, "No baseline yet: this scan counts towards one.")
     deviation = 100.0 * (reading.value / terms.baseline.mean_g_cm2 - 1.0)
     head = replace(head, deviation_percent=deviation)
-    if terms.baseline.lower_g_cm2 <= reading.value <= terms.baseline.upper_g_cm2:
+    lower, upper = tolerance_limits(terms.baseline.mean_g_cm2, terms.rules.tolerance_percent)
+    if lower <= reading.value <= upper:
         return _conclude(head, reading, terms, deviation, failed=reading.failed)
     strange = _strange(reading.value, deviation, terms)
     if strange is None:
@@ -141,12 +147,13 @@ def _point(head: Head, terms: Terms, deviation: float | None) -> ChartPoint | No
     if terms.baseline is None or deviation is None:
         return None
     h = terms.rules.cusum_h
+    lower, upper = tolerance_limits(terms.baseline.mean_g_cm2, terms.rules.tolerance_percent)
     return ChartPoint(
         epoch=terms.baseline.epoch,
         target=terms.baseline.mean_g_cm2,
         sigma=terms.baseline.sigma_g_cm2,
-        lower=terms.baseline.lower_g_cm2,
-        upper=terms.baseline.upper_g_cm2,
+        lower=lower,
+        upper=upper,
         deviation_percent=deviation,
         cusum_upper=head.cusum_upper,
         cusum_lower=head.cusum_lower,
