@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,10 @@ import msgspec
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
-"""DCMTK leaves Nagle on, which costs 50 ms an object, unless told."""
+_OURS = str(Path(sys.executable).parent)
+_PATH = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != _OURS)
+ENVIRONMENT = os.environ | {"TCP_NODELAY": "1", "PATH": _PATH}
+"""DCMTK leaves Nagle on, which costs 50 ms an object, unless told; and pynetdicom installs a storescu of its own."""
 
 _STATUS = re.compile(r"DIMSE Status\s+: 0x([0-9a-f]{4})")
 _COMMENT = re.compile(r"\(0000,0902\) LO \[(.*?)\s*\]")

@@ -3,7 +3,6 @@
 ``./bonewatch test`` calls it; words after it go to pytest alone (``./bonewatch test -k cusum``).
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -26,8 +25,7 @@ def run(name: str, command: list[str]) -> bool:
     started = time.monotonic()
     sys.stdout.write(f"== {name}: {' '.join(command)}\n")
     sys.stdout.flush()
-    environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    status = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, env=environment, check=False).returncode
+    status = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False).returncode
     verdict = "ok" if status == 0 else f"FAILED (exit {status})"
     sys.stdout.write(f"== {name}: {verdict} in {time.monotonic() - started:.1f} s\n\n")
     return status == 0

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
 from pydicom.dataset import Dataset
 
 from bonewatch.config import parse
@@ -70,8 +72,17 @@ def noon_zone() -> str:
     return f"Etc/GMT{west:+d}" if west else "Etc/GMT"
 
 
-def seed(folder: Path, text: str, *, facts: Sequence[Fact] | None = None) -> Config:
-    """Write a configuration and a log in which every scanner has a baseline of 1.000 and today's vendor QC."""
+def seed(
+    folder: Path,
+    text: str,
+    *,
+    facts: Sequence[Fact] | None = None,
+    facts_of: Mapping[str, Sequence[Fact]] | None = None,
+) -> Config:
+    """Write a configuration and a log in which every scanner has a baseline of 1.000 and today's vendor QC.
+
+    `facts` stand in their place for every scanner, `facts_of` for some, by device id.
+    """
     (folder / "site.toml").write_text(text, encoding="utf-8")
     config = parse(text, "site.toml")
     (folder / "var").mkdir()
@@ -88,6 +99,7 @@ def seed(folder: Path, text: str, *, facts: Sequence[Fact] | None = None) -> Con
                     VendorQcReported(passed=True, measured_at=now, performed_by="Oz", reviewed_by="Pat"),
                 )
             )
+            given = (facts_of or {}).get(key.rpartition("/")[2], given)
             entries += [
                 (now, Draft(event_id("seed", key, str(place), str(n)), key, fact))
                 for n, fact in enumerate((DeviceRegistered(policy, calendar), *given))
@@ -130,6 +142,27 @@ class SiteProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def threads(self) -> int:
+        """How many threads the process has."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Threads:"))
+
+    @property
+    def descriptors(self) -> int:
+        """How many files and sockets the process has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask its console for a page, as nobody in particular."""
+        return httpx.get(self.url + path, timeout=30.0)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return one number of its metrics, 0 where it has none."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        samples = (sample for family in families for sample in family.samples)
+        return next((one.value for one in samples if (one.name, one.labels) == (name, labels)), 0.0)
 
     def kill(self) -> None:
         """End it as a power cut would."""
