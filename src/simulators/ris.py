@@ -66,6 +66,7 @@ class VirtualRis:
         self.queries = 0
         self.in_query = threading.Event()
         self.calling_ae_titles: list[str] = []
+        self.given_patient_ids: set[str] = set()
         self._wanted_port = port
         self._items = tuple(worklist_item(appointment) for appointment in appointments)
         self._stopping = threading.Event()
@@ -113,6 +114,7 @@ class VirtualRis:
             if event.is_cancelled:
                 yield 0xFE00, None
                 return
+            self.given_patient_ids.add(str(item.PatientID))
             yield self.pending_status, item
         self._stopping.wait(self.delay_s)
         if self.fails:

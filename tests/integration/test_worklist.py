@@ -71,6 +71,28 @@ def test_held_scanner_is_refused_with_the_reason_and_gets_its_phantom(booked: Di
     assert len(answer.error_comment) <= 64
 
 
+@pytest.mark.parametrize("asked", ["", "*", "SPINE*", "TEST00001", "SPINE-1234"])
+def test_held_scanners_patients_are_not_even_fetched(booked: DicomRig, ris: VirtualRis, asked: str) -> None:
+    booked.site.hold(DXA1)
+    assert not set(ask(booked, patient_id=asked).patient_ids) & set(PATIENTS)
+    assert ris.given_patient_ids <= {"SPINE-1234"}
+
+
+def test_gate_that_opens_while_phantoms_are_collected_gives_the_whole_list(booked: DicomRig, ris: VirtualRis) -> None:
+    booked.site.hold(DXA1)
+    ris.delay_s = 0.4
+
+    def release() -> None:
+        assert ris.in_query.wait(5.0)
+        booked.site.release(DXA1)
+
+    opener = threading.Thread(target=release)
+    opener.start()
+    answer = ask(booked)
+    opener.join()
+    assert (answer.status, answer.patient_ids) == (0x0000, (*PATIENTS, "SPINE-1234"))
+
+
 def test_other_scanner_is_never_affected(booked: DicomRig) -> None:
     booked.site.hold(DXA1)
     answer = ask(booked, "DXA2")
