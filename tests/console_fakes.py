@@ -197,6 +197,8 @@ def scanner(device_id: str, ae_title: str, model: str, gate: Gate, phantoms: tup
         vendor_qc_required=True,
         vendor_qc_last=vendor_qc(1)[0],
         vendor_qc_due_by=NOW.replace(hour=23, minute=59),
+        vendor_qc_failure_confirmed=False,
+        vendor_qc_passed_since_failure=False,
         faults=(),
         parked=None,
         first_clinic_today=NOW.replace(hour=8, minute=30),

@@ -257,7 +257,10 @@ class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 class QcJudged(Message, frozen=True, tag="bonewatch.qc-judged.v1"):
-    """A quality reading was judged; a later revision of the same subject replaces it."""
+    """A quality reading was judged; a later revision of the same subject replaces it.
+
+    `plausible` is false where the value cannot be this phantom's, whatever else the verdict says.
+    """
 
     subject_event_id: str
     revision: int
@@ -269,6 +272,7 @@ class QcJudged(Message, frozen=True, tag="bonewatch.qc-judged.v1"):
     bmd_g_cm2: float | None = None
     chart: ChartPoint | None = None
     note: str = ""
+    plausible: bool = True
 
 
 class GateStatus(StrEnum):

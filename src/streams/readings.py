@@ -76,6 +76,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     vendor_qc_required: bool
     vendor_qc_last: QcJudged | None
     vendor_qc_due_by: datetime | None
+    vendor_qc_failure_confirmed: bool
+    vendor_qc_passed_since_failure: bool
     faults: tuple[Fault, ...]
     parked: str | None
     first_clinic_today: datetime | None

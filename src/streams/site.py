@@ -46,12 +46,14 @@ class Gate(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """What became of drafts: durable events and outcomes; `duplicates` were in the log before, unchanged.
 
+    `recorded_before` holds the outcomes that the duplicates had when they were recorded.
     `fold_s` is the time spent judging, `commit_s` that of the whole group's write and sync.
     """
 
     events: tuple[Event, ...]
     outcomes: tuple[RecordedOutcome, ...]
     duplicates: tuple[str, ...] = ()
+    recorded_before: tuple[RecordedOutcome, ...] = ()
     fold_s: float = 0.0
     commit_s: float = 0.0
 

@@ -206,6 +206,15 @@ class SqliteEventLog:
         row = self._db.execute("SELECT device, fact FROM events WHERE event_id = ?", (event_id,)).fetchone()
         return (row[0], bytes(row[1])) if row else None
 
+    def outcomes_of(self, event_id: str) -> tuple[bytes, ...]:
+        """Return the encoded outcomes of an event, in order."""
+        rows = self._db.execute(
+            "SELECT o.body FROM outcomes o JOIN events e ON e.position = o.event_position"
+            " WHERE e.event_id = ? ORDER BY o.position",
+            (event_id,),
+        )
+        return tuple(bytes(row[0]) for row in rows)
+
     def states(self) -> list[StoredState]:
         """Return the states as last committed."""
         rows = self._db.execute("SELECT device, device_seq, fold_version, blob FROM states ORDER BY device")

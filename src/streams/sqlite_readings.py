@@ -94,6 +94,8 @@ class SqliteReadings:
             vendor_qc_required=policy.qc.manufacturer_required,
             vendor_qc_last=last.get(VENDOR_QC),
             vendor_qc_due_by=lapses_at(state, vendor, state.chart(VENDOR_QC)),
+            vendor_qc_failure_confirmed=state.chart(VENDOR_QC).head.confirmed,
+            vendor_qc_passed_since_failure=state.chart(VENDOR_QC).head.passed_since,
             faults=tuple(Fault(f.fault_id, f.text, f.stops_scanning, f.logged_by, f.logged_at) for f in state.faults),
             parked=state.parked,
             first_clinic_today=today[0][0] if today else None,
@@ -129,17 +131,15 @@ class SqliteReadings:
         return [codec.decode_outcome(body) for (body,) in rows]
 
     def _last_judged(self, key: str) -> dict[str, QcJudged]:
-        """Return the newest judged reading of each chart, by chart key."""
+        """Return the reading of each chart that was recorded last, by chart key."""
         rows = self._query(
             "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 200", (key, _QC)
         )
         last: dict[str, QcJudged] = {}
         for (body,) in rows:
             outcome = codec.decode_outcome(body).outcome
-            if isinstance(outcome, QcJudged):
-                kept = last.get(outcome.phantom_id)
-                if kept is None or outcome.measured_at > kept.measured_at:
-                    last[outcome.phantom_id] = outcome
+            if isinstance(outcome, QcJudged) and outcome.revision == 0:
+                last.setdefault(outcome.phantom_id, outcome)
         return last
 
     def _latest(self, key: str) -> list[QcJudged]:

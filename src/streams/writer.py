@@ -231,7 +231,18 @@ class SiteWriter:
                 CONFLICTS.inc()
             return error
         rows = group.rows[mark:]
-        return Receipt(tuple(r[0] for r in rows), tuple(o for r in rows for o in r[1]), duplicates)
+        return Receipt(
+            events=tuple(event for event, _ in rows),
+            outcomes=tuple(outcome for _, outcomes in rows for outcome in outcomes),
+            duplicates=duplicates,
+            recorded_before=tuple(outcome for name in duplicates for outcome in self._recorded_before(group, name)),
+        )
+
+    def _recorded_before(self, group: Group, name: str) -> tuple[RecordedOutcome, ...]:
+        for event, outcomes in group.rows:
+            if event.event_id == name:
+                return outcomes
+        return tuple(codec.decode_outcome(body) for body in self._log.outcomes_of(name))
 
     def _record(self, group: Group, draft: Draft, now: datetime) -> bool:
         """Fold one draft into the group; return False for one that is in the log already."""
