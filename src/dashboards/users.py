@@ -9,6 +9,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from dashboards.passwords import WAITS_S, HashingTurns
 from dashboards.sessions import SessionStore
 from dashboards.user_tables import UserTables, utc_now
 from streams.roles import Role
@@ -65,15 +66,22 @@ class UserStore:
         Returns the aware time now.
     hasher
         Argon2 parameters; the library's defaults follow RFC 9106.
+    waits_s
+        How long a sign-in waits while others' passwords are checked.
     """
 
     def __init__(
-        self, path: Path, *, clock: Callable[[], datetime] = utc_now, hasher: PasswordHasher | None = None
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        hasher: PasswordHasher | None = None,
+        waits_s: float = WAITS_S,
     ) -> None:
         self._tables = UserTables(Path(path))
         self._clock = clock
-        self._hasher = hasher or PasswordHasher()
-        self._nobodys_hash = self._hasher.hash("a password nobody has")
+        self._hashing = HashingTurns(hasher or PasswordHasher(), waits_s=waits_s)
+        self._nobodys_hash = self._hash("a password nobody has")
         self.sessions = SessionStore(self._tables, clock)
 
     def add_user(self, name: str, role: Role, password: str) -> User:
@@ -98,27 +106,32 @@ class UserStore:
     def verify(self, name: str, password: str) -> User:
         """Return the user if the password is right; takes as long for a name that does not exist.
 
+        An attempt counts as failed before it is checked: however many come at once, no more than those allowed are.
+
         Raises
         ------
         LockedOutError
             Too many failures of late; nothing was checked.
+        HashingBusyError
+            Too many passwords are being checked; this one was not, and does not count.
         WrongCredentialsError
             Anything else that is not right; the failure counts.
         """
         key = _key(name)
         self._refuse_locked(key)
-        rows = self._tables.rows(
-            "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ?", key
-        )
-        kept_hash = str(rows[0][4]) if rows else self._nobodys_hash
-        if not self._matches(kept_hash, password) or not rows or not rows[0][2]:
-            self._count_failure(key)
-            raise WrongCredentialsError
+        with self._hashing.turn() as hasher:
+            self._count_attempt(key)
+            rows = self._tables.rows(
+                "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ?", key
+            )
+            kept_hash = str(rows[0][4]) if rows else self._nobodys_hash
+            if not _matches(hasher, kept_hash, password) or not rows or not rows[0][2]:
+                raise WrongCredentialsError
+            new_hash = hasher.hash(password) if hasher.check_needs_rehash(kept_hash) else kept_hash
         with self._tables.transaction() as connection:
             connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (key,))
-            if self._hasher.check_needs_rehash(kept_hash):
-                rehashed = self._hasher.hash(password)
-                connection.execute("UPDATE account SET password_hash = ? WHERE key = ?", (rehashed, key))
+            renewal = (new_hash, key, kept_hash)  # not over a password that was set meanwhile
+            connection.execute("UPDATE account SET password_hash = ? WHERE key = ? AND password_hash = ?", renewal)
         return _user(rows[0])
 
     def sign_in(self, name: str, password: str, lasts: timedelta) -> str:
@@ -161,31 +174,40 @@ class UserStore:
     def _hash(self, password: str) -> str:
         if len(password) < MIN_PASSWORD_CHARACTERS:
             raise ValueError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
-        return self._hasher.hash(password)
-
-    def _matches(self, kept_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(kept_hash, password)
-        except VerifyMismatchError:
-            return False
+        with self._hashing.turn() as hasher:
+            return hasher.hash(password)
 
     def _refuse_locked(self, key: str) -> None:
+        """Answer a name that is locked out at once: it need not wait for a turn, nor take one from others."""
         rows = self._tables.rows("SELECT failures, last_at FROM failed_sign_in WHERE key = ?", key)
-        if rows and int(str(rows[0][0])) >= FAILURES_ALLOWED:
-            until = datetime.fromtimestamp(float(str(rows[0][1])), UTC) + LOCKED_FOR
-            if self._clock() < until:
-                raise LockedOutError(until)
+        self._judge_failures(rows[0] if rows else None)
 
-    def _count_failure(self, key: str) -> None:
+    def _count_attempt(self, key: str) -> None:
+        """Count an attempt, or refuse it, in one transaction."""
         now = self._clock()
         with self._tables.transaction() as connection:
             forgotten = (now - LOCKED_FOR).timestamp()
             connection.execute("DELETE FROM failed_sign_in WHERE last_at <= ?", (forgotten,))
+            query = "SELECT failures, last_at FROM failed_sign_in WHERE key = ?"
+            self._judge_failures(connection.execute(query, (key,)).fetchone())
             connection.execute(
                 "INSERT INTO failed_sign_in VALUES (?, 1, ?)"
                 " ON CONFLICT (key) DO UPDATE SET failures = failures + 1, last_at = excluded.last_at",
                 (key, now.timestamp()),
             )
+
+    def _judge_failures(self, row: tuple[object, ...] | None) -> None:
+        if row is not None and int(str(row[0])) >= FAILURES_ALLOWED:
+            until = datetime.fromtimestamp(float(str(row[1])), UTC) + LOCKED_FOR
+            if self._clock() < until:
+                raise LockedOutError(until)
+
+
+def _matches(hasher: PasswordHasher, kept_hash: str, password: str) -> bool:
+    try:
+        return hasher.verify(kept_hash, password)
+    except VerifyMismatchError:
+        return False
 
 
 def _key(name: str) -> str:

@@ -1,18 +1,46 @@
 """Accounts, sessions, lockout: on a real file, with a clock that the test moves."""
 
+import sqlite3
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 
-from dashboards.users import FAILURES_ALLOWED, LOCKED_FOR, LockedOutError, UserStore, WrongCredentialsError
+from dashboards.passwords import AT_ONCE, WAITING, HashingBusyError
+from dashboards.user_tables import UserTables
+from dashboards.users import FAILURES_ALLOWED, LOCKED_FOR, LockedOutError, SignInError, UserStore, WrongCredentialsError
 from streams.roles import Role
 from tests.console_fakes import NOW
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of an invented user
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+class SlowHasher(PasswordHasher):
+    """Takes its time to check, so that attempts overlap, and knows how many it checked, and how many at once."""
+
+    def __init__(self, takes_s: float) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.takes_s = takes_s
+        self.checked = self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - the library's name
+        with self._lock:
+            self.checked += 1
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.takes_s)
+        with self._lock:
+            self.now -= 1
+        return super().verify(hash, password)
 
 
 class MovableClock:
@@ -154,6 +182,61 @@ def test_a_hash_of_weaker_parameters_is_renewed_at_sign_in(tmp_path: Path) -> No
     stronger.verify("Pat Nurse", PASSWORD)
     stronger.close()
     assert b"m=128,t=2" in b"".join(file.read_bytes() for file in tmp_path.glob("old.sqlite*"))
+
+
+def test_attempts_at_once_are_checked_two_at_a_time_and_no_more_than_are_allowed(tmp_path: Path) -> None:
+    hasher = SlowHasher(takes_s=0.05)
+    store = UserStore(tmp_path / "users.sqlite", hasher=hasher)
+    store.add_user("Pat Nurse", Role.OPERATOR, PASSWORD)
+    refusals = at_once(store, ["Pat Nurse"] * 10, "wrong horse battery")
+    with pytest.raises(LockedOutError):
+        store.verify("Pat Nurse", PASSWORD)
+    store.close()
+    assert refusals == {WrongCredentialsError: FAILURES_ALLOWED, LockedOutError: 10 - FAILURES_ALLOWED}
+    assert hasher.checked == FAILURES_ALLOWED
+    assert hasher.most <= AT_ONCE
+
+
+def test_a_flood_of_names_is_turned_away_at_once_and_does_not_count(tmp_path: Path) -> None:
+    hasher = SlowHasher(takes_s=1.0)
+    store = UserStore(tmp_path / "users.sqlite", hasher=hasher, waits_s=0.1)
+    store.add_user("Pat Nurse", Role.OPERATOR, PASSWORD)
+    refusals = at_once(store, [f"Nobody {i}" for i in range(AT_ONCE + WAITING + 5)], PASSWORD)
+    assert refusals[HashingBusyError] == WAITING + 5
+    assert hasher.checked == AT_ONCE
+    counted = store._tables.rows("SELECT count(*) FROM failed_sign_in")
+    assert counted == [(AT_ONCE,)]
+    hasher.takes_s = 0.0
+    assert store.verify("Pat Nurse", PASSWORD).name == "Pat Nurse"
+    store.close()
+
+
+def test_a_commit_that_fails_leaves_the_file_usable(tmp_path: Path) -> None:
+    tables = UserTables(tmp_path / "users.sqlite")
+    tables._connection.execute("PRAGMA foreign_keys = ON")
+    tables._connection.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    tables._connection.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError), tables.transaction() as connection:
+        connection.execute("INSERT INTO child VALUES (1)")  # noticed by COMMIT only
+    assert tables.rows("SELECT * FROM child") == []
+    assert len(tables.secret("csrf")) == 64
+    tables.close()
+
+
+def at_once(store: UserStore, names: list[str], password: str) -> Counter[type[Exception] | None]:
+    """Let every name try to sign in at the same moment; return how each was refused."""
+    start = threading.Barrier(len(names))
+
+    def attempt(name: str) -> type[Exception] | None:
+        start.wait()
+        try:
+            store.verify(name, password)
+        except (SignInError, HashingBusyError) as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        return Counter(threads.map(attempt, names))
 
 
 def fail(store: UserStore, name: str, times: int) -> None:

@@ -13,6 +13,7 @@ from dashboards.console.forms import FormData
 from dashboards.console.templates import page
 from dashboards.console.wording import DEMO_ROLES
 from dashboards.context import Console
+from dashboards.passwords import HashingBusyError
 from dashboards.users import LockedOutError, WrongCredentialsError
 
 
@@ -34,6 +35,8 @@ def sign_in(console: NamedDependency[Console], request: Visit, data: FormData) -
     except LockedOutError as error:
         problem = f"Too many wrong passwords for this name. Try again after {console.time.clock_s(error.until)}."
         return _sign_in_form(console, request, there, name=name, problem=problem, status_code=429)
+    except HashingBusyError as error:
+        return _sign_in_form(console, request, there, name=name, problem=f"{error}.", status_code=503)
     return _enter(console, request, token, there)
 
 
