@@ -4,7 +4,8 @@ from datetime import time
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
 from streams.fold.schedule import zone
-from streams.policy import DeviceKind, PhantomRole
+from streams.fold.state import VENDOR_QC
+from streams.policy import DeviceKind, Frequency, PhantomRole
 
 
 def faults_in(config: Config) -> list[tuple[str, str]]:
@@ -49,6 +50,12 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
         faults.append((f"{path}.ae_title", "a scanner needs its AE title (1 to 16 characters)"))
     if not any(phantom.role is PhantomRole.INDEPENDENT for phantom in device.phantom):
         faults.append((path, 'a scanner needs a [[device.phantom]] with role = "independent"'))
+    for place, mode in enumerate(device.mode):
+        vouching = [
+            p for p in device.phantom if p.role is PhantomRole.INDEPENDENT and mode.name in (p.modes or [mode.name])
+        ]
+        if not vouching:
+            faults.append((f"{path}.mode[{place}].name", f"no independent phantom vouches for {mode.name}"))
     ids = [phantom.patient_id for phantom in device.phantom]
     for place, phantom in enumerate(device.phantom):
         faults += _phantom_faults(f"{path}.phantom[{place}]", phantom, ids, [mode.name for mode in device.mode])
@@ -59,6 +66,10 @@ def _phantom_faults(path: str, phantom: PhantomSection, ids: list[str], modes: l
     faults = []
     if not phantom.patient_id.strip() or len(phantom.patient_id) > 64:
         faults.append((f"{path}.patient_id", "the phantom's PatientID has 1 to 64 characters"))
+    if phantom.patient_id == VENDOR_QC:
+        faults.append((f"{path}.patient_id", f"{VENDOR_QC} is the name of the scanner's own QC; take another"))
+    if phantom.role is PhantomRole.MANUFACTURER_DAILY and phantom.frequency is not Frequency.DAILY:
+        faults.append((f"{path}.frequency", "the manufacturer's daily QC is daily"))
     if ids.count(phantom.patient_id) > 1:
         faults.append((f"{path}.patient_id", f"{phantom.patient_id} is configured twice"))
     if phantom.nominal_g_cm2 is not None and not 0 < phantom.nominal_g_cm2 <= 5:

@@ -43,6 +43,14 @@ def broken(old: str, new: str) -> str:
         (broken('ae_title = "DXA2"', 'ae_title = "THIS-TITLE-IS-LONG"'), "THIS-TITLE", "1 to 16 characters"),
         (broken('id = "dxa-2"', 'id = "dxa-1"'), 'id = "dxa-1"', "configured twice"),
         (broken('patient_id = "SPINE-0001"', 'patient_id = " "'), "patient_id", "1 to 64 characters"),
+        (broken('patient_id = "SPINE-0001"', 'patient_id = "manufacturer"'), "manufacturer", "scanner's own QC"),
+        (
+            broken('role = "independent"', 'role = "independent"\nmodes = ["a"]').replace(
+                "  [device.qc]", '  [[device.mode]]\n  name = "a"\n  [[device.mode]]\n  name = "b"\n  [device.qc]', 1
+            ),
+            'name = "b"',
+            "no independent phantom vouches for b",
+        ),
         (broken('id = "test-site"', 'id = "test/site"'), "test/site", "without a slash"),
         (GOOD + '[[clinic]]\ndevice = "x"\ndays = []\nstarts = "9"\nends = "25:00"\n', 'device = "x"', "no device"),
     ],

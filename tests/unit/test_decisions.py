@@ -76,6 +76,22 @@ def test_manual_qc_names_performer_and_reviewer() -> None:
     assert "qc_missing" not in scanner.codes
 
 
+def test_faults_without_end_are_refused() -> None:
+    scanner = in_service()
+    for n in range(10):
+        log = LogFault(device=DEVICE, actor=OPERATOR, request_id=f"f{n}", text="noise", stops_scanning=False)
+        assert scanner.command(log) is None
+    refusal = scanner.command(LogFault(device=DEVICE, actor=OPERATOR, request_id="f", text="x", stops_scanning=True))
+    assert refusal is not None
+    assert "clear one" in refusal.text
+
+
+def test_manual_qc_of_long_ago_is_refused() -> None:
+    refusal = Folded().command(enter_qc(measured_at=datetime(1989, 1, 1, tzinfo=UTC)))
+    assert refusal is not None
+    assert "before 1990" in refusal.text
+
+
 def test_manual_qc_of_tomorrow_is_refused() -> None:
     refusal = Folded().command(enter_qc(measured_at=MONDAY + timedelta(days=1)))
     assert refusal is not None
@@ -239,5 +255,6 @@ def test_a_fault_is_logged_and_cleared_by_hand() -> None:
     fault = scanner.state.faults[0].fault_id
     clear = ClearFault(device=DEVICE, actor=ENGINEER, request_id="c", fault_id=fault, text="belt replaced")
     assert scanner.command(clear) is None
+    scanner.now += timedelta(minutes=5)
     assert scanner.command(replace(clear, request_id="c2")) == Refusal("not_now", "That fault is not open.")
     assert scanner.scan(1.0).verdict is Verdict.PASS

@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from streams.fold.device import park
 from streams.fold.state import DeviceState
 from streams.gates import gate_from_state
 from streams.messages import (
+    DeviceReconfigured,
     DeviceRetired,
+    Event,
     FaultCleared,
     FaultLogged,
     GateOverridden,
@@ -93,6 +96,13 @@ def test_a_fault_that_stops_scanning_holds_until_it_is_cleared() -> None:
     scanner.fact(FaultLogged("f2", "a scratched panel", stops_scanning=False, logged_by=ENGINEER))
     assert scanner.codes == ["fault_stops_scanning"]
     scanner.fact(FaultCleared("f1", "belt replaced", ENGINEER))
+    assert set(scanner.codes) == {"verification_required"}, "what passed before the repair says nothing after it"
+    scanner.now += timedelta(minutes=10)
+    scanner.vendor_qc()
+    assert scanner.codes == ["verification_required"]
+    scanner.scan(1.0, at=scanner.now - timedelta(minutes=15))
+    assert scanner.codes == ["verification_required"], "measured before the repair"
+    scanner.scan(1.0)
     assert scanner.status is GateStatus.OPEN
 
 
@@ -202,9 +212,33 @@ def test_an_override_ends_at_its_time_and_covers_only_what_it_names() -> None:
     scanner.fact(FaultLogged("f1", "smoke", stops_scanning=True, logged_by=ENGINEER))
     assert scanner.codes == ["fault_stops_scanning", "qc_failed"]
     assert gate_from_state(scanner.state, None, scanner.now).status is GateStatus.HELD, "a new reason is not covered"
-    scanner.fact(FaultCleared("f1", "none", ENGINEER))
-    assert gate_from_state(scanner.state, None, scanner.now).status is GateStatus.OVERRIDDEN
+
+
+def test_an_override_is_over_at_its_time() -> None:
+    scanner = in_service()
+    scanner.scan(1.02)
+    until = scanner.now + timedelta(hours=2)
+    scanner.fact(override(("qc_failed",), until))
     scanner.until(until)
+    assert gate_from_state(scanner.state, None, scanner.now).status is GateStatus.HELD
+
+
+def test_an_override_does_not_sleep_until_the_next_failure() -> None:
+    scanner = in_service()
+    scanner.scan(1.02)
+    scanner.fact(override(("qc_failed",), scanner.now + timedelta(hours=8)))
+    scanner.scan(1.0)
+    assert scanner.status is GateStatus.OPEN
+    scanner.now += timedelta(hours=4)
+    scanner.scan(1.03)
+    assert gate_from_state(scanner.state, None, scanner.now).status is GateStatus.HELD
+
+
+def test_a_second_failure_ends_the_override_of_the_first() -> None:
+    scanner = in_service()
+    scanner.scan(1.02)
+    scanner.fact(override(("qc_failed",), scanner.now + timedelta(hours=8)))
+    scanner.scan(1.03)
     assert gate_from_state(scanner.state, None, scanner.now).status is GateStatus.HELD
 
 
@@ -214,3 +248,36 @@ def test_an_override_can_be_ended_early() -> None:
     scanner.fact(override(("qc_failed",), scanner.now + timedelta(hours=2)))
     scanner.fact(OverrideEnded(PHYSICIST))
     assert scanner.status is GateStatus.HELD
+
+
+def test_a_mode_for_which_no_phantom_vouches_is_held() -> None:
+    modes = (Mode("spine-hip"), Mode("forearm"))
+    spine = Phantom(PHANTOM, PhantomRole.INDEPENDENT, modes=("spine-hip",))
+    scanner = in_service(replace(POLICY, phantoms=(spine,), modes=modes))
+    assert scanner.state.gates["spine-hip"].status is GateStatus.OPEN
+    assert [r.code.value for r in scanner.state.gates["forearm"].reasons] == ["no_baseline"]
+
+
+def test_another_scanner_under_the_same_id_begins_anew() -> None:
+    policy = replace(POLICY, serial="V1")
+    scanner = in_service(policy)
+    assert scanner.status is GateStatus.OPEN
+    scanner.fact(DeviceReconfigured(replace(policy, serial="V2")))
+    assert scanner.codes[0] == "not_commissioned"
+
+
+def test_a_phantom_in_confirmed_failure_cannot_be_configured_away() -> None:
+    other = Phantom("SPINE-0002", PhantomRole.INDEPENDENT)
+    scanner = in_service(replace(POLICY, phantoms=(*POLICY.phantoms, other)))
+    scanner.scan(1.05)
+    scanner.scan(1.05)
+    scanner.fact(DeviceReconfigured(replace(POLICY, phantoms=(other,))))
+    assert scanner.codes == ["qc_failed"]
+
+
+def test_a_parked_device_keeps_the_reasons_it_had() -> None:
+    scanner = in_service()
+    scanner.fact(DeviceRetired("end of life", PHYSICIST))
+    event = Event("x", DEVICE, "log", scanner.state.device_seq + 1, scanner.now, 1, OverrideEnded(PHYSICIST))
+    parked = park(scanner.state, event, "a test says so").state
+    assert [r.code.value for r in parked.gates["all"].reasons] == ["state_unknown", "retired"]

@@ -21,6 +21,7 @@ from streams.commands import (
     Request,
     RetireDevice,
 )
+from streams.fold.device import OPEN_FAULTS
 from streams.fold.gate import assess
 from streams.fold.schedule import clinic_ends
 from streams.fold.state import DeviceState
@@ -51,9 +52,13 @@ MISSING: Final = "missing"
 NOT_NOW: Final = "not_now"
 
 MAX_TEXT: Final = 500
+EARLIEST_YEAR: Final = 1990
+"""No DXA scanner of today measured anything before."""
 
-_OPERATOR_MAY: Final = frozenset({ReasonCode.STATE_UNKNOWN.value, ReasonCode.INDEPENDENT_OVERDUE.value})
-_ON_ADVICE: Final = frozenset({ReasonCode.QC_FAILED.value, ReasonCode.VERIFICATION_REQUIRED.value})
+OVERRIDABLE_BY_OPERATOR: Final = frozenset({ReasonCode.STATE_UNKNOWN.value, ReasonCode.INDEPENDENT_OVERDUE.value})
+"""Reasons that an operator may override, to the end of the clinic (DESIGN 5.2)."""
+OVERRIDABLE_ON_ADVICE: Final = frozenset({ReasonCode.QC_FAILED.value, ReasonCode.VERIFICATION_REQUIRED.value})
+"""Reasons that a physicist may override, or an operator on a named physicist's advice (DESIGN 5.2)."""
 
 
 def decide(state: DeviceState, command: Command, *, expected_device_seq: int, now: datetime) -> Decision:
@@ -131,7 +136,7 @@ def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime)
         text = f"A baseline needs {rules.min_scans} scans; {len(chart.candidates)} are on record."
         return Refusal(NOT_NOW, text)
     new = Baseline.from_scans(
-        chart.candidates,
+        [value for _, value in chart.candidates],
         min_scans=rules.min_scans,
         tolerance_percent=rules.tolerance_percent,
         sigma_floor_percent=rules.sigma_floor_percent,
@@ -214,11 +219,11 @@ def _overridable(command: OverrideGate, codes: set[str]) -> Refusal | None:
     """Apply the table of DESIGN 5.2: who may override what, and on whose advice."""
     if not codes:
         return Refusal(NOT_NOW, "The gate is not held: there is nothing to override.")
-    never = sorted(codes - _OPERATOR_MAY - _ON_ADVICE)
+    never = sorted(codes - OVERRIDABLE_BY_OPERATOR - OVERRIDABLE_ON_ADVICE)
     if never:
         return Refusal(FORBIDDEN, f"{', '.join(never)} can never be overridden: clear it instead.")
     advised = command.actor.role == Role.PHYSICIST or command.advised_by.strip()
-    if codes & _ON_ADVICE and not advised:
+    if codes & OVERRIDABLE_ON_ADVICE and not advised:
         return Refusal(MISSING, "Name the physicist who advised it (by telephone if need be).")
     return None
 
@@ -234,6 +239,8 @@ def _end_override(command: EndOverride, state: DeviceState, now: datetime) -> De
 @_decide.register
 def _log_fault(command: LogFault, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
     refusal = _role(command, Permission.LOG_FAULT) or _text("what is wrong", command.text)
+    if refusal is None and len(state.faults) >= OPEN_FAULTS:
+        refusal = Refusal(NOT_NOW, f"{OPEN_FAULTS} faults are open: clear one before another is reported.")
     fault_id = event_id("fault", command.request_id)[:8]
     return refusal or _drafts(
         command, FaultLogged(fault_id, command.text.strip(), command.stops_scanning, command.actor)
@@ -280,6 +287,8 @@ def _text(what: str, text: str, *, required: bool = True) -> Refusal | None:
 def _time(measured_at: datetime, now: datetime) -> Refusal | None:
     if measured_at.tzinfo is None:
         return Refusal(MISSING, "The time of measurement needs a time zone.")
+    if measured_at.year < EARLIEST_YEAR:
+        return Refusal(MISSING, f"The time of measurement lies before {EARLIEST_YEAR}.")
     if measured_at.astimezone(UTC) > now + timedelta(seconds=SECONDS_AHEAD_SUSPECT):
         return Refusal(MISSING, "The time of measurement lies in the future.")
     return None

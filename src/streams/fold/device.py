@@ -1,6 +1,6 @@
 """The device fold: one event in, the new state, its outcomes and the next deadline out."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Final, NamedTuple
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from streams.fold.gate import refresh
 from streams.fold.qc import Terms
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, OpenFault, Override, Reading, latest
-from streams.fold.window import Placed, Subject, closed, place
+from streams.fold.window import Placed, Subject, aside, closed, place
 from streams.messages import (
     BaselineAccepted,
     ClinicCalendarChanged,
@@ -25,7 +25,6 @@ from streams.messages import (
     Outcome,
     OverrideEnded,
     PhantomMeasured,
-    QcJudged,
     QcReleased,
     ReviewDecided,
     ReviewOpened,
@@ -40,6 +39,15 @@ from streams.policy import SECONDS_AHEAD_SUSPECT, PhantomRole
 
 SUSPECT_AHEAD: Final = timedelta(seconds=SECONDS_AHEAD_SUSPECT)
 FIRST_FAILURES_WARN: Final = 2
+WINDOW_READINGS: Final = 64
+SHARED_READINGS: Final = 40
+MIN_READINGS: Final = 12
+VENDOR_READINGS: Final = 16
+ACQUISITION: Final = 8
+"""Characters of an acquisition's digest: 48 bits tell a few dozen apart."""
+OPEN_FAULTS: Final = 10
+FAULT_TEXT: Final = 60
+FAULT_NAME: Final = 30
 
 Result = tuple[DeviceState, tuple[Outcome, ...]]
 
@@ -85,7 +93,7 @@ def _phantom_measured(fact: PhantomMeasured, event: Event, state: DeviceState) -
     if phantom is None or phantom.region != fact.region:
         return state, ()  # another region of the same scan: kept, not charted
     subject = Subject(phantom.patient_id, phantom.role, phantom.region)
-    acquisition = event_id(fact.acquisition_id)[:16]
+    acquisition = event_id(fact.acquisition_id)[:ACQUISITION]
     reading = Reading(event.event_id, fact.measured_at, fact.bmd_g_cm2, acquisition, failed=False)
     return _read(state, event, reading, subject)
 
@@ -93,28 +101,20 @@ def _phantom_measured(fact: PhantomMeasured, event: Event, state: DeviceState) -
 @_apply.register
 def _vendor_qc_reported(fact: VendorQcReported, event: Event, state: DeviceState) -> Result:
     subject = Subject(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY, "")
-    reading = Reading(event.event_id, fact.measured_at, None, event.event_id, failed=not fact.passed)
+    reading = Reading(event.event_id, fact.measured_at, None, event.event_id[:ACQUISITION], failed=not fact.passed)
     return _read(state, event, reading, subject)
 
 
 def _read(state: DeviceState, event: Event, reading: Reading, subject: Subject) -> Result:
-    chart = state.chart(subject.phantom_id)
+    chart, terms = state.chart(subject.phantom_id), _terms(state, subject.phantom_id)
     if reading.measured_at > event.recorded_at + SUSPECT_AHEAD:
-        outcome = QcJudged(
-            subject_event_id=event.event_id,
-            revision=0,
-            role=subject.role,
-            phantom_id=subject.phantom_id,
-            region=subject.region,
-            measured_at=reading.measured_at,
-            verdict=Verdict.CLOCK_SUSPECT,
-            bmd_g_cm2=reading.value,
-            note="Dated in the future: set the scanner's clock, then scan again.",
-        )
-        return _with_chart(state, subject.phantom_id, replace(chart, unplaced=Verdict.CLOCK_SUSPECT)), (outcome,)
-    # A clock a little fast must not make tonight's scan tomorrow's.
-    reading = replace(reading, measured_at=min(reading.measured_at, event.recorded_at))
-    placed = place(chart, reading, subject, _terms(state, subject.phantom_id))
+        placed = aside(chart, reading, Verdict.CLOCK_SUSPECT, subject, terms)
+    else:
+        # A clock a little fast must not make tonight's scan tomorrow's.
+        reading = replace(reading, measured_at=min(reading.measured_at, event.recorded_at))
+        placed = place(chart, reading, subject, terms)
+    if not all(judged.verdict.passed for judged in placed.judged):
+        state = replace(state, override=None)  # an override answers for what was known when it was given
     reviews = tuple(_reviews(chart, placed, subject))
     return _with_chart(state, subject.phantom_id, placed.chart), (*placed.judged, *reviews)
 
@@ -127,11 +127,17 @@ def _terms(state: DeviceState, phantom_id: str) -> Terms:
             baseline = state.chart(phantom.patient_id).baseline
             known = baseline.mean_g_cm2 if baseline else phantom.nominal_g_cm2
             others += [known] if known else []
-    return Terms(state.policy.qc, state.chart(phantom_id).baseline, tuple(others), state.calendar.time_zone)
+    share = VENDOR_READINGS if phantom_id == VENDOR_QC else _window_readings(len(state.policy.phantoms))
+    return Terms(state.policy.qc, state.chart(phantom_id).baseline, tuple(others), state.calendar.time_zone, share)
+
+
+def _window_readings(phantoms: int) -> int:
+    """Return how many readings of a phantom may still change: the state stays under 8 kB."""
+    return WINDOW_READINGS if phantoms == 1 else max(MIN_READINGS, SHARED_READINGS // phantoms)
 
 
 def _reviews(before: Chart, placed: Placed, subject: Subject) -> list[ReviewOpened]:
-    head, reviews = placed.chart.head, []
+    head, reviews, reading = placed.chart.head, [], placed.judged[0]
     if placed.drift_opened:
         text = f"CUSUM signal on phantom {subject.phantom_id}"
         reviews.append(ReviewOpened(subject.phantom_id, "drift", head.drift_since, text))
@@ -142,20 +148,21 @@ def _reviews(before: Chart, placed: Placed, subject: Subject) -> list[ReviewOpen
     if often >= FIRST_FAILURES_WARN and often > len(before.head.first_failure_days):
         text = f"{often} first scans failed within ten QC days on {subject.phantom_id}"
         reviews.append(ReviewOpened(subject.phantom_id, "repeated_first_failures", None, text))
-    if placed.judged[0].verdict is Verdict.TOO_LATE:
+    if placed.failed_late:
+        text = f"A failed reading of {subject.phantom_id} came late: what was measured since wants a look"
+        reviews.append(ReviewOpened(subject.phantom_id, "late_failure", reading.measured_at, text))
+    elif reading.verdict is Verdict.TOO_LATE:
         text = f"A reading of {subject.phantom_id} came too late to be placed"
-        reviews.append(ReviewOpened(subject.phantom_id, "too_late", placed.judged[0].measured_at, text))
+        reviews.append(ReviewOpened(subject.phantom_id, "too_late", reading.measured_at, text))
     return reviews
 
 
 @_apply.register
 def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    chart = closed(state.chart(fact.phantom_id))
-    head = replace(
-        chart.head, cusum_upper=0.0, cusum_lower=0.0, n_upper=0, n_lower=0, drift_open=False, drift_since=None
-    )
-    chart = replace(chart, head=head, checkpoint=head, baseline=fact, candidates=())
-    state = _with_chart(state, fact.phantom_id, chart)
+    # Every chart's books are closed: another phantom's baseline tells a wrong phantom, but never in retrospect.
+    state = replace(state, charts={name: closed(chart) for name, chart in state.charts.items()})
+    chart = _restarted(state.chart(fact.phantom_id))
+    state = _with_chart(state, fact.phantom_id, replace(chart, baseline=fact, candidates=()))
     phantoms = state.policy.phantoms if state.policy else ()
     if state.stage == "commissioning" and all(state.chart(p.patient_id).baseline for p in phantoms):
         return replace(state, stage="clinical"), (StateChanged(stage="clinical", previous="commissioning"),)
@@ -171,11 +178,15 @@ def _qc_released(fact: QcReleased, event: Event, state: DeviceState) -> Result: 
 
 @_apply.register
 def _review_decided(fact: ReviewDecided, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    chart = closed(state.chart(fact.phantom_id))
+    return _with_chart(state, fact.phantom_id, _restarted(closed(state.chart(fact.phantom_id)))), ()
+
+
+def _restarted(chart: Chart) -> Chart:
+    """Begin the CUSUM anew on a closed chart: a person has decided."""
     head = replace(
         chart.head, cusum_upper=0.0, cusum_lower=0.0, n_upper=0, n_lower=0, drift_open=False, drift_since=None
     )
-    return _with_chart(state, fact.phantom_id, replace(chart, head=head, checkpoint=head)), ()
+    return replace(chart, head=head, checkpoint=head)
 
 
 @_apply.register
@@ -190,14 +201,29 @@ def _override_ended(fact: OverrideEnded, event: Event, state: DeviceState) -> Re
 
 @_apply.register
 def _fault_logged(fact: FaultLogged, event: Event, state: DeviceState) -> Result:
-    fault = OpenFault(fact.fault_id, fact.text, fact.stops_scanning, fact.logged_by.name, event.recorded_at)
-    others = tuple(f for f in state.faults if f.fault_id != fact.fault_id)
-    return replace(state, faults=(*others, fault)), ()
+    by, text = fact.logged_by.name[:FAULT_NAME], fact.text[:FAULT_TEXT]
+    fault = OpenFault(fact.fault_id, text, fact.stops_scanning, by, event.recorded_at)
+    others = [f for f in state.faults if f.fault_id != fact.fault_id]
+    others.sort(key=lambda f: f.stops_scanning)  # where there are too many, one that does not stop scanning goes
+    kept = sorted([*others, fault][-OPEN_FAULTS:], key=lambda f: f.logged_at)
+    return replace(state, faults=tuple(kept)), ()
 
 
 @_apply.register
-def _fault_cleared(fact: FaultCleared, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    return replace(state, faults=tuple(f for f in state.faults if f.fault_id != fact.fault_id)), ()
+def _fault_cleared(fact: FaultCleared, event: Event, state: DeviceState) -> Result:
+    cleared = next((f for f in state.faults if f.fault_id == fact.fault_id), None)
+    state = replace(state, faults=tuple(f for f in state.faults if f.fault_id != fact.fault_id))
+    return (_to_be_verified(state, event.recorded_at) if cleared and cleared.stops_scanning else state), ()
+
+
+def _to_be_verified(state: DeviceState, at: datetime) -> DeviceState:
+    """Void every pass: after a repair each duty must pass again, measured and recorded later."""
+    charts = {}
+    for name, chart in state.charts.items():
+        chart = closed(chart, at)  # noqa: PLW2901 - the same chart, further on
+        head = replace(chart.head, passed_at=None)
+        charts[name] = replace(chart, head=head, checkpoint=head)
+    return replace(state, charts=charts, verifying=True, override=None)
 
 
 @_apply.register
@@ -208,12 +234,21 @@ def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState)
 
 @_apply.register
 def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    charts = {name: closed(chart) for name, chart in state.charts.items()}
-    for phantom in state.policy.phantoms if state.policy else ():
-        same = fact.policy.phantom(phantom.patient_id)
+    before, policy = state.policy, fact.policy
+    state = replace(state, policy=policy)
+    if before is None:
+        return state, ()
+    if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
+        stage = StateChanged(stage="commissioning", previous=state.stage)
+        return replace(state, charts={}, stage="commissioning", override=None), (stage,)
+    charts = dict(state.charts)
+    if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):
+        charts = {name: closed(chart) for name, chart in charts.items()}
+    for phantom in before.phantoms:
+        same = policy.phantom(phantom.patient_id)
         if same is not None and (same.region, same.serial) != (phantom.region, phantom.serial):
             charts.pop(phantom.patient_id, None)  # another thing is measured under this id: its chart begins anew
-    return replace(state, policy=fact.policy, charts=charts), ()
+    return replace(state, charts=charts), ()
 
 
 @_apply.register

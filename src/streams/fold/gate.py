@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -10,6 +10,8 @@ from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
 from streams.messages import GateChanged, GateStatus, Reason, ReasonCode, Verdict
 from streams.policy import DeviceKind, DevicePolicy, Frequency, Phantom, PhantomRole
+
+VENDOR_NAME: Final = "scanner's own QC"
 
 
 class Assessment(NamedTuple):
@@ -23,7 +25,8 @@ def assess(state: DeviceState, mode: str) -> Assessment:
     """Collect the reasons for one mode at `state.now`."""
     if state.parked is not None or state.policy is None or state.now is None:
         text = "Bonewatch cannot vouch for this device: " + (state.parked or "it has no configuration")
-        return Assessment((Reason(ReasonCode.STATE_UNKNOWN, text, "Ring whoever runs Bonewatch."),), None)
+        unknown = Reason(ReasonCode.STATE_UNKNOWN, text, "Ring whoever runs Bonewatch.")
+        return Assessment((unknown, *_known_before(state, mode)), None)
     reasons = [*_life(state), *_faults(state)]
     due_times: list[datetime | None] = []
     if state.policy.kind is DeviceKind.SCANNER:
@@ -34,6 +37,14 @@ def assess(state: DeviceState, mode: str) -> Assessment:
         text = "no check on record"
         reasons.append(Reason(ReasonCode.CHECK_DUE, text, "Check it with a standard of known value."))
     return Assessment(tuple(reasons), earliest(*(due for due in due_times if due and due > state.now)))
+
+
+def _known_before(state: DeviceState, mode: str) -> Iterator[Reason]:
+    """Yield what held a parked device before it was parked: not knowing more does not clear it."""
+    gate = state.gates.get(mode)
+    for reason in gate.reasons if gate else ():
+        if reason.holds and reason.code is not ReasonCode.STATE_UNKNOWN:
+            yield reason
 
 
 def _life(state: DeviceState) -> Iterator[Reason]:
@@ -48,13 +59,11 @@ def _life(state: DeviceState) -> Iterator[Reason]:
 
 
 def _faults(state: DeviceState) -> Iterator[Reason]:
-    for fault in state.faults:
-        if fault.stops_scanning:
-            yield Reason(
-                ReasonCode.FAULT_STOPS_SCANNING,
-                f"fault: {fault.text}",
-                "An engineer or a physicist clears the fault.",
-            )
+    stopping = sum(fault.stops_scanning for fault in state.faults)
+    if stopping:
+        text = "a fault stops scanning" if stopping == 1 else f"{stopping} faults stop scanning"
+        clears = "An engineer or a physicist clears it; then every QC passes again."
+        yield Reason(ReasonCode.FAULT_STOPS_SCANNING, text, clears)
 
 
 def _duties(
@@ -66,7 +75,13 @@ def _duties(
     if policy.qc.manufacturer_required and not any(p.role is PhantomRole.MANUFACTURER_DAILY for p in own):
         yield from _duty(state, Phantom(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY), vendor, now)
     elif vendor.head.failures or vendor.head.confirmed:
-        yield _failure(vendor, "scanner's own QC"), None
+        yield _failure(vendor, VENDOR_NAME), None
+    if not any(p.role is PhantomRole.INDEPENDENT for p in own):
+        text = f"no independent phantom vouches for {mode}"
+        yield Reason(ReasonCode.NO_BASELINE, text, "Configure a phantom for this mode."), None
+    for name, chart in state.charts.items():
+        if chart.head.confirmed and name != VENDOR_QC and policy.phantom(name) is None:
+            yield _failure(chart, f"phantom {name}"), None  # taken out of the configuration: that releases nothing
     for phantom in own:
         chart = state.chart(phantom.patient_id)
         if chart.baseline is None:
@@ -88,7 +103,7 @@ def _duty(
 ) -> Iterator[tuple[Reason | None, datetime | None]]:
     assert state.policy is not None  # noqa: S101 - assess has checked
     due = lapses_at(state, phantom, chart)
-    name = "scanner's own QC" if phantom.patient_id == VENDOR_QC else f"phantom {phantom.patient_id}"
+    name = VENDOR_NAME if phantom.patient_id == VENDOR_QC else f"phantom {phantom.patient_id}"
     yield _failure(chart, name), None
     if chart.unplaced is Verdict.CLOCK_SUSPECT:
         reason = Reason(
@@ -97,8 +112,15 @@ def _duty(
             "Set the scanner's clock, then scan the phantom again.",
         )
         yield reason, None
+    elif chart.unplaced is not None and _failure(chart, name) is None:
+        reason = Reason(
+            ReasonCode.QC_FAILED,
+            f"{name}: a failed scan came late",
+            "Check the scanner's clock, then scan again: a new scan must pass.",
+        )
+        yield reason, None
     if due is None or due <= now:
-        yield _overdue(phantom, name), None
+        yield _overdue(phantom, name, verifying=state.verifying), None
     else:
         yield None, due
 
@@ -113,7 +135,7 @@ def lapses_at(state: DeviceState, phantom: Phantom, chart: Chart) -> datetime | 
 
 def _failure(chart: Chart, name: str) -> Reason | None:
     head = chart.head
-    size = "" if head.deviation_percent is None else f" {head.deviation_percent:+.1f} %"
+    size = "" if head.failed_percent is None else f" {head.failed_percent:+.1f} %"
     if head.confirmed:
         if head.passed_since:
             text, clears = f"{name} failed, release awaited", "A physicist records the cause and releases."
@@ -125,20 +147,24 @@ def _failure(chart: Chart, name: str) -> Reason | None:
         return Reason(
             ReasonCode.QC_FAILED,
             f"{name} failed{size}: repeat once",
-            "Reposition the phantom and scan it once more. If it fails again, ring the physicist.",
+            ("Run it once more." if name == VENDOR_NAME else "Reposition the phantom and scan it once more.")
+            + " If it fails again, ring the physicist.",
         )
     if head.unresolved is Verdict.WRONG_PHANTOM:
         return Reason(ReasonCode.QC_FAILED, f"wrong phantom scanned as {name}", "Scan the right phantom.")
     if head.unresolved is Verdict.IMPLAUSIBLE:
         return Reason(
             ReasonCode.QC_FAILED,
-            f"{name} implausible{size}",
+            f"{name}: implausible value",
             "If a patient was scanned under the phantom's id, tell the physicist. Scan the phantom again.",
         )
     return None
 
 
-def _overdue(phantom: Phantom, name: str) -> Reason:
+def _overdue(phantom: Phantom, name: str, *, verifying: bool) -> Reason:
+    if verifying:
+        text = f"{name}: no pass since the repair"
+        return Reason(ReasonCode.VERIFICATION_REQUIRED, text, "Run every QC again: each must pass after the repair.")
     if phantom.role is PhantomRole.INDEPENDENT:
         often = "today" if phantom.frequency is Frequency.DAILY else "this week"
         return Reason(
@@ -164,10 +190,8 @@ def _drift(phantom: Phantom, *, hold: bool) -> Reason:
 def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
     """Bring every mode's gate and the next deadline up to `state.now`; return what changed."""
     assert state.now is not None  # noqa: S101 - every event sets it
+    state = _settled(state, state.now)
     override = state.override
-    if override is not None and override.until <= state.now:
-        override = None
-        state = replace(state, override=None)
     modes = state.policy.mode_names if state.policy else tuple(state.gates)
     gates: dict[str, ModeGate] = {}
     changes: list[GateChanged] = []
@@ -179,6 +203,17 @@ def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
         if gates[mode] != state.gates.get(mode):
             changes.append(_changed(mode, gates[mode]))
     return replace(state, gates=gates, deadline=earliest(*deadlines)), tuple(changes)
+
+
+def _settled(state: DeviceState, now: datetime) -> DeviceState:
+    """End what has run its course: an override past its time or with nothing left to override, a verification."""
+    modes = state.policy.mode_names if state.policy else tuple(state.gates)
+    holding = {r.code for mode in modes for r in assess(state, mode).reasons if r.holds}
+    if state.verifying and ReasonCode.VERIFICATION_REQUIRED not in holding:
+        state = replace(state, verifying=False)
+    if state.override is not None and (state.override.until <= now or not holding):
+        state = replace(state, override=None)
+    return state
 
 
 def _mode_gate(state: DeviceState, before: ModeGate | None, assessment: Assessment) -> ModeGate:

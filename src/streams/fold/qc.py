@@ -16,6 +16,9 @@ from streams.policy import QcRules
 QC_DAYS_WATCHED: Final = 10
 """Two first-scan failures in this many QC days warn the physicist (DESIGN 5.1; local policy)."""
 
+ALIKE: Final = 3.0
+"""Phantoms that lie closer than so many tolerances cannot be told apart from a failing scanner (local policy)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -29,6 +32,7 @@ class Terms:
     baseline: BaselineAccepted | None
     other_phantoms_g_cm2: tuple[float, ...]
     time_zone: str
+    window_readings: int
 
 
 class Judgement(NamedTuple):
@@ -42,15 +46,13 @@ class Judgement(NamedTuple):
 
 def judge(head: Head, reading: Reading, terms: Terms) -> Judgement:
     """Judge one reading of a phantom, or of the scanner's own QC (which has no value)."""
-    head = replace(head, last_at=reading.measured_at, unresolved=None)
+    head = replace(head, unresolved=None)
     if reading.value is None:
         return _conclude(head, reading, terms, None, failed=reading.failed)
     if terms.baseline is None:
         return Judgement(head, Verdict.NO_BASELINE, None, "No baseline yet: this scan counts towards one.")
-    deviation = 100.0 * (reading.value / terms.baseline.mean_g_cm2 - 1.0)
-    head = replace(head, deviation_percent=deviation)
-    lower, upper = tolerance_limits(terms.baseline.mean_g_cm2, terms.rules.tolerance_percent)
-    if lower <= reading.value <= upper:
+    deviation = deviation_percent(reading.value, terms.baseline)
+    if is_within(reading.value, terms):
         return _conclude(head, reading, terms, deviation, failed=reading.failed)
     strange = _strange(reading.value, deviation, terms)
     if strange is None:
@@ -59,10 +61,37 @@ def judge(head: Head, reading: Reading, terms: Terms) -> Judgement:
     return Judgement(replace(head, unresolved=verdict), verdict, _point(head, terms, deviation), note)
 
 
+def deviation_percent(value: float, baseline: BaselineAccepted) -> float:
+    """Return how far a BMD is from the baseline's mean, in percent of it."""
+    return 100.0 * (value / baseline.mean_g_cm2 - 1.0)
+
+
+def is_within(value: float, terms: Terms) -> bool:
+    """Whether a BMD is within tolerance of the baseline in force; without one, it is not."""
+    if terms.baseline is None:
+        return False
+    lower, upper = tolerance_limits(terms.baseline.mean_g_cm2, terms.rules.tolerance_percent)
+    return lower <= value <= upper
+
+
+def is_plausible(value: float | None, terms: Terms) -> bool:
+    """Whether a value can be this phantom's, or another known phantom's, at all."""
+    if value is None or terms.baseline is None or is_within(value, terms):
+        return True
+    strange = _strange(value, deviation_percent(value, terms.baseline), terms)
+    return strange is None or strange[0] is not Verdict.IMPLAUSIBLE
+
+
 def _strange(value: float, deviation: float, terms: Terms) -> tuple[Verdict, str] | None:
-    """Tell a reading that says nothing about this scanner from one that fails it."""
+    """Tell a reading that says nothing about this scanner from one that fails it.
+
+    A phantom too like this one (within `ALIKE` tolerances) is no excuse: the scanner may just be that far off.
+    """
+    assert terms.baseline is not None  # noqa: S101 - the callers have checked
+    tolerance = terms.rules.tolerance_percent
     for other in terms.other_phantoms_g_cm2:
-        if abs(value / other - 1.0) * 100.0 <= terms.rules.tolerance_percent:
+        is_alike = abs(deviation_percent(other, terms.baseline)) <= ALIKE * tolerance
+        if not is_alike and abs(value / other - 1.0) * 100.0 <= tolerance:
             return Verdict.WRONG_PHANTOM, "The value is that of another known phantom. Scan the right one."
     if abs(deviation) > terms.rules.plausible_percent:
         return (
@@ -74,7 +103,12 @@ def _strange(value: float, deviation: float, terms: Terms) -> tuple[Verdict, str
 
 def _conclude(head: Head, reading: Reading, terms: Terms, deviation: float | None, *, failed: bool) -> Judgement:
     """Apply the rule of repeats, then the CUSUM."""
-    head, verdict, note = _failed(head, reading, terms) if failed else _passed(head, reading, terms)
+    if failed:
+        head, verdict, note = _failed(head, reading, terms)
+        is_out = reading.value is not None and not is_within(reading.value, terms)
+        head = replace(head, failed_percent=deviation if is_out else None)
+    else:
+        head, verdict, note = _passed(head, reading, terms)
     if deviation is None or verdict is Verdict.FAIL:
         # A first failure awaits its repeat: positioning is not drift, and the repeat speaks for the scanner.
         return Judgement(head, verdict, _point(head, terms, deviation), note)
@@ -88,8 +122,9 @@ def _failed(head: Head, reading: Reading, terms: Terms) -> tuple[Head, Verdict, 
     head = replace(_seen(head, reading.measured_at, terms, failed=failures == 1), failures=failures)
     if confirmed:
         head = replace(head, confirmed=True, passed_since=False)
-        return head, Verdict.FAIL_CONFIRMED, "Failed again: no patients until a scan passes and the cause is released."
-    return head, Verdict.FAIL, "Repeat once, with repositioning."
+        return head, Verdict.FAIL_CONFIRMED, "Failed again: no patients until it passes and the cause is released."
+    again = "Run it once more." if reading.value is None else "Repeat once, with repositioning."
+    return head, Verdict.FAIL, again
 
 
 def _passed(head: Head, reading: Reading, terms: Terms) -> tuple[Head, Verdict, str]:

@@ -31,8 +31,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     """Where a chart stands after its readings so far; CUSUM sums in sigmas.
 
     `failures` counts failed acquisitions since the last pass, `confirmed` that they exceeded the allowed repeats,
-    `passed_since` that a scan passed after that. `unresolved` is a reading that is neither pass nor failure.
-    `onset_*` is the last reading at which a sum was zero; `drift_since` is frozen at an episode's first signal.
+    `passed_since` that a scan passed after that; `failed_percent` is how far off the last failure was.
+    `unresolved` is a reading that is neither pass nor failure. `onset_*` is the last reading at which a sum was
+    zero; `drift_since` is frozen at an episode's first signal.
     """
 
     cusum_upper: float = 0.0
@@ -44,9 +45,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     failures: int = 0
     confirmed: bool = False
     passed_since: bool = False
-    deviation_percent: float | None = None
+    failed_percent: float | None = None
     unresolved: Verdict | None = None
-    last_at: UtcTime | None = None
     passed_at: UtcTime | None = None
     drift_open: bool = False
     drift_since: UtcTime | None = None
@@ -57,19 +57,20 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 class Chart(msgspec.Struct, frozen=True, array_like=True):
     """One phantom's chart (or the scanner's own QC): `checkpoint`, the `window` after it, and the `head`.
 
-    `closed_at` is the last reading that nothing may change any more, `closed_with` the acquisitions of that very
-    instant; `unplaced` a reading with an unbelievable
-    time, which stands until one with a believable time passes; `candidates` the values a new baseline could rest on.
+    `closed_at` is when the books were closed: nothing up to it is judged again. `settled` are the acquisitions
+    behind it, and those that could not be placed: none of them can ever count as a new scan. `unplaced` is a
+    reading with an unbelievable time, or a failure that came late: it holds until a newer scan passes.
+    `candidates` are acquisitions and values that a new baseline could rest on.
     """
 
     checkpoint: Head = Head()
     window: tuple[Reading, ...] = ()
     head: Head = Head()
     closed_at: UtcTime | None = None
-    closed_with: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
     unplaced: Verdict | None = None
     baseline: BaselineAccepted | None = None
-    candidates: tuple[float, ...] = ()
+    candidates: tuple[tuple[str, float], ...] = ()
 
 
 class Override(msgspec.Struct, frozen=True, array_like=True):
@@ -105,6 +106,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     """Everything the fold remembers about a device.
 
     `parked` says why its events are no longer understood; a parked device is held until it is folded anew.
+    `verifying` stands from the end of a fault that stopped scanning until every duty has passed again.
     """
 
     device: str
@@ -116,6 +118,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     calendar: ClinicCalendar = ClinicCalendar()
     charts: dict[str, Chart] = {}
     faults: tuple[OpenFault, ...] = ()
+    verifying: bool = False
     override: Override | None = None
     gates: dict[str, ModeGate] = {}
     deadline: UtcTime | None = None

@@ -1,28 +1,34 @@
 """Place readings on a chart by when they were measured: late ones, re-analyses, and what they change.
 
 A chart keeps a checkpoint and the readings of 14 days or 64 scans after it. A late reading is inserted and the
-window judged anew; verdicts that change are issued again as revisions. What is older can no longer be placed.
+window judged anew; verdicts that change are issued again as revisions. What is older can no longer be placed. An
+acquisition counts once, however often it is analysed or sent; a failure that comes late holds until a newer scan
+passes.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold.qc import Judgement, Terms, judge
-from streams.fold.state import Chart, Head, Reading
+from streams.fold.qc import Judgement, Terms, is_plausible, is_within, judge
+from streams.fold.state import Chart, Head, Reading, latest
 from streams.messages import QcJudged, Verdict
 from streams.policy import PhantomRole
 
-WINDOW_READINGS: Final = 64
 WINDOW_AGE: Final = timedelta(days=14)
 CANDIDATES: Final = 25
-SAME_INSTANT: Final = 16
+SETTLED: Final = 32
 
 _SANE: Final = frozenset({Verdict.PASS, Verdict.PASS_WITH_NOTE, Verdict.NO_BASELINE})
 _EVIDENCE: Final = frozenset({Verdict.PASS, Verdict.PASS_WITH_NOTE, Verdict.FAIL_CONFIRMED, Verdict.NO_BASELINE})
+_NOTES: Final = {
+    Verdict.CLOCK_SUSPECT: "Dated in the future: set the scanner's clock, then scan again.",
+    Verdict.REANALYSIS: "Re-analysis of a scan already judged: it revises that scan and never counts as the repeat.",
+    Verdict.TOO_LATE: "Measured before what is already decided; it is kept, and a physicist must look at it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,16 @@ class Subject:
 
 
 class Placed(NamedTuple):
-    """The chart after a reading, what was judged (the reading itself first), and whether a drift signal is new."""
+    """The chart after a reading and what was judged, the reading itself first.
+
+    `drift_opened` says whether a drift signal is new, `failed_late` whether a failure came after verdicts that did
+    not know of it.
+    """
 
     chart: Chart
     judged: tuple[QcJudged, ...]
-    drift_opened: bool
+    drift_opened: bool = False
+    failed_late: bool = False
 
 
 def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
@@ -47,38 +58,44 @@ def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Pla
     same = next((r for r in chart.window if r.acquisition == reading.acquisition), None)
     if same is not None:
         return _reanalysed(chart, same, reading, subject, terms)
-    if _is_decided(chart, reading):
-        return Placed(chart, (_too_late(reading, subject),), drift_opened=False)
+    if reading.acquisition in chart.settled:
+        return aside(chart, reading, Verdict.REANALYSIS, subject, terms)
+    if chart.closed_at is not None and reading.measured_at < chart.closed_at:
+        return aside(chart, reading, Verdict.TOO_LATE, subject, terms)
     at = bisect_right(chart.window, reading.measured_at, key=lambda r: r.measured_at)
     if at == len(chart.window):
         return _appended(chart, reading, subject, terms)
-    if reading.measured_at < chart.window[-1].measured_at - WINDOW_AGE:
-        return Placed(chart, (_too_late(reading, subject),), drift_opened=False)
+    if chart.window[-1].measured_at - reading.measured_at > WINDOW_AGE:
+        return aside(chart, reading, Verdict.TOO_LATE, subject, terms)
     window = (*chart.window[:at], reading, *chart.window[at:])
-    return _judged_anew(chart, window, {reading.event_id}, subject, terms)
+    return _judged_anew(chart, window, reading.event_id, subject, terms)
 
 
-def closed(chart: Chart) -> Chart:
-    """Close the books of a chart: nothing up to its last reading is judged again (a person has decided)."""
+def aside(chart: Chart, reading: Reading, verdict: Verdict, subject: Subject, terms: Terms) -> Placed:
+    """Keep a reading off the chart: it can never pass; a failing one, or an unbelievable time, holds."""
+    has_failed = reading.failed or (reading.value is not None and not is_within(reading.value, terms))
+    has_failed = has_failed and (reading.value is None or terms.baseline is not None)
+    chart = replace(chart, settled=_settled(chart, reading.acquisition))
+    if verdict is Verdict.CLOCK_SUSPECT:
+        chart = replace(chart, unplaced=Verdict.CLOCK_SUSPECT)
+    elif has_failed:
+        chart = replace(chart, unplaced=Verdict.TOO_LATE)
+    judged = _judged(reading, verdict, subject, terms, _NOTES[verdict])
+    return Placed(chart, (judged,), failed_late=has_failed)
+
+
+def closed(chart: Chart, at: datetime | None = None) -> Chart:
+    """Close the books of a chart, at its last reading or `at` a time: nothing up to there is judged again."""
+    last = chart.window[-1].measured_at if chart.window else None
+    settled = chart.settled
     for reading in chart.window:
-        chart = _behind(chart, reading)
-    return replace(chart, checkpoint=chart.head, window=())
+        settled = (*settled, reading.acquisition)[-SETTLED:]
+    closed_at = latest(chart.closed_at, last, at)
+    return replace(chart, checkpoint=chart.head, window=(), closed_at=closed_at, settled=settled)
 
 
-def _behind(chart: Chart, reading: Reading) -> Chart:
-    """Leave a reading behind the books' closing time, remembering who shares that very instant."""
-    same_instant = chart.closed_with if chart.closed_at == reading.measured_at else ()
-    return replace(
-        chart, closed_at=reading.measured_at, closed_with=(*same_instant, reading.acquisition)[:SAME_INSTANT]
-    )
-
-
-def _is_decided(chart: Chart, reading: Reading) -> bool:
-    """Whether a reading lies behind the closing time; consoles date to the second, so an equal time may be new."""
-    if chart.closed_at is None or reading.measured_at > chart.closed_at:
-        return False
-    known = reading.acquisition in chart.closed_with or len(chart.closed_with) == SAME_INSTANT
-    return reading.measured_at < chart.closed_at or known
+def _settled(chart: Chart, acquisition: str) -> tuple[str, ...]:
+    return chart.settled if acquisition in chart.settled else (*chart.settled, acquisition)[-SETTLED:]
 
 
 def _appended(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
@@ -86,8 +103,10 @@ def _appended(chart: Chart, reading: Reading, subject: Subject, terms: Terms) ->
     judgement = judge(chart.head, reading, terms)
     reading = _with_verdict(reading, judgement)
     chart = replace(chart, head=judgement.head, window=(*chart.window, reading))
+    if reading.verdict in _SANE:
+        chart = replace(chart, unplaced=None)  # newer than everything: it speaks for the scanner as it is
     chart = _pruned(_remembered(chart, reading), terms)
-    outcome = _outcome(reading, judgement, subject)
+    outcome = _outcome(reading, judgement, subject, terms)
     return Placed(chart, (outcome,), drift_opened=judgement.head.drift_open and not was_open)
 
 
@@ -95,46 +114,44 @@ def _reanalysed(chart: Chart, first: Reading, again: Reading, subject: Subject, 
     """Let a re-analysis revise its acquisition: the value is the new one, a failure stays a failure."""
     revised = replace(first, value=again.value, failed=first.failed or again.failed)
     window = tuple(revised if r.event_id == first.event_id else r for r in chart.window)
-    candidates = tuple(again.value if value == first.value else value for value in chart.candidates)
-    chart = replace(chart, candidates=tuple(value for value in candidates if value is not None))
-    placed = _judged_anew(chart, window, {first.event_id}, subject, terms)
-    note = "Re-analysis of a scan already judged: it revises that scan and never counts as the repeat."
-    itself = QcJudged(
-        subject_event_id=again.event_id,
-        revision=0,
-        role=subject.role,
-        phantom_id=subject.phantom_id,
-        region=subject.region,
-        measured_at=again.measured_at,
-        verdict=Verdict.REANALYSIS,
-        bmd_g_cm2=again.value,
-        note=note,
-    )
+    if again.value is not None:
+        new = (first.acquisition, again.value)
+        chart = replace(chart, candidates=tuple(new if c[0] == first.acquisition else c for c in chart.candidates))
+    placed = _judged_anew(chart, window, first.event_id, subject, terms)
+    itself = _judged(again, Verdict.REANALYSIS, subject, terms, _NOTES[Verdict.REANALYSIS])
     return placed._replace(judged=(itself, *placed.judged))
 
 
-def _judged_anew(chart: Chart, window: tuple[Reading, ...], issue: set[str], subject: Subject, terms: Terms) -> Placed:
-    """Judge the window from the checkpoint; issue the readings named and every verdict that changed."""
+def _judged_anew(chart: Chart, window: tuple[Reading, ...], issue: str, subject: Subject, terms: Terms) -> Placed:
+    """Judge the window from the checkpoint; issue the reading named and every verdict that changed."""
     was_open = chart.head.drift_open
+    known = {reading.event_id for reading in chart.window}
     head: Head = chart.checkpoint
     readings: list[Reading] = []
     judged: list[QcJudged] = []
     for before in window:
         judgement = judge(head, before, terms)
         head = judgement.head
-        known = any(r.event_id == before.event_id for r in chart.window)
         after = _with_verdict(before, judgement)
-        if known and (before.event_id in issue or after.verdict is not before.verdict):
+        if before.event_id in known and (before.event_id == issue or after.verdict is not before.verdict):
             after = replace(after, revision=before.revision + 1)
-        if before.event_id in issue or after.revision != before.revision:
-            judged.append(_outcome(after, judgement, subject))
+        if before.event_id == issue or after.revision != before.revision:
+            judged.append(_outcome(after, judgement, subject, terms))
         readings.append(after)
-    judged.sort(key=lambda outcome: outcome.subject_event_id not in issue)
-    new = next((r for r in readings if r.event_id in issue and r.revision == 0), None)
+    judged.sort(key=lambda outcome: outcome.subject_event_id != issue)
     chart = replace(chart, head=head, window=tuple(readings))
-    if new is not None:
-        chart = _remembered(chart, new)
-    return Placed(_pruned(chart, terms), tuple(judged), drift_opened=head.drift_open and not was_open)
+    named = next(reading for reading in readings if reading.event_id == issue)
+    failed_late = named.failed and named is not readings[-1]
+    if issue not in known:
+        chart = _remembered(chart, named)
+        if failed_late:
+            chart = replace(chart, unplaced=chart.unplaced or Verdict.TOO_LATE)
+    return Placed(
+        _pruned(chart, terms),
+        tuple(judged),
+        drift_opened=head.drift_open and not was_open,
+        failed_late=failed_late,
+    )
 
 
 def _with_verdict(reading: Reading, judgement: Judgement) -> Reading:
@@ -143,39 +160,28 @@ def _with_verdict(reading: Reading, judgement: Judgement) -> Reading:
 
 
 def _remembered(chart: Chart, reading: Reading) -> Chart:
-    """Keep the value as a candidate for a baseline, and let a pass settle a reading whose time was not believed."""
-    if reading.verdict in _SANE:
-        chart = replace(chart, unplaced=None)
-    if reading.value is not None and reading.verdict in _EVIDENCE:
-        chart = replace(chart, candidates=(*chart.candidates, reading.value)[-CANDIDATES:])
-    return chart
+    """Keep the value as a candidate for a baseline."""
+    if reading.value is None or reading.verdict not in _EVIDENCE:
+        return chart
+    return replace(chart, candidates=(*chart.candidates, (reading.acquisition, reading.value))[-CANDIDATES:])
 
 
 def _pruned(chart: Chart, terms: Terms) -> Chart:
     """Move what is too old or too many into the checkpoint."""
-    horizon = chart.window[-1].measured_at - WINDOW_AGE
-    while len(chart.window) > WINDOW_READINGS or chart.window[0].measured_at < horizon:
+    newest = chart.window[-1].measured_at
+    while len(chart.window) > terms.window_readings or newest - chart.window[0].measured_at > WINDOW_AGE:
         oldest, *kept = chart.window
-        checkpoint = judge(chart.checkpoint, oldest, terms).head
-        chart = replace(_behind(chart, oldest), window=tuple(kept), checkpoint=checkpoint)
+        chart = replace(
+            chart,
+            checkpoint=judge(chart.checkpoint, oldest, terms).head,
+            window=tuple(kept),
+            closed_at=oldest.measured_at,
+            settled=_settled(chart, oldest.acquisition),
+        )
     return chart
 
 
-def _too_late(reading: Reading, subject: Subject) -> QcJudged:
-    return QcJudged(
-        subject_event_id=reading.event_id,
-        revision=0,
-        role=subject.role,
-        phantom_id=subject.phantom_id,
-        region=subject.region,
-        measured_at=reading.measured_at,
-        verdict=Verdict.TOO_LATE,
-        bmd_g_cm2=reading.value,
-        note="Measured before what is already decided; it is kept, and a physicist must look at it.",
-    )
-
-
-def _outcome(reading: Reading, judgement: Judgement, subject: Subject) -> QcJudged:
+def _judged(reading: Reading, verdict: Verdict, subject: Subject, terms: Terms, note: str) -> QcJudged:
     return QcJudged(
         subject_event_id=reading.event_id,
         revision=reading.revision,
@@ -183,8 +189,13 @@ def _outcome(reading: Reading, judgement: Judgement, subject: Subject) -> QcJudg
         phantom_id=subject.phantom_id,
         region=subject.region,
         measured_at=reading.measured_at,
-        verdict=judgement.verdict,
+        verdict=verdict,
         bmd_g_cm2=reading.value,
-        chart=judgement.point,
-        note=judgement.note,
+        note=note,
+        plausible=is_plausible(reading.value, terms),
     )
+
+
+def _outcome(reading: Reading, judgement: Judgement, subject: Subject, terms: Terms) -> QcJudged:
+    judged = _judged(reading, judgement.verdict, subject, terms, judgement.note)
+    return replace(judged, chart=judgement.point)
