@@ -127,6 +127,33 @@ def verify(config: ConfigFile | None = None, *, data_dir: Path | None = None, as
     return 1 if result.faults else 0
 
 
+@log_app.command(name="correct-clock")
+def correct_clock(config: ConfigFile, *, by: str, reason: str) -> int:
+    """Let recorded times begin anew after the computer's clock had run ahead and was set right; the site is stopped.
+
+    Parameters
+    ----------
+    by
+        Who says so; stands in the record.
+    reason
+        What was wrong with the clock.
+    """
+    from bonewatch import site  # noqa: PLC0415 - see run
+    from streams.messages import Person  # noqa: PLC0415 - see run
+
+    folder = data_folder(config, load(config).site.data_dir)
+    if not (folder / LOG_FILE).is_file():
+        raise ConfigError(f"{folder / LOG_FILE} is not there")
+    count = correct(folder, Person(by, "admin"), reason)
+    said = (
+        f"Time begins anew for {count} devices; every QC must pass again."
+        if count
+        else "The log is not ahead of the clock."
+    )
+    out.print(said)
+    return 0
+
+
 @app.command
 def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
     """Rebuild states and outcomes from the events alone and compare them with the log's."""

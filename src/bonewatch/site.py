@@ -22,7 +22,7 @@ from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
 from streams.engine import SiteEngine
-from streams.messages import Draft
+from streams.messages import Draft, Person
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 
@@ -169,6 +169,12 @@ def _only_site_here(data_dir: Path) -> IO[str]:
         lock.close()
         raise ConfigError(f"{data_dir} is in use by another running site; stop it first") from error
     return lock
+
+
+def correct_clock(data_dir: Path, person: Person, reason: str) -> int:
+    """Let a stopped site's recorded times begin anew; return for how many devices."""
+    with _only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
+        return SiteEngine(log).correct_clock(person, reason)
 
 
 def open_log(data_dir: Path) -> SqliteEventLog:

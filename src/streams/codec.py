@@ -1,6 +1,7 @@
 """JSON on the wire and in the log: one encoder and decoder a type, NaN and infinity refused."""
 
 import math
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,16 @@ def decode_outcome(data: bytes) -> RecordedOutcome:
         return _outcome_decoder.decode(data)
     except msgspec.DecodeError as error:
         raise UndecodableError(str(error)) from error
+
+
+def in_utc(fact: Fact) -> Fact:
+    """Return the fact with every time in UTC: one instant has one spelling in the log."""
+    times = {
+        name: value.astimezone(UTC)
+        for name in fact.__struct_fields__
+        if isinstance(value := getattr(fact, name), datetime) and value.tzinfo is not UTC
+    }
+    return msgspec.structs.replace(fact, **times) if times else fact
 
 
 def refuse_non_finite(fact: Fact) -> None:

@@ -5,7 +5,7 @@ passed first lets time pass in the log.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -19,21 +19,22 @@ from streams.fold.state import DeviceState, state_from_blob
 from streams.gates import gate_from_state, held_unknown
 from streams.messages import (
     ClinicCalendarChanged,
+    ClockCorrected,
     DeviceReconfigured,
     DeviceRegistered,
     Draft,
     Fact,
     FoldUpgraded,
+    Person,
     event_id,
 )
 from streams.policy import ClinicCalendar, DevicePolicy
 from streams.refold import refold
 from streams.site import Gate, Receipt, SiteUnavailableError
-from streams.sqlite_log import SqliteEventLog
+from streams.sqlite_log import SqliteEventLog, StoredState
 from streams.writer import SiteWriter
 
 GATE_WAIT_S: Final = 2.0
-CLOCK_BACK: Final = timedelta(minutes=5)
 
 
 class SiteEngine:
@@ -51,6 +52,8 @@ class SiteEngine:
         self._log = log
         self._clock = clock
         self._devices: frozenset[str] = frozenset()
+        self._restored = False
+        self._upgrades: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._writer = SiteWriter(log, clock)
         self._logger = structlog.get_logger("streams.engine")
 
@@ -58,11 +61,10 @@ class SiteEngine:
 
     def start(self, devices: Mapping[str, tuple[DevicePolicy, ClinicCalendar]]) -> None:
         """Restore every state, start the writer, and record what is configured where it differs from the log."""
-        upgrades = self._restore()
+        self._restore()
         self._devices = frozenset(devices)
         self._writer.start()
-        for device, differences in upgrades.items():
-            from_version, places = differences
+        for device, (from_version, places) in self._upgrades.items():
             self._submit_facts(device, [FoldUpgraded(from_version, FOLD_VERSION, places)])
         for device, (policy, calendar) in devices.items():
             facts = _configuration_facts(self._writer.states.get(device), policy, calendar)
@@ -73,32 +75,42 @@ class SiteEngine:
 
     def import_history(self, entries: Iterable[tuple[datetime, Draft]]) -> int:
         """Record facts of the past, each at its time, in order, before `start`; return how many were new."""
+        self._restore()
+        return self._writer.import_history(entries)
+
+    def correct_clock(self, person: Person, reason: str) -> int:
+        """Let recorded times begin anew after the clock had run ahead, before `start`; return for how many devices."""
+        self._restore()
+        was_at, now = self._writer.last_at, self._clock()
+        if was_at is None or now >= was_at:
+            return 0
+        self._writer.last_at = None
+        entries = []
+        for device, state in self._writer.states.items():
+            identity = event_id(self._log.log_id, device, "clock", str(state.device_seq + 1))
+            entries.append((now, Draft(identity, device, ClockCorrected(was_at, reason, person))))
         return self._writer.import_history(entries)
 
     def stop(self) -> None:
         """Commit what is queued, then end the writer; later calls fail as unavailable."""
         self._writer.stop()
 
-    def _restore(self) -> dict[str, tuple[int, tuple[str, ...]]]:
-        """Load the states; fold anew those that do not belong to the log's end or to this fold's version."""
+    def _restore(self) -> None:
+        """Load the states, once; fold anew those that are not of the log's end or of this fold's version."""
+        if self._restored:
+            return
+        self._restored = True
         stored = {state.device: state for state in self._log.states()}
-        upgrades: dict[str, tuple[int, tuple[str, ...]]] = {}
         for device, seq in self._log.last_seqs().items():
             kept = stored.get(device)
-            if kept is not None and kept.device_seq == seq and kept.fold_version == FOLD_VERSION:
-                try:
-                    self._writer.states[device] = state_from_blob(kept.blob)
-                except msgspec.DecodeError:
-                    kept = None
-                else:
-                    if self._writer.states[device].parked is None:
-                        continue
-            folded = refold(device, self._log.rows(device))
-            self._writer.states[device] = folded.state
-            if kept is not None and kept.fold_version != FOLD_VERSION:
-                upgrades[device] = (kept.fold_version, folded.differences[:100])
-            self._logger.warning("state_folded_anew", device=device, events=folded.events)
-        return upgrades
+            state = _usable(kept, seq)
+            if state is None:
+                folded = refold(device, self._log.rows(device))
+                state = folded.state
+                if kept is not None and kept.fold_version != FOLD_VERSION:
+                    self._upgrades[device] = (kept.fold_version, folded.differences[:100])
+                self._logger.warning("state_folded_anew", device=device, events=folded.events)
+            self._writer.states[device] = state
 
     # --- the port ------------------------------------------------------------------------------------------
 
@@ -109,7 +121,7 @@ class SiteEngine:
 
     def now(self) -> datetime:
         """Return the site's time."""
-        return self._clock()
+        return self._writer.now()
 
     @property
     def states(self) -> Mapping[str, DeviceState]:
@@ -141,9 +153,9 @@ class SiteEngine:
             return held_unknown("Bonewatch is starting, or cannot record")
         if device not in self._devices or device not in self._writer.states:
             return held_unknown("this device is not configured")
-        now = self._clock()
-        if self._writer.last_at is not None and now < self._writer.last_at - CLOCK_BACK:
+        if self._writer.clock_went_back():
             return held_unknown("the clock of Bonewatch's computer went back")
+        now = self._writer.now()
         state = self._writer.states[device]
         if state.deadline is not None and state.deadline <= now:
             try:
@@ -164,6 +176,17 @@ class SiteEngine:
             ]
 
         self._writer.submit(device, drafts)
+
+
+def _usable(kept: StoredState | None, seq: int) -> DeviceState | None:
+    """Return a stored state that belongs to the log's end, by this fold's version, and is not parked; else None."""
+    if kept is None or kept.device_seq != seq or kept.fold_version != FOLD_VERSION:
+        return None
+    try:
+        state = state_from_blob(kept.blob)
+    except msgspec.DecodeError:
+        return None
+    return state if state.parked is None else None
 
 
 def _one_device(drafts: Sequence[Draft]) -> str:

@@ -189,6 +189,17 @@ class TimeReached(Message, frozen=True, tag="bonewatch.time-reached.v1"):
     due_at: UtcTime
 
 
+class ClockCorrected(Message, frozen=True, tag="bonewatch.clock-corrected.v1"):
+    """The computer's clock had run ahead and was set back: from here recorded times begin anew.
+
+    `was_at` is the last time that stands in the log; passes dated after this event are void.
+    """
+
+    was_at: UtcTime
+    reason: str
+    corrected_by: Person
+
+
 class FoldUpgraded(Message, frozen=True, tag="bonewatch.fold-upgraded.v1"):
     """The state was folded anew by other rules; decisions that differ are listed, and take effect after this."""
 
@@ -214,6 +225,7 @@ Fact = (
     | ClinicCalendarChanged
     | DeviceRetired
     | TimeReached
+    | ClockCorrected
     | FoldUpgraded
 )
 

@@ -1,6 +1,7 @@
 """Fold a log anew from its events alone: after an upgrade, for a lost state, and to prove that both agree."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from streams import codec
@@ -8,7 +9,7 @@ from streams.chain import first_link, next_link
 from streams.fold import FOLD_VERSION
 from streams.fold.device import Step, park, step
 from streams.fold.state import DeviceState, blob_from_state
-from streams.messages import Event, Outcome, RecordedOutcome, event_id, type_name
+from streams.messages import ClockCorrected, Event, Outcome, RecordedOutcome, event_id, type_name
 from streams.sqlite_log import Row, SqliteEventLog
 
 
@@ -77,7 +78,7 @@ class Verification(NamedTuple):
 def verify(log: SqliteEventLog) -> Verification:
     """Check the chain, the sequence of each device and the recorded times of a whole log."""
     link, seqs, faults, events, outcomes = first_link(log.log_id), dict[str, int](), list[str](), 0, 0
-    last_at = ""
+    last_at: datetime | None = None
     for row in log.rows():
         events += 1
         outcomes += len(row.outcomes)
@@ -89,21 +90,19 @@ def verify(log: SqliteEventLog) -> Verification:
         if row.device_seq != expected:
             faults.append(f"{row.device} goes from {expected - 1} to {row.device_seq} at position {row.position}")
         seqs[row.device] = row.device_seq
-        faults += _time_fault(row, last_at)
-        last_at = _recorded_at(row) or last_at
+        event = _event_of(row)
+        if event is not None:
+            if last_at is not None and event.recorded_at < last_at and not isinstance(event.fact, ClockCorrected):
+                faults.append(f"time goes back at position {row.position}")
+            last_at = event.recorded_at
     return Verification(events, outcomes, link.hex(), tuple(faults))
 
 
-def _recorded_at(row: Row) -> str:
+def _event_of(row: Row) -> Event | None:
     try:
-        return codec.decode_event(row.body).recorded_at.isoformat()
+        return codec.decode_event(row.body)
     except codec.UndecodableError:
-        return ""
-
-
-def _time_fault(row: Row, last_at: str) -> list[str]:
-    at = _recorded_at(row)
-    return [f"time goes back at position {row.position}"] if at and at < last_at else []
+        return None
 
 
 class Replayed(NamedTuple):

@@ -4,13 +4,14 @@ Each submission is folded against the state at its turn; the group's events, out
 transaction, and only then does any caller get an answer.
 """
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,6 +30,7 @@ from streams.sqlite_log import SqliteEventLog
 GROUP: Final = 256
 WAIT_S: Final = 30.0
 RETRY_S: Final = 5.0
+CLOCK_BACK: Final = timedelta(minutes=5)
 
 EVENTS: Final = Counter("bonewatch_events_total", "Events committed to the site log.", ["type"])
 DUPLICATES: Final = Counter("bonewatch_duplicate_events_total", "Events that were in the log before, unchanged.")
@@ -81,8 +83,9 @@ class SiteWriter:
         self._log = log
         self._clock = clock
         self.states: dict[str, DeviceState] = {}
-        self.healthy = False
+        self._healthy = False
         self.last_at = datetime.fromisoformat(log.last_recorded_at) if log.last_recorded_at else None
+        self._latest_seen: datetime | None = None
         self._queue: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
         self._listeners: tuple[Callable[[Receipt], None], ...] = ()
         self._opened = False
@@ -90,18 +93,34 @@ class SiteWriter:
         self._thread = threading.Thread(target=self._run, name="site-writer", daemon=True)
         self._logger = structlog.get_logger("streams.writer")
 
+    @property
+    def healthy(self) -> bool:
+        """Whether what is submitted will be committed: the thread lives and the last commit succeeded."""
+        return self._healthy and self._thread.is_alive()
+
+    def now(self) -> datetime:
+        """Read the clock, and remember the latest that it ever said."""
+        now = self._clock()
+        self._latest_seen = now if self._latest_seen is None else max(self._latest_seen, now)
+        return now
+
+    def clock_went_back(self) -> bool:
+        """Whether the clock now says a time well before one that it said, or that stands in the log."""
+        now, latest = self._clock(), max(filter(None, (self._latest_seen, self.last_at)), default=None)
+        return latest is not None and now < latest - CLOCK_BACK
+
     def start(self) -> None:
         """Begin to take submissions; `open` says when gates may be believed."""
         self._thread.start()
 
     def open(self) -> None:
         """Say that everything is restored and recorded: from here `healthy` follows the commits."""
-        self._opened = self.healthy = True
+        self._opened = self._healthy = True
 
     def stop(self) -> None:
         """Commit what is queued, then end; later submissions fail as unavailable."""
         self._stopping = True
-        self.healthy = False
+        self._healthy = False
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join(WAIT_S)
@@ -148,16 +167,26 @@ class SiteWriter:
         try:
             return future.result(timeout=wait_s)
         except FutureTimeoutError as error:
-            raise SiteUnavailableError(f"no commit within {wait_s:g} s") from error
+            if future.cancel():
+                raise SiteUnavailableError(f"not committed within {wait_s:g} s; nothing was recorded") from error
+            raise SiteUnavailableError(f"no answer within {wait_s:g} s; look whether it was recorded") from error
 
     def _run(self) -> None:
         running = True
         while running:
             batch, running = self._next_batch()
-            if batch or self._due(self._clock()):
-                self._commit(batch)
+            try:
+                self._turn(batch)
+            except Exception as error:  # noqa: BLE001 - the one writer must outlive whatever happens in a turn
+                self._failed(batch, error)
         for submission in self._next_batch(block=False)[0]:
             submission.future.set_exception(SiteUnavailableError("the site has stopped"))
+
+    def _turn(self, batch: list[Submission]) -> None:
+        """Commit what nobody has given up waiting for, and what time has brought."""
+        taken = [submission for submission in batch if submission.future.set_running_or_notify_cancel()]
+        if taken or self._due(self.now()):
+            self._commit(taken)
 
     def _next_batch(self, *, block: bool = True) -> tuple[list[Submission], bool]:
         """Wait for a submission or the next deadline, then take what else is queued."""
@@ -178,34 +207,30 @@ class SiteWriter:
         deadlines = [state.deadline for state in self.states.values() if state.deadline]
         if not deadlines:
             return RETRY_S
-        wait = (min(deadlines) - self._clock()).total_seconds()
+        wait = (min(deadlines) - self.now()).total_seconds()
         return min(max(wait, 0.001), RETRY_S)
 
     def _due(self, now: datetime) -> bool:
-        if not self.healthy and not self._stopping:
+        if not self._healthy and not self._stopping:
             return True  # a probe: commits may succeed again
         return any(state.deadline and state.deadline <= now for state in self.states.values())
 
     def _commit(self, batch: list[Submission]) -> None:
         """Process a batch in one transaction; tell the callers when it is on the disk."""
         group = Group(self.states)
-        now = self._now()
+        now = self._log_time()
         started = time.perf_counter()
-        try:
-            self._let_time_pass(group, now)
-            answers = [(submission, self._process(group, submission, now)) for submission in batch]
-            folded = time.perf_counter()
-            self._write(group)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was committed and every gate must hold
-            self._failed(batch, error)
-            return
+        self._let_time_pass(group, now)
+        answers = [(submission, self._process(group, submission, now)) for submission in batch]
+        folded = time.perf_counter()
+        self._write(group)
         committed = time.perf_counter()
         self._publish(group, now, committed - folded)
         self._answer(answers, group, folded - started, committed - folded)
 
     def _write(self, group: Group) -> None:
         """Put a group on the disk; where there is nothing to write and trouble before, prove that a write works."""
-        if not group.rows and self.healthy:
+        if not group.rows and self._healthy:
             return
         with self._log.transaction():
             for event, outcomes in group.rows:
@@ -246,7 +271,8 @@ class SiteWriter:
 
     def _record(self, group: Group, draft: Draft, now: datetime) -> bool:
         """Fold one draft into the group; return False for one that is in the log already."""
-        content = (draft.device, codec.encode(draft.fact))
+        fact = codec.in_utc(draft.fact)
+        content = (draft.device, codec.encode(fact))
         known = group.contents.get(draft.event_id) or self._log.content_of(draft.event_id)
         if known is not None:
             if known != content:
@@ -261,14 +287,12 @@ class SiteWriter:
             device_seq=state.device_seq + 1,
             recorded_at=now,
             fold_version=FOLD_VERSION,
-            fact=draft.fact,
+            fact=fact,
         )
         event = codec.decode_event(codec.encode(event))  # the fold sees what the log will give back
         folded = fold_or_park(state, event)
         if folded.state.parked is not None and state.parked is None:
-            self._logger.error(
-                "device_parked", device=draft.device, device_seq=event.device_seq, why=folded.state.parked
-            )
+            self._say("device_parked", device=draft.device, device_seq=event.device_seq, why=folded.state.parked)
         group.states[draft.device] = folded.state
         group.rows.append((event, recorded(event, folded.outcomes)))
         group.contents[draft.event_id] = content
@@ -283,20 +307,21 @@ class SiteWriter:
                 self._record(group, Draft(identity, device, TimeReached(deadline)), now)
                 deadline = group.state(device).deadline
 
-    def _now(self) -> datetime:
+    def _log_time(self) -> datetime:
         """Return a time that never goes back in the log."""
-        now = self._clock()
+        now = self.now()
         return now if self.last_at is None else max(now, self.last_at)
 
     def _publish(self, group: Group, now: datetime, commit_s: float) -> None:
+        """Let readers see what is committed."""
         self.states = self.states | group.states
-        PARKED.set(sum(state.parked is not None for state in self.states.values()))
-        COMMIT_SECONDS.observe(commit_s)
         if group.rows:
             self.last_at = now
-        if not self.healthy and self._opened and not self._stopping:
-            self.healthy = True
-            self._logger.info("log_writable_again")
+        if not self._healthy and self._opened and not self._stopping:
+            self._healthy = True
+            self._say("log_writable_again")
+        PARKED.set(sum(state.parked is not None for state in self.states.values()))
+        COMMIT_SECONDS.observe(commit_s)
         for event, _ in group.rows:
             EVENTS.labels(type_name(event.fact)).inc()
 
@@ -321,17 +346,21 @@ class SiteWriter:
             try:
                 listener(news)
             except Exception as error:  # noqa: BLE001 - a listener's fault is never the writer's
-                self._logger.error("listener_failed", error=type(error).__name__)  # noqa: TRY400 - no stack in a log
+                self._say("listener_failed", error=type(error).__name__)
 
     def _failed(self, batch: list[Submission], error: Exception) -> None:
-        """Nothing was recorded: say so to the callers, and hold every gate until a commit succeeds."""
+        """Hold every gate until a commit succeeds, and tell the callers that are still waiting."""
+        self._healthy = False
         COMMIT_FAILURES.inc()
-        self.healthy = False
-        self._logger.error(
-            "commit_failed", reason=str(error), consequence="all gates held until the log can be written"
-        )
         for submission in batch:
-            failure = SiteUnavailableError(f"the log cannot be written: {error}")
-            submission.future.set_exception(failure)
+            if not submission.future.done():
+                submission.future.set_exception(SiteUnavailableError(f"the log cannot be written: {error}"))
+        reason = f"{type(error).__name__}: {error}"
+        self._say("commit_failed", reason=reason, consequence="all gates are held until the log can be written")
         if not batch:
             time.sleep(RETRY_S)
+
+    def _say(self, event: str, **fields: object) -> None:
+        """Log; where even that fails (a full disk), go on."""
+        with contextlib.suppress(Exception):
+            self._logger.error(event, **fields)

@@ -4,15 +4,17 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from streams import codec
 from streams.commands import EnterVendorQc, OverrideGate, Refusal
 from streams.engine import SiteEngine
+from streams.fold.state import DeviceState
 from streams.messages import (
     ClinicCalendarChanged,
     DeviceReconfigured,
@@ -28,7 +30,7 @@ from streams.policy import ClinicCalendar, DevicePolicy
 from streams.refold import replay, verify
 from streams.site import EventConflictError, Receipt, SiteUnavailableError
 from streams.sqlite_log import LogError, SqliteEventLog
-from tests.folding import DEVICE, MONDAY, OPERATOR, PHANTOM, POLICY, WEEKDAY_CLINIC, baseline
+from tests.folding import DEVICE, MONDAY, OPERATOR, PHANTOM, PHYSICIST, POLICY, WEEKDAY_CLINIC, baseline
 
 OTHER = "test-site/dxa-2"
 CONFIGURED = {DEVICE: (POLICY, WEEKDAY_CLINIC), OTHER: (POLICY, WEEKDAY_CLINIC)}
@@ -180,6 +182,100 @@ def test_a_clock_that_goes_back_holds_every_gate(site: Running) -> None:
     assert "clock" in gate.reasons[0].text
     site.scan(1.0)
     assert verify(site.log).faults == (), "recorded times never go back"
+
+
+def test_a_clock_that_goes_back_is_noticed_though_nothing_was_recorded_meanwhile(site: Running) -> None:
+    site.open_gate()
+    site.clock.now = MONDAY + timedelta(hours=15)
+    assert site.engine.gate(DEVICE).status is GateStatus.OPEN
+    site.clock.now = MONDAY
+    assert "clock" in site.engine.gate(DEVICE).reasons[0].text
+
+
+class Unspeakable:
+    """A log stream on a full disk."""
+
+    def write(self, _text: str) -> int:
+        raise OSError("no space left on device")
+
+    def flush(self) -> None:
+        raise OSError("no space left on device")
+
+
+def test_a_writer_that_cannot_even_log_lives_and_recovers(site: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.open_gate()
+    monkeypatch.setattr(site.engine._writer, "_logger", structlog.PrintLogger(Unspeakable()))  # type: ignore[arg-type]
+    site.log._db.execute("PRAGMA max_page_count = 1")
+    drafts = [site.draft(1.0) for _ in range(200)]
+    with pytest.raises(SiteUnavailableError):
+        site.engine.append(drafts)
+    assert not site.engine.ready
+    site.log._db.execute("PRAGMA max_page_count = 1000000")
+    site.scan(1.06)
+    assert site.engine.gate(DEVICE).error_comment().startswith("qc_failed")
+
+
+def test_a_dead_writer_holds_every_gate(site: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.open_gate()
+    monkeypatch.setattr(site.engine._writer, "_failed", None)
+    monkeypatch.setattr(site.engine._writer, "_turn", None)  # both broken: the thread ends
+    monkeypatch.setattr(threading, "excepthook", lambda _failure: None)
+    with pytest.raises(SiteUnavailableError):
+        site.engine._writer.submit(DEVICE, lambda _state, _now: (), wait_s=0.5)
+    assert not site.engine.ready
+    assert site.engine.gate(DEVICE).status is GateStatus.HELD
+
+
+def test_what_its_author_was_told_is_not_recorded_is_never_recorded(site: Running) -> None:
+    site.open_gate()
+    before = site.log.count()
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_state: DeviceState, _now: datetime) -> list[Draft]:
+        entered.set()
+        leave.wait(5.0)
+        return []
+
+    blocker = threading.Thread(target=lambda: site.engine._writer.submit(DEVICE, slow))
+    blocker.start()
+    assert entered.wait(5.0)
+    with pytest.raises(SiteUnavailableError, match="nothing was recorded"):
+        site.engine._writer.submit(DEVICE, lambda _state, _now: [site.draft(1.06)], wait_s=0.05)
+    leave.set()
+    blocker.join()
+    site.engine._writer.submit(None, lambda _state, _now: ())
+    assert site.log.count() == before
+    assert site.engine.gate(DEVICE).status is GateStatus.OPEN
+
+
+def test_one_instant_has_one_spelling_in_the_log(site: Running) -> None:
+    here = timezone(timedelta(hours=1))
+    fact = PhantomMeasured(PHANTOM, "L1-L4", 1.0, site.clock.now.astimezone(here), "a")
+    site.engine.append([Draft("one", DEVICE, fact)])
+    site.restart()
+    assert replay(site.log).differences == ()
+
+
+def test_time_restarts_after_an_excursion_of_the_clock_and_passes_of_the_future_are_void(tmp_path: Path) -> None:
+    site = Running(tmp_path / "log.sqlite")
+    site.open_gate()
+    site.clock.now = MONDAY + timedelta(days=400)
+    assert site.engine.gate(DEVICE).status is GateStatus.HELD
+    assert isinstance(site.vendor_qc(), Receipt)
+    site.scan(1.0)
+    site.clock.now = MONDAY + timedelta(hours=1)
+    assert "clock" in site.engine.gate(DEVICE).reasons[0].text
+    site.stop()
+    with SqliteEventLog(site.path) as log:
+        assert SiteEngine(log, clock=site.clock).correct_clock(PHYSICIST, "the battery was flat") == 2
+    site.start()
+    assert [r.code.value for r in site.engine.gate(DEVICE).reasons] == ["qc_missing", "independent_overdue"]
+    site.vendor_qc()
+    site.scan(1.0)
+    assert site.engine.gate(DEVICE).status is GateStatus.OPEN
+    assert verify(site.log).faults == ()
+    assert replay(site.log).differences == ()
+    site.stop()
 
 
 def test_a_restart_resumes_where_the_log_ends(site: Running) -> None:

@@ -13,6 +13,7 @@ from streams.fold.window import Placed, Subject, aside, closed, place
 from streams.messages import (
     BaselineAccepted,
     ClinicCalendarChanged,
+    ClockCorrected,
     DeviceReconfigured,
     DeviceRegistered,
     DeviceRetired,
@@ -63,7 +64,9 @@ class Step(NamedTuple):
 def step(state: DeviceState, event: Event) -> Step:
     """Fold one event. Pure: what is now is the event's `recorded_at`, or the deadline that was reached."""
     now = event.fact.due_at if isinstance(event.fact, TimeReached) else event.recorded_at
-    state = replace(state, device_seq=event.device_seq, now=latest(state.now, now))
+    if not isinstance(event.fact, ClockCorrected):
+        now = latest(state.now, now) or now
+    state = replace(state, device_seq=event.device_seq, now=now)
     state, outcomes = (_parked if state.parked is not None else _apply)(event.fact, event, state)
     state, changes = refresh(state)
     return Step(state, (*outcomes, *changes), state.deadline)
@@ -259,6 +262,19 @@ def _clinic_calendar_changed(fact: ClinicCalendarChanged, event: Event, state: D
 @_apply.register
 def _device_retired(fact: DeviceRetired, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     return replace(state, stage="retired", override=None), (StateChanged(stage="retired", previous=state.stage),)
+
+
+@_apply.register
+def _clock_corrected(fact: ClockCorrected, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    """Void what was passed in a future that never was; a fresh pass opens."""
+    now, charts = event.recorded_at, {}
+    for name, chart in state.charts.items():
+        books = closed(chart)
+        passed_at = books.head.passed_at
+        head = replace(books.head, passed_at=passed_at if passed_at is not None and passed_at <= now else None)
+        closed_at = min(books.closed_at, now) if books.closed_at is not None else None
+        charts[name] = replace(books, head=head, checkpoint=head, closed_at=closed_at)
+    return replace(state, charts=charts, override=None), ()
 
 
 @_apply.register
