@@ -1,6 +1,7 @@
 """A department in memory behind the ports that the console is built against."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -42,6 +43,9 @@ FAILED: Final = Reason(
     "SPINE-1234 failed twice: 1.0600 g/cm², 6.0 % above its baseline",
     "A passing scan, then a physicist's release with the cause recorded",
 )
+STOPPED: Final = Reason(
+    ReasonCode.FAULT_STOPS_SCANNING, "A fault stops scanning", "An engineer or a physicist clears the fault"
+)
 DRIFT: Final = Reason(
     ReasonCode.DRIFT_UNREVIEWED, "SPINE-5678 drifts: CUSUM signal", "A physicist decides the review", holds=False
 )
@@ -65,6 +69,8 @@ class FakeSite:
         self.listeners: list[Callable[[Receipt], None]] = []
         self.ready = True
         self.fails_with: Exception | None = None
+        self.answers_after_s = 0.0
+        self.accepted: dict[str, list[Epoch]] = {}
         self._history: list[RecordedOutcome] = []
 
     # --- SitePort ---
@@ -81,7 +87,9 @@ class FakeSite:
         if isinstance(command, OverrideGate) and view.gate.holding and not command.advised_by:
             return Refusal("missing", "Name the physicist who advised it (by telephone if need be).")
         self.commands.append(command)
-        return self.change(view.id, gate=_gate_after(command, view.gate))
+        receipt = self.change(view.id, gate=_gate_after(command, view.gate))
+        time.sleep(self.answers_after_s)
+        return receipt
 
     def gate(self, device: str, mode: str | None = None) -> Gate:
         view = next(view for view in self.views.values() if view.device == device)
@@ -109,11 +117,15 @@ class FakeSite:
         ][-limit:]
 
     def epochs(self, device_id: str) -> Sequence[Epoch]:
+        if device_id in self.accepted:
+            return self.accepted[device_id]
         firsts: dict[tuple[str, int], QcJudged] = {}
         for judged in self.judged.get(device_id, []):
             if judged.chart:
                 firsts.setdefault((judged.phantom_id, judged.chart.epoch), judged)
-        return [Epoch(judged.measured_at, _accepted(judged)) for judged in firsts.values()]
+        return [
+            Epoch(judged.measured_at, accepted(phantom_id, epoch)) for (phantom_id, epoch), judged in firsts.items()
+        ]
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         return [recorded for recorded in reversed(self._history) if recorded.device.endswith(f"/{device_id}")][:limit]
@@ -287,11 +299,10 @@ def _judged(
     )
 
 
-def _accepted(judged: QcJudged) -> BaselineAccepted:
-    assert judged.chart is not None
+def accepted(phantom_id: str, epoch: int) -> BaselineAccepted:
     return BaselineAccepted(
-        phantom_id=judged.phantom_id,
-        epoch=judged.chart.epoch,
+        phantom_id=phantom_id,
+        epoch=epoch,
         n=25,
         mean_g_cm2=MEAN,
         sd_g_cm2=0.004,
@@ -313,5 +324,5 @@ def _gate_after(command: Command, gate: Gate) -> Gate:
     if isinstance(command, EndOverride):
         return held_gate(*gate.reasons)
     if isinstance(command, LogFault) and command.stops_scanning:
-        return held_gate(Reason(ReasonCode.FAULT_STOPS_SCANNING, command.text, "A physicist or engineer clears it"))
+        return held_gate(STOPPED)
     return gate

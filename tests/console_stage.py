@@ -19,6 +19,7 @@ from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
+from streams.commands import Command
 from streams.engine import SiteEngine
 from streams.messages import (
     DeviceRegistered,
@@ -33,7 +34,7 @@ from streams.messages import (
 from streams.policy import Phantom, PhantomRole
 from streams.readings import Readings
 from streams.roles import Role
-from streams.site import SitePort
+from streams.site import Receipt, SitePort
 from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from tests.console_fakes import FAILED, NOW, FakeDemo, FakeSite, department, held_gate
@@ -174,6 +175,11 @@ class SiteStage(Served):
     def touch(self, device_id: str) -> None:
         fault = FaultLogged("f1", "table squeaks", stops_scanning=False, logged_by=Person("Oz", "operator"))
         self._append(device_id, fault)
+
+    def carry_out(self, command: Command) -> None:
+        """Let a person do something elsewhere."""
+        seq = self._engine.states[command.device].device_seq
+        assert isinstance(self._engine.execute(command, expected_device_seq=seq), Receipt)
 
     def end(self) -> None:
         super().end()

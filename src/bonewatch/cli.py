@@ -142,15 +142,11 @@ def correct_clock(config: ConfigFile, *, by: str, reason: str) -> int:
     from streams.messages import Person  # noqa: PLC0415 - see run
 
     folder = data_folder(config, load(config).site.data_dir)
-    if not (folder / LOG_FILE).is_file():
-        raise ConfigError(f"{folder / LOG_FILE} is not there")
-    count = correct(folder, Person(by, "admin"), reason)
-    said = (
-        f"Time begins anew for {count} devices; every QC must pass again."
-        if count
-        else "The log is not ahead of the clock."
-    )
-    out.print(said)
+    if not (folder / site.LOG_FILE).is_file():
+        raise ConfigError(f"{folder / site.LOG_FILE} is not there")
+    count = site.correct_clock(folder, Person(by, "admin"), reason)
+    done = f"Time begins anew for {count} devices; every QC must pass again."
+    out.print(done if count else "The log is not ahead of the clock: nothing to correct.")
     return 0
 
 

@@ -58,6 +58,12 @@ class Archive:
             write_durably(path, data)
             return path, True
 
+    def copies(self, device: str, sop_instance_uid: str) -> list[Path]:
+        """Return every file that may hold an object of that UID: its name says so, its content must be looked at."""
+        name = re.compile(rf"{re.escape(sop_instance_uid)}(\.[0-9a-f]{{16}})?\.dcm")
+        paths = (self._root / folder_name(device)).glob(f"*/*/{sop_instance_uid}.*")
+        return sorted(path for path in paths if name.fullmatch(path.name))
+
     def others(self, device: str, sop_instance_uid: str, *, than: Path) -> bool:
         """Whether another object of that UID is kept for the device."""
         device_folder = self._root / folder_name(device)
@@ -75,8 +81,9 @@ class Archive:
         """Look in every month by name: a folder may hold thousands of objects, and is not listed."""
         for folder in device_folder.glob("*/*"):
             for path in (folder / name for name in _names(uid, data)):
-                if path.exists() and path.read_bytes() == data:
-                    return path
+                with contextlib.suppress(FileNotFoundError):  # not there, or just removed
+                    if path.read_bytes() == data:
+                        return path
         return None
 
 

@@ -83,6 +83,15 @@ class NoTimeError(PhantomObjectError):
         return "the report holds no usable acquisition time"
 
 
+class ImpossibleTimeError(NoTimeError):
+    """The phantom cannot have been scanned then; set the scanner's clock."""
+
+    code = "impossible_time"
+
+    def __str__(self) -> str:
+        return "the acquisition time is before 1990 or after 2099"
+
+
 class AmbiguousRegionError(PhantomObjectError):
     """One report gives a region twice, with different densities; look at the analysis."""
 

@@ -26,6 +26,9 @@ WOULD_REFUSE: Final = Counter(
 QUARANTINE_DROPPED: Final = Counter(
     "bonewatch_quarantine_dropped_total", "Refused objects no longer or never kept, by reason", ["reason"]
 )
+QUARANTINE_STUCK: Final = Counter(
+    "bonewatch_quarantine_not_removed_total", "Refused objects that could not be removed, by error", ["error"]
+)
 CONNECTIONS_CUT: Final = Counter(
     "bonewatch_dicom_connections_cut_total", "Connections ended by a limit of ours, by reason", ["reason"]
 )

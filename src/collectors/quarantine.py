@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -25,6 +26,8 @@ from collectors.errors import CollectorError, NoRoomError
 from collectors.settings import QuarantineLimits
 
 _NONCE_BYTES: Final = 12
+
+_log: Final = structlog.get_logger("collectors.quarantine")
 
 
 class QuarantineError(CollectorError):
@@ -49,6 +52,7 @@ class Sidecar(msgspec.Struct, frozen=True):
 class _Kept(msgspec.Struct, frozen=True):
     size: int
     expires_at: datetime
+    of_known_device: bool
 
 
 class Quarantine:
@@ -59,8 +63,9 @@ class Quarantine:
     data_dir
         The site's data folder; objects go to ``quarantine/`` in it.
     limits
-        How much is kept. The oldest objects go first; none is written when the disk has less than
-        `min_free_bytes` left, and both are counted.
+        How much is kept. The oldest objects go first, but those of callers that are not configured before any
+        other: anybody can send them, and they must not drive out evidence. None is written when the disk has less
+        than `min_free_bytes` left. All that goes or is not kept is counted.
     """
 
     def __init__(self, data_dir: Path, limits: QuarantineLimits | None = None) -> None:
@@ -82,14 +87,16 @@ class Quarantine:
         )  # fmt: skip
         with self._lock:
             self._drop_expired(received_at)
-            if len(data) > self._limits.max_bytes or not self._disk_has_room():
+            if not self._disk_has_room() or not self._make_room(len(data), of_known_device=_is_known(device)):
                 metrics.QUARANTINE_DROPPED.labels("no_room").inc()
                 return None
-            self._make_room(len(data))
             return self._write(sidecar, data)
 
     def expire(self, now: datetime) -> None:
-        """Remove what has been kept long enough; keeping another object does so too."""
+        """Remove what has been kept long enough; keeping another object does so too.
+
+        What cannot be removed is logged and tried again the next time.
+        """
         with self._lock:
             self._drop_expired(now)
 
@@ -125,7 +132,7 @@ class Quarantine:
                 path.unlink()
             metrics.QUARANTINE_DROPPED.labels("no_room").inc()
             return None
-        self._kept[path] = _Kept(len(content), sidecar.expires_at)
+        self._kept[path] = _Kept(len(content), sidecar.expires_at, _is_known(sidecar.device))
         self._bytes += len(content)
         return path
 
@@ -147,17 +154,34 @@ class Quarantine:
         for path in [path for path, kept in self._kept.items() if kept.expires_at <= now]:
             self._drop(path, "expired")
 
-    def _make_room(self, size: int) -> None:
-        while self._kept and (
-            len(self._kept) >= self._limits.max_objects or self._bytes + size > self._limits.max_bytes
-        ):
-            self._drop(next(iter(self._kept)), "evicted")
+    def _make_room(self, size: int, *, of_known_device: bool) -> bool:
+        """Drop the oldest until an object fits, unknown callers' first; return whether it does."""
+        share = 1.0 if of_known_device else self._limits.unknown_share
+        if size > share * self._limits.max_bytes or share * self._limits.max_objects < 1:
+            return False
+        unknown = [path for path, kept in self._kept.items() if not kept.of_known_device]
+        known = [path for path, kept in self._kept.items() if kept.of_known_device]
+        for path in [*unknown, *known] if of_known_device else unknown:
+            if self._fits(size, of_known_device=of_known_device):
+                return True
+            self._drop(path, "evicted")
+        return self._fits(size, of_known_device=of_known_device)
+
+    def _fits(self, size: int, *, of_known_device: bool) -> bool:
+        limits = self._limits
+        if len(self._kept) >= limits.max_objects or self._bytes + size > limits.max_bytes:
+            return False
+        if of_known_device:
+            return True
+        sizes = [kept.size for kept in self._kept.values() if not kept.of_known_device]
+        share = limits.unknown_share
+        return len(sizes) + 1 <= share * limits.max_objects and sum(sizes) + size <= share * limits.max_bytes
 
     def _drop(self, path: Path, reason: str) -> None:
-        self._bytes -= self._kept.pop(path).size
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        metrics.QUARANTINE_DROPPED.labels(reason).inc()
+        """Remove an object and its sidecar; one that cannot be removed still counts as kept."""
+        if _removed(path, path.with_suffix(".json")):
+            self._bytes -= self._kept.pop(path).size
+            metrics.QUARANTINE_DROPPED.labels(reason).inc()
 
     def _found(self) -> "OrderedDict[Path, _Kept]":
         """Return what an earlier run kept, oldest first; the rests of an interrupted write are removed."""
@@ -165,10 +189,27 @@ class Quarantine:
         for path in sorted(self._folder.glob("*")):
             sidecar = path.with_suffix(".json")
             if path.suffix in {".enc", ".dcm"} and (known := _read(sidecar)):
-                kept[path] = _Kept(path.stat().st_size, known.expires_at)
+                kept[path] = _Kept(path.stat().st_size, known.expires_at, _is_known(known.device))
             elif path.suffix != ".json" or not _has_object(path):
-                path.unlink()
+                _removed(path)
         return kept
+
+
+def _is_known(device: str) -> bool:
+    return device != metrics.UNKNOWN_DEVICE
+
+
+def _removed(*paths: Path) -> bool:
+    """Remove files and return whether they are gone; one that stays is counted and logged by the error's type."""
+    try:
+        for path in paths:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        name = type(error).__name__
+        metrics.QUARANTINE_STUCK.labels(name).inc()
+        _log.warning("quarantine_not_removed", error=name)
+        return False
+    return True
 
 
 def _read(sidecar: Path) -> Sidecar | None:

@@ -3,12 +3,13 @@
 import re
 from datetime import datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
+from pydicom.filereader import dcmread, read_dataset
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
@@ -109,6 +110,17 @@ def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: Zone
     if report.reading(phantom.region) is None:
         raise RegionAbsentError(phantom.region)
     return report
+
+
+def kept_report(path: Path, sop_instance_uid: str, phantom: Phantom, zone: ZoneInfo) -> ScanReport | None:
+    """Return what a kept file reports of a phantom; None when it is another object, no such report, or gone."""
+    try:
+        ds = dcmread(path)
+        if (text(ds, "SOPInstanceUID"), text(ds, "PatientID")) != (sop_instance_uid, phantom.patient_id):
+            return None
+        return phantom_report(ds, phantom, str(ds.file_meta.MediaStorageSOPClassUID), zone)
+    except Exception:  # noqa: BLE001 - pydicom raises whatever its parser stumbles over
+        return None
 
 
 def _plain_name(name: str) -> str:

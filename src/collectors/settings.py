@@ -38,9 +38,13 @@ class DicomSettings(msgspec.Struct, frozen=True):
 
 
 class QuarantineLimits(msgspec.Struct, frozen=True):
-    """How much refused material is kept, and for how long; the oldest goes first."""
+    """How much refused material is kept, and for how long; the oldest goes first.
+
+    Callers of unknown AE titles share `unknown_share` of objects and bytes, and none of it at others' cost.
+    """
 
     max_objects: int = 2_000
     max_bytes: int = 512 * 1024 * 1024
     keep_days: float = 30.0
+    unknown_share: float = 0.25
     min_free_bytes: int = 256 * 1024 * 1024

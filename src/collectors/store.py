@@ -29,7 +29,7 @@ from collectors.errors import (
     UnknownCallerError,
 )
 from collectors.quarantine import Quarantine
-from collectors.received import ReceivedObject, decoded, filed_under, phantom_report
+from collectors.received import ReceivedObject, decoded, filed_under, kept_report, phantom_report
 from collectors.structured_report import ScanReport
 from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, QcJudged, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
@@ -142,16 +142,22 @@ class ObjectStore:
         drafts = _drafts(device, uid, phantom, report)
         with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
             receipt = self._append(drafts, path, is_new=is_new)
-        # In the log before, but not in the archive: its object had been moved out as implausible.
-        was_moved = is_new and len(receipt.duplicates) == len(drafts)
         timing.fold_s, timing.commit_s = receipt.fold_s, receipt.commit_s
-        verdict = _verdict(receipt, subject=event_id(uid, phantom.region))
-        if was_moved or verdict is Verdict.IMPLAUSIBLE:
-            Archive.remove(path)
-            raise JudgedImplausibleError
-        if verdict is Verdict.WRONG_PHANTOM:
+        judged = _judged(receipt, subject=drafts[-1].event_id)
+        if judged and judged.verdict is Verdict.WRONG_PHANTOM:
             return Answer(WRONG_PHANTOM, "wrong_phantom", "recorded, but this looks like another phantom")
+        if judged and (judged.verdict is Verdict.IMPLAUSIBLE or not judged.plausible):
+            Archive.remove(path)
+            self._remove_copies(uid, phantom, drafts[-1])
+            raise JudgedImplausibleError
         return Answer(SUCCESS, "duplicate" if receipt.duplicates else "recorded")
+
+    def _remove_copies(self, uid: str, phantom: Phantom, judged: Draft) -> None:
+        """Remove what else in the archive is this same scan: a crash may have left it, in another transfer syntax."""
+        for path in self._archive.copies(judged.device, uid):
+            report = kept_report(path, uid, phantom, self._zone)
+            if report and judged in _drafts(judged.device, uid, phantom, report):
+                Archive.remove(path)
 
     def _keep_without_reading(self, device: str, uid: str, path: Path) -> Answer:
         """Images and presentation states of a phantom are kept and say nothing."""
@@ -236,11 +242,11 @@ def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list
     ]
 
 
-def _verdict(receipt: Receipt, *, subject: str) -> Verdict | None:
-    """Return the latest verdict on one reading, or None when it was not judged."""
+def _judged(receipt: Receipt, *, subject: str) -> QcJudged | None:
+    """Return how one reading was judged when it was recorded, now or before; None when it was not."""
     judged = [
         record.outcome
-        for record in receipt.outcomes
+        for record in (*receipt.outcomes, *receipt.recorded_before)
         if isinstance(record.outcome, QcJudged) and record.outcome.subject_event_id == subject
     ]
-    return max(judged, key=lambda outcome: outcome.revision).verdict if judged else None
+    return max(judged, key=lambda outcome: outcome.revision) if judged else None

@@ -8,7 +8,7 @@ or the containers around it.
 import math
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from collectors.dicom_text import acquired_at, first_item, items, measured_at, text
 from collectors.errors import (
     AmbiguousRegionError,
+    ImpossibleTimeError,
     ImpossibleValueError,
     NoBmdError,
     NoTimeError,
@@ -28,6 +29,10 @@ from collectors.regions import UNNAMED, Anatomy, anatomy_of, known_region, verba
 
 MAX_PLAUSIBLE_G_CM2: Final = 5.0
 """No bone and no phantom is denser; a larger number is another unit or a fault."""
+
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""A time outside these is a scanner's unset clock, and near the ends of the calendar no arithmetic works."""
 
 SR_CLASSES: Final = frozenset(
     f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in ("11", "22", "33", "34", "35", "50", "65", "67", "70", "75")
@@ -84,7 +89,7 @@ def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNO
     ------
     NotThePhantomError
         A density is named after another part of the body than `anatomy`.
-    NoBmdError, WrongUnitError, ImpossibleValueError, AmbiguousRegionError, NoTimeError
+    NoBmdError, WrongUnitError, ImpossibleValueError, AmbiguousRegionError, NoTimeError, ImpossibleTimeError
         By what the sender can do about it.
     """
     numerics = tuple(_numerics(ds, site="", side="", surroundings=()))
@@ -93,6 +98,8 @@ def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNO
     time = measured_at(ds, zone)
     if time is None:
         raise NoTimeError
+    if not EARLIEST <= time < LATEST:
+        raise ImpossibleTimeError
     software = text(ds, "SoftwareVersions")[:64]
     return ScanReport(readings, time, acquisition_id(ds, zone), software)
 
@@ -100,16 +107,15 @@ def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNO
 def acquisition_id(ds: Dataset, zone: ZoneInfo) -> str:
     """Return what tells a repeat (another acquisition) from a re-analysis (the same one).
 
-    AcquisitionUID, else study with acquisition time, else the image that the report is evidence for, else the
-    study alone: what is not known must look like the same acquisition, for only another one may open a gate.
+    AcquisitionUID, else study with acquisition time, else the study alone: what is not known must look like the
+    same acquisition, for only another one may open a gate. The images that a report refers to tell nothing: an
+    analysis may make new ones, or add a capture.
     """
     if uid := text(ds, "AcquisitionUID"):
         return f"acquisition:{uid}"
     study = text(ds, "StudyInstanceUID")
     if study and (time := acquired_at(ds, zone)):
         return f"study:{study}@{time:%Y%m%dT%H%M%SZ}"
-    if evidence := min(_evidence(ds), default=""):
-        return f"evidence:{evidence}"
     return f"study:{study or 'unknown'}"
 
 
@@ -122,20 +128,6 @@ def _refuse_other_anatomy(numerics: tuple[_Numeric, ...], own: Anatomy) -> None:
     )
     if own is not Anatomy.UNKNOWN and {anatomy_of(name) for name in set(names)} - {own, Anatomy.UNKNOWN}:
         raise NotThePhantomError
-
-
-def _evidence(ds: Dataset) -> Iterator[str]:
-    for study in items(ds, "CurrentRequestedProcedureEvidenceSequence"):
-        for series in items(study, "ReferencedSeriesSequence"):
-            yield from _referenced(series)
-    yield from _referenced(ds)
-    for item in items(ds, "ContentSequence"):
-        yield from _evidence(item)
-
-
-def _referenced(ds: Dataset) -> Iterator[str]:
-    uids = (text(reference, "ReferencedSOPInstanceUID") for reference in items(ds, "ReferencedSOPSequence"))
-    yield from filter(None, uids)
 
 
 def _readings(numerics: tuple[_Numeric, ...]) -> tuple[BmdReading, ...]:

@@ -92,8 +92,11 @@ class WorklistProxy:
         A gate that opens meanwhile makes it ask again, for everything.
         """
         if self._is_held_for_all(device, policy):
-            narrowed = _for_phantoms_only(query, policy)
-            found = [pending for one in narrowed for pending in self._ask(one, policy.ae_title, is_cancelled)]
+            found = [
+                pending
+                for one in _for_phantoms_only(query, policy)
+                for pending in self._ask_for_phantom(device, one, policy.ae_title, is_cancelled)
+            ]
             if self._is_held_for_all(device, policy):
                 own = self._site.gate(device)
                 return _Sorted(tuple(found), own, own)
@@ -104,6 +107,17 @@ class WorklistProxy:
         if policy.enforcement is not Enforcement.WORKLIST:
             return False
         return not any(self._site.gate(device, mode).lets_patients_through for mode in policy.mode_names)
+
+    def _ask_for_phantom(
+        self, device: str, query: Dataset, calling_ae: str, is_cancelled: Callable[[], bool]
+    ) -> tuple[PendingItem, ...]:
+        """Ask for one phantom and drop what is not exactly it: a RIS may ignore the PatientID that it is asked for."""
+        found = self._ask(query, calling_ae, is_cancelled)
+        phantom_id = text(query, "PatientID")
+        own = tuple(pending for pending in found if text(pending.item, "PatientID").strip() == phantom_id)
+        if len(own) < len(found):
+            _log.warning("upstream_ignores_patient_id", device=device, dropped=len(found) - len(own))
+        return own
 
     def _ask(self, query: Dataset, calling_ae: str, is_cancelled: Callable[[], bool]) -> tuple[PendingItem, ...]:
         if self._source is None:

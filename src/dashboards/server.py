@@ -62,7 +62,8 @@ class ConsoleServer:
         """Let live pages go, finish what is being answered, and stop."""
         self._app.state.live.close()
         self._server.should_exit = True
-        self._thread.join(STOPPED_WITHIN_S)
+        if self._thread.is_alive():  # it never ran where the address was taken
+            self._thread.join(STOPPED_WITHIN_S)
         if self._socket is not None:
             self._socket.close()
 

@@ -3,6 +3,8 @@
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,6 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from streams.readings import Epoch
+from tests.console_fakes import NOW, accepted
 from tests.console_stage import OPERATOR, PASSWORD, PHYSICIST, FakeStage, SiteStage, Stage
 
 CHROMIUM_ARGUMENTS: Final = (
@@ -21,6 +25,17 @@ CHROMIUM_ARGUMENTS: Final = (
 )
 EXPECTED: Final = re.compile(r"status of (404|409|422|503)|net::ERR_|Failed to fetch")
 """What a browser notes when we refuse, when the server is away, or when a page is left while it reads."""
+
+NOTE_EPOCHS: Final = """
+window.drawn = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
+    const wide = this.measureText(text).width, left = this.textAlign === "right" ? x - wide : x;
+    if (text.startsWith("Epoch")) drawn.push({ text, left, right: left + wide, y });
+    return fillText.call(this, text, x, y, ...more);
+};
+"""
+"""Keeps where the names of epochs were drawn."""
 
 LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 
@@ -36,6 +51,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(params=["in memory", "real engine"])
 def console(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     stage = FakeStage(tmp_path, demo=False) if request.param == "in memory" else SiteStage(tmp_path)
+    yield stage
+    stage.end()
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[FakeStage]:
+    stage = FakeStage(tmp_path, demo=False)
     yield stage
     stage.end()
 
@@ -167,6 +189,59 @@ def test_a_stale_page_is_refused_and_nothing_typed_is_lost(page: Page, console: 
     expect(page.get_by_label("Who reviewed the result?")).to_have_value("Sam Lee")
     page.get_by_role("button", name="Record daily QC").click()
     expect(page.get_by_text("Daily QC recorded.")).to_be_visible()
+
+
+def test_a_form_sent_twice_counts_once_and_ends_well(page: Page, memory: FakeStage) -> None:
+    sign_in(page, memory, OPERATOR, "/devices/dxa-1/do/daily-qc")
+    memory.site.answers_after_s = 2.5
+    page.get_by_label("Passed").check()
+    page.get_by_label("Who reviewed the result?").fill("Sam Lee")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Record daily QC").evaluate(
+        "button => { for (const after of [0, 50, 1500]) setTimeout(() => button.click(), after); }"
+    )
+    expect(page.get_by_role("button", name="Record daily QC")).to_be_disabled()
+    expect(page.get_by_text("Daily QC recorded.")).to_be_visible()
+    assert len(sent) == len(memory.site.commands) == 1
+
+
+def test_a_form_that_comes_back_can_be_sent(page: Page, memory: FakeStage) -> None:
+    sign_in(page, memory, OPERATOR, "/devices/dxa-1/do/log-fault")
+    page.get_by_label("What is wrong?").fill("Table squeaks")
+    page.get_by_label("No: record it only").check()
+    page.get_by_role("button", name="Report fault").click()
+    expect(page.get_by_text("Fault reported.")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("button", name="Report fault")).to_be_enabled()
+
+
+def test_forms_work_without_javascript(browser: Browser, memory: FakeStage) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, memory, OPERATOR, "/devices/dxa-1/do/daily-qc")
+    page.get_by_label("Passed").check()
+    page.get_by_label("Who reviewed the result?").fill("Sam Lee")
+    page.get_by_role("button", name="Record daily QC").click()
+    expect(page.get_by_text("Daily QC recorded.")).to_be_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("days_ago", [(60, 58, 57), (60, 2, 1), (60, 18, 12)])
+def test_names_of_epochs_on_the_chart_do_not_run_into_each_other(
+    page: Page, memory: FakeStage, days_ago: tuple[int, ...]
+) -> None:
+    memory.site.accepted["dxa-2"] = [
+        Epoch(NOW - timedelta(days=days), accepted("SPINE-5678", place)) for place, days in enumerate(days_ago, 1)
+    ]
+    page.add_init_script(NOTE_EPOCHS)
+    sign_in(page, memory, PHYSICIST, "/devices/dxa-2")
+    page.locator("#chart[data-points]").wait_for()
+    drawn = {name["text"]: name for name in page.evaluate("drawn")}
+    assert sorted(drawn) == ["Epoch 1", "Epoch 2", "Epoch 3"]
+    for one, other in combinations(drawn.values(), 2):
+        beside = one["right"] <= other["left"] or other["right"] <= one["left"]
+        assert beside or abs(one["y"] - other["y"]) >= 12
 
 
 def test_a_demonstration_lets_in_by_role_and_its_panel_moves_the_board(page: Page, demo: Stage) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from argon2 import PasswordHasher
 from litestar import Litestar
@@ -13,7 +14,13 @@ from litestar.testing import TestClient
 from dashboards.app import create_app
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
+from streams.commands import LogFault, OverrideGate
+from streams.messages import GateStatus, Person
+from streams.roles import Role
+from streams.site import Gate
+from tests.console_client import Visitor
 from tests.console_fakes import FAILED, MISSING, NOW, FakeSite, department, held_gate, open_gate
+from tests.console_stage import SiteStage
 
 SETTINGS = HttpSettings(site_name="Test hospital")
 
@@ -127,6 +134,38 @@ def test_epochs_name_no_person(client: TestClient[Litestar]) -> None:
     epochs = client.get("/api/v1/devices/dxa-1/epochs").json()
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert "Expert" not in str(epochs)
+
+
+def test_who_overrode_a_gate_is_told_to_those_who_signed_in(
+    client: TestClient[Litestar], site: FakeSite, users: UserStore
+) -> None:
+    site.change("dxa-2", gate=Gate(GateStatus.OVERRIDDEN, NOW, NOW, (FAILED,), "P. Nurse", NOW))
+    paths = [f"/api/v1/devices{path}" for path in ("", "/dxa-2", "/dxa-2/gate", "/dxa-2/gate?mode=all")]
+    for path in [*paths, "/", "/wall", "/parts/board"]:
+        assert "verridden" in client.get(path).text, path
+        assert "P. Nurse" not in client.get(path).text, path
+    users.add_user("The manager", Role.MANAGER, "correct horse battery")
+    Visitor(client).sign_in("The manager", "correct horse battery")
+    for path in [*paths, "/", "/wall", "/parts/board"]:
+        assert "P. Nurse" in client.get(path).text, path
+
+
+def test_the_public_reads_quote_no_fault_and_name_nobody(tmp_path: Path) -> None:
+    stage = SiteStage(tmp_path)
+    nurse, text = Person("Sam Secret", "operator"), "Mrs Jones fell off the table"
+    stage.carry_out(LogFault("bath/dxa-1", nurse, "1" * 32, text=text, stops_scanning=True))
+    stage.close_gate("dxa-2")
+    stage.carry_out(OverrideGate("bath/dxa-2", nurse, "2" * 32, reason=text, advised_by="Dr Secret"))
+    api = [
+        f"/api/v1/devices{path}" for path in ("", "/dxa-1", "/dxa-1/gate", "/dxa-2/gate", "/dxa-2/qc", "/dxa-2/epochs")
+    ]
+    answers = {path: httpx.get(stage.url + path).text for path in ("/", "/wall", "/parts/board", "/metrics", *api)}
+    stage.end()
+    assert "fault_stops_scanning" in answers["/api/v1/devices/dxa-1/gate"]
+    assert "overridden" in answers["/api/v1/devices/dxa-2/gate"]
+    for path, answer in answers.items():
+        assert "Jones" not in answer, path
+        assert "Secret" not in answer, path
 
 
 def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestClient[Litestar]) -> None:

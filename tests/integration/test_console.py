@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from argon2 import PasswordHasher
 from litestar.testing import TestClient
@@ -24,11 +25,22 @@ from streams.commands import (
     ReleaseQc,
     RetireDevice,
 )
-from streams.messages import Person
+from streams.messages import Person, Reason, ReasonCode
 from streams.roles import Role
 from streams.site import EventConflictError, SiteUnavailableError
 from tests.console_client import Visitor
-from tests.console_fakes import FAILED, NOW, FakeDemo, FakeSite, department, held_gate, open_gate, phantom, scanner
+from tests.console_fakes import (
+    FAILED,
+    MISSING,
+    NOW,
+    FakeDemo,
+    FakeSite,
+    department,
+    held_gate,
+    open_gate,
+    phantom,
+    scanner,
+)
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of invented users
 SETTINGS = HttpSettings(site_name="Test hospital", time_zone="Europe/London")
@@ -56,7 +68,7 @@ def site() -> FakeSite:
 @pytest.fixture
 def users(tmp_path: Path, clock: MovableClock) -> Iterator[UserStore]:
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    store = UserStore(tmp_path / "users.sqlite", clock=clock, hasher=hasher)
+    store = UserStore(tmp_path / "users.sqlite", clock=clock, hasher=hasher, waits_s=0.5)
     for role in Role:
         store.add_user(f"The {role.value}", role, PASSWORD)
     yield store
@@ -98,7 +110,8 @@ def test_the_board_says_who_may_scan_why_not_and_whom_to_ring(visitor: Visitor) 
     assert "/devices/dxa-1/do/daily-qc" in board
 
 
-def test_the_board_shows_an_override_with_its_name_and_end(visitor: Visitor, operator: Visitor) -> None:
+def test_the_board_shows_an_override_with_its_name_and_end(visitor: Visitor, operator: Visitor, site: FakeSite) -> None:
+    site.change("dxa-1", gate=held_gate(FAILED))
     operator.fill_in("/devices/dxa-1/do/override", reason="Six patients wait", until="12:00", advised_by="Dr M Expert")
     board = visitor.get("/").text
     assert "Override: clear to scan until 12:00 today" in board
@@ -170,6 +183,14 @@ def test_too_many_wrong_passwords_lock_the_name_out(visitor: Visitor) -> None:
     answer = visitor.sign_in("The operator", PASSWORD)
     assert answer.status_code == 429
     assert "Try again after 08:00:00" in answer.text
+
+
+def test_a_sign_in_that_finds_no_turn_says_to_try_again(visitor: Visitor, users: UserStore) -> None:
+    with users._hashing.turn(), users._hashing.turn():
+        answer = visitor.sign_in("The operator", PASSWORD)
+    assert answer.status_code == 503
+    assert "Try again in a few seconds." in answer.text
+    assert visitor.sign_in("The operator", PASSWORD).status_code == 303
 
 
 def test_a_session_ends_by_itself(operator: Visitor, clock: MovableClock) -> None:
@@ -310,6 +331,7 @@ def test_a_fault_is_cleared_by_its_id(physicist: Visitor, site: FakeSite) -> Non
 
 
 def test_an_override_needs_what_the_site_says_it_needs(operator: Visitor, site: FakeSite) -> None:
+    site.change("dxa-1", gate=held_gate(FAILED))
     answer = operator.fill_in("/devices/dxa-1/do/override", reason="Six patients wait")
     assert answer.status_code == 422
     assert "Name the physicist who advised it" in answer.text
@@ -317,7 +339,58 @@ def test_an_override_needs_what_the_site_says_it_needs(operator: Visitor, site: 
     assert not site.commands
 
 
-def test_an_override_ends_with_the_clinic_unless_told_otherwise(operator: Visitor) -> None:
+@pytest.mark.parametrize("code", list(ReasonCode))
+def test_an_override_is_offered_where_every_reason_may_be_overridden(
+    operator: Visitor, site: FakeSite, code: ReasonCode
+) -> None:
+    site.change("dxa-1", gate=held_gate(FAILED, Reason(code, "as it is", "This clears it")))
+    page, form = operator.get("/devices/dxa-1").text, operator.get("/devices/dxa-1/do/override").text
+    may_be = code in {"state_unknown", "independent_overdue", "qc_failed", "verification_required"}
+    assert ("do/override" in page) is may_be
+    assert ("<form" in form[form.index("<main") :]) is may_be
+    for text in (page, form):
+        assert ("cannot be overridden: what clears it is listed above" in text) is not may_be
+        assert text.count("cannot be overridden") <= 1
+    assert may_be or "This clears it" in form
+
+
+def test_a_hold_of_one_mode_bars_the_override_of_the_device(operator: Visitor, site: FakeSite) -> None:
+    gates = {"spine": held_gate(FAILED), "forearm": held_gate(MISSING)}
+    site.views["dxa-1"] = msgspec.structs.replace(site.views["dxa-1"], gate=held_gate(FAILED), gates=gates)
+    assert "do/override" not in operator.get("/devices/dxa-1").text
+
+
+def test_nobody_is_told_of_an_override_that_is_not_theirs_or_not_needed(visitor: Visitor, site: FakeSite) -> None:
+    visitor.sign_in("The engineer", PASSWORD)
+    assert "cannot be overridden" not in visitor.get("/devices/dxa-1").text
+    visitor.sign_in("The operator", PASSWORD)
+    assert "cannot be overridden" in visitor.get("/devices/dxa-1").text
+    site.change("dxa-1", gate=open_gate())
+    assert "cannot be overridden" not in visitor.get("/devices/dxa-1").text
+
+
+def test_a_confirmed_failure_of_the_scanners_own_qc_can_be_released(physicist: Visitor, site: FakeSite) -> None:
+    site.views["dxa-2"] = msgspec.structs.replace(
+        site.views["dxa-2"],
+        gate=held_gate(FAILED),
+        vendor_qc_failure_confirmed=True,
+        vendor_qc_passed_since_failure=True,
+    )
+    page = physicist.get("/devices/dxa-2").text
+    assert "do/release-qc" in page
+    assert "Failure confirmed; it has passed since" in page
+    form = physicist.get("/devices/dxa-2/do/release-qc").text
+    assert "The scanner&#39;s own QC" in form
+    assert "SPINE-5678" not in form[form.index("<form", form.index("<main")) :]
+    answer = physicist.fill_in("/devices/dxa-2/do/release-qc", phantom_id="manufacturer", cause="cable reseated")
+    assert answer.status_code == 303
+    (command,) = site.commands
+    assert isinstance(command, ReleaseQc)
+    assert (command.phantom_id, command.cause) == ("manufacturer", "cable reseated")
+
+
+def test_an_override_ends_with_the_clinic_unless_told_otherwise(operator: Visitor, site: FakeSite) -> None:
+    site.change("dxa-1", gate=held_gate(FAILED))
     assert 'value="16:30"' in operator.get("/devices/dxa-1/do/override").text
 
 

@@ -9,7 +9,7 @@ from litestar.exceptions import ValidationException
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
-from dashboards.auth import PUBLIC_STATUS
+from dashboards.auth import PUBLIC_STATUS, Visit
 from dashboards.context import Console
 from dashboards.errors import answer_error
 
@@ -17,28 +17,31 @@ MostReadings = Annotated[int, QueryParameter(ge=1, le=20_000, description="The n
 
 
 @get("/devices", sync_to_thread=True)
-def list_devices(console: NamedDependency[Console]) -> list[DeviceOut]:
+def list_devices(console: NamedDependency[Console], request: Visit) -> list[DeviceOut]:
     """Every configured device with its gate now."""
-    return [device_out(view) for view in console.readings.devices()]
+    return [device_out(view, names=request.user is not None) for view in console.readings.devices()]
 
 
 @get("/devices/{device_id:str}", sync_to_thread=True)
-def show_device(console: NamedDependency[Console], device_id: FromPath[str]) -> DeviceOut:
+def show_device(console: NamedDependency[Console], request: Visit, device_id: FromPath[str]) -> DeviceOut:
     """One device with its gate now."""
-    return device_out(console.device(device_id))
+    return device_out(console.device(device_id), names=request.user is not None)
 
 
 @get("/devices/{device_id:str}/gate", sync_to_thread=True)
 def show_gate(
-    console: NamedDependency[Console], device_id: FromPath[str], mode: FromQuery[str | None] = None
+    console: NamedDependency[Console],
+    request: Visit,
+    device_id: FromPath[str],
+    mode: FromQuery[str | None] = None,
 ) -> GateOut:
     """The gate of one mode, or the strictest over all."""
-    view = console.device(device_id)
+    view, names = console.device(device_id), request.user is not None
     if mode is None:
-        return gate_out(view.gate)
+        return gate_out(view.gate, names=names)
     if mode not in view.gates:
         raise ValidationException(f"The device has no mode {mode[:40]}; it has {', '.join(view.gates)}")
-    return gate_out(view.gates[mode])
+    return gate_out(view.gates[mode], names=names)
 
 
 @get("/devices/{device_id:str}/qc", sync_to_thread=True)

@@ -19,7 +19,7 @@ class ReasonOut(msgspec.Struct, frozen=True):
 
 
 class GateOut(msgspec.Struct, frozen=True):
-    """A gate now; past `valid_until` it is held, whoever asks."""
+    """A gate now; past `valid_until` it is held, whoever asks. `overridden_by` is told to those signed in only."""
 
     status: str
     since: datetime | None
@@ -127,10 +127,11 @@ class EpochOut(msgspec.Struct, frozen=True):
     step_percent: float | None
 
 
-def gate_out(gate: Gate) -> GateOut:
-    """Return a gate's JSON."""
+def gate_out(gate: Gate, *, names: bool) -> GateOut:
+    """Return a gate's JSON, with people's names or without."""
     reasons = [ReasonOut(r.code.value, r.text, r.clears_when, r.holds) for r in gate.reasons]
-    return GateOut(gate.status.value, gate.since, gate.valid_until, reasons, gate.overridden_by, gate.overridden_until)
+    by = gate.overridden_by if names else ""
+    return GateOut(gate.status.value, gate.since, gate.valid_until, reasons, by, gate.overridden_until)
 
 
 def phantom_out(phantom: PhantomStatus) -> PhantomOut:
@@ -164,8 +165,8 @@ def phantom_out(phantom: PhantomStatus) -> PhantomOut:
     )
 
 
-def device_out(view: DeviceView) -> DeviceOut:
-    """Return a device's JSON."""
+def device_out(view: DeviceView, *, names: bool) -> DeviceOut:
+    """Return a device's JSON, with people's names or without."""
     return DeviceOut(
         id=view.id,
         kind=view.kind,
@@ -175,8 +176,8 @@ def device_out(view: DeviceView) -> DeviceOut:
         enforcement=view.enforcement,
         stage=view.stage,
         phantoms=[phantom_out(phantom) for phantom in view.phantoms],
-        gate=gate_out(view.gate),
-        gates={mode: gate_out(gate) for mode, gate in view.gates.items()},
+        gate=gate_out(view.gate, names=names),
+        gates={mode: gate_out(gate, names=names) for mode, gate in view.gates.items()},
         device_seq=view.device_seq,
         ae_title=view.ae_title if view.kind == "scanner" else msgspec.UNSET,
     )

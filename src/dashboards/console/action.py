@@ -53,7 +53,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that people do to a device through a form."""
+    """One thing that people do to a device through a form.
+
+    `barred` says in a sentence why it cannot be done now, where people would look for it; blank otherwise.
+    """
 
     slug: str
     title: str
@@ -65,3 +68,4 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     fields: Callable[[Console, DeviceView], Sequence[Field]]
     command: Callable[[Asked, Typed, DeviceView], Command]
     grave: bool = False
+    barred: Callable[[DeviceView], str] = lambda _: ""

@@ -18,3 +18,10 @@ def offered(view: DeviceView, visitor: Session | None) -> Sequence[Action]:
     if visitor is None:
         return ()
     return [action for action in ACTIONS.values() if visitor.may(action.permission) and action.offered(view)]
+
+
+def barred(view: DeviceView, visitor: Session | None) -> Sequence[str]:
+    """Return why what the visitor's role permits, and would be looked for, cannot be done now."""
+    if visitor is None:
+        return ()
+    return [text for action in ACTIONS.values() if visitor.may(action.permission) and (text := action.barred(view))]

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from dashboards.auth import Visit
-from dashboards.console.catalogue import ACTIONS, offered
+from dashboards.console.catalogue import ACTIONS, barred, offered
 from dashboards.console.templates import page
 from dashboards.context import Console
 from streams.messages import GateChanged
@@ -74,7 +74,7 @@ def _part(console: Console, visit: Visit, view: DeviceView, name: str) -> dict[s
     if name == "verdicts":
         return {"verdicts": list(console.readings.qc(view.id, limit=VERDICTS_SHOWN))[::-1]}
     if name == "actions":
-        return {"actions": offered(view, visit.user)}
+        return {"actions": offered(view, visit.user), "barred": barred(view, visit.user)}
     if name == "phantoms":
         outcomes = (recorded.outcome for recorded in console.readings.history(view.id, limit=HISTORY_READ))
         return {"changes": [outcome for outcome in outcomes if isinstance(outcome, GateChanged)][:CHANGES_SHOWN]}

@@ -7,18 +7,28 @@ from dashboards.console.action import Action, Asked, Field, FieldKind
 from dashboards.console.typed import Typed
 from dashboards.context import Console
 from streams.commands import ClearFault, EndOverride, LogFault, OverrideGate, RetireDevice
-from streams.messages import GateStatus, ReasonCode
+from streams.fold.decisions import OVERRIDABLE_BY_OPERATOR, OVERRIDABLE_ON_ADVICE
+from streams.messages import GateStatus
 from streams.readings import DeviceView
 from streams.roles import Permission
-
-_NEVER_OVERRIDDEN: Final = {ReasonCode.WITH_ENGINEER, ReasonCode.NOT_COMMISSIONED, ReasonCode.RETIRED}
 
 _STOPS: Final = {"yes": "Yes: no patients until it is cleared", "no": "No: record it only"}
 
 
 def _override_offered(view: DeviceView) -> bool:
-    codes = {reason.code for reason in view.gate.holding}
-    return view.gate.status is GateStatus.HELD and not codes & _NEVER_OVERRIDDEN
+    return view.gate.status is GateStatus.HELD and _may_be_overridden(view)
+
+
+def _override_barred(view: DeviceView) -> str:
+    if view.gate.status is not GateStatus.HELD or _may_be_overridden(view):
+        return ""
+    return "This hold cannot be overridden: what clears it is listed above."
+
+
+def _may_be_overridden(view: DeviceView) -> bool:
+    """Whether every reason may be, of every mode: an override is of the whole device."""
+    codes = {reason.code.value for gate in (view.gate, *view.gates.values()) for reason in gate.holding}
+    return codes <= OVERRIDABLE_BY_OPERATOR | OVERRIDABLE_ON_ADVICE
 
 
 def _override_fields(console: Console, view: DeviceView) -> Sequence[Field]:
@@ -131,6 +141,7 @@ GATE_ACTIONS: Final = (
         fields=_override_fields,
         command=_override,
         grave=True,
+        barred=_override_barred,
     ),
     Action(
         slug="end-override",

@@ -8,10 +8,14 @@ from dashboards.console.action import Action, Asked, Field, FieldKind
 from dashboards.console.typed import Typed
 from dashboards.context import Console
 from streams.commands import AcceptBaseline, DecideReview, EnterPhantomScan, EnterVendorQc, ReleaseQc
+from streams.fold.state import VENDOR_QC
 from streams.readings import DeviceView, PhantomStatus
 from streams.roles import Permission, may
 
 _RESULT: Final = {"passed": "Passed", "failed": "Failed"}
+
+_OWN_QC: Final = {VENDOR_QC: "The scanner's own QC"}
+"""It has a chart like a phantom's, under a name that no phantom has."""
 
 _MEASURED_AT: Final = Field(
     name="measured_at",
@@ -131,10 +135,17 @@ def _baseline(asked: Asked, typed: Typed, view: DeviceView) -> AcceptBaseline:
 
 
 def _release_fields(_: Console, view: DeviceView) -> Sequence[Field]:
+    choices = _failures(view)
+    only = next(iter(choices)) if len(choices) == 1 else ""
     return (
-        _phantom_field(view, "Which phantom's failure?", lambda p: p.failure_confirmed),
+        Field(name="phantom_id", label="Which failure?", kind=FieldKind.CHOICE, choices=choices, value=only),
         Field(name="cause", label="What was the cause, and what was done?", kind=FieldKind.LONG_TEXT),
     )
+
+
+def _failures(view: DeviceView) -> dict[str, str]:
+    own = _OWN_QC if view.vendor_qc_failure_confirmed else {}
+    return own | _phantoms(view, lambda p: p.failure_confirmed)
 
 
 def _release(asked: Asked, typed: Typed, view: DeviceView) -> ReleaseQc:
@@ -142,7 +153,7 @@ def _release(asked: Asked, typed: Typed, view: DeviceView) -> ReleaseQc:
         device=asked.device,
         actor=asked.actor,
         request_id=asked.request_id,
-        phantom_id=_chosen_phantom(typed, view),
+        phantom_id=typed.choice("phantom_id", _OWN_QC | _phantoms(view), "Choose a failure"),
         cause=typed.text("cause", "Record the cause and what was done about it"),
     )
 
@@ -181,7 +192,7 @@ QUALITY_ACTIONS: Final = (
         submit="Record daily QC",
         done="Daily QC recorded.",
         permission=Permission.ENTER_QC,
-        offered=lambda view: view.vendor_qc_required and _in_service(view),
+        offered=lambda view: (view.vendor_qc_required or view.vendor_qc_failure_confirmed) and _in_service(view),
         fields=_vendor_qc_fields,
         command=_vendor_qc,
     ),
@@ -210,11 +221,11 @@ QUALITY_ACTIONS: Final = (
     Action(
         slug="release-qc",
         title="Release after failed QC",
-        intro="After a confirmed failure: the cause is found and put right, and a scan has passed since.",
+        intro="After a confirmed failure: the cause is found and put right, and the QC has passed since.",
         submit="Release",
         done="Released after the failure.",
         permission=Permission.RELEASE_QC,
-        offered=lambda view: any(p.failure_confirmed for p in view.phantoms),
+        offered=lambda view: bool(_failures(view)),
         fields=_release_fields,
         command=_release,
     ),

@@ -161,12 +161,6 @@ function drawSignals(plot) {
   }
 }
 
-// Whether a later epoch begins so close that two labels would run into each other.
-function nearer(plot, epoch) {
-  const place = (one) => plot.valToPos(Date.parse(one.accepted_at) / 1000, "x");
-  return epochs.some((other) => other.epoch > epoch.epoch && place(other) - place(epoch) < 62);
-}
-
 function drawEpochs(plot, named) {
   const { ctx: context, bbox } = plot;
   const ratio = devicePixelRatio;
@@ -175,19 +169,39 @@ function drawEpochs(plot, named) {
   context.lineWidth = 1.5 * ratio;
   context.setLineDash([5 * ratio, 4 * ratio]);
   context.font = `600 ${12 * ratio}px ${FAMILY}`;
-  for (const epoch of epochs) {
-    const x = plot.valToPos(Date.parse(epoch.accepted_at) / 1000, "x", true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+  const shown = epochs
+    .map((epoch) => ({ name: `Epoch ${epoch.epoch}`, x: plot.valToPos(Date.parse(epoch.accepted_at) / 1000, "x", true) }))
+    .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width)
+    .sort((a, b) => a.x - b.x);
+  for (const { x } of shown) {
     context.beginPath();
     context.moveTo(x, bbox.top);
     context.lineTo(x, bbox.top + bbox.height);
     context.stroke();
-    if (!named || nearer(plot, epoch)) continue;
-    const rightHalf = x > bbox.left + bbox.width * 0.8;
-    context.textAlign = rightHalf ? "right" : "left";
-    context.fillText(`Epoch ${epoch.epoch}`, x + (rightHalf ? -6 : 6) * ratio, bbox.top + 14 * ratio);
   }
+  if (named) nameEpochs(context, bbox, shown);
   context.restore();
+}
+
+// A name beside its line; where names would run into each other, the later steps down.
+function nameEpochs(context, bbox, shown) {
+  const ratio = devicePixelRatio;
+  const [gap, high] = [6 * ratio, 16 * ratio];
+  const ink = context.fillStyle;
+  const taken = [];
+  for (const { name, x } of shown) {
+    const wide = context.measureText(name).width;
+    const from = x + gap + wide > bbox.left + bbox.width ? x - gap - wide : x + gap;
+    let row = 0;
+    while (taken.some((other) => other.row === row && other.from < from + wide + gap && from < other.to + gap)) row += 1;
+    taken.push({ row, from, to: from + wide });
+    const top = bbox.top + 3 * ratio + row * high;
+    context.fillStyle = css("--surface"); // no other epoch's line runs through the name
+    context.fillRect(from - ratio, top, wide + 2 * ratio, high - ratio);
+    context.fillStyle = ink;
+    context.textAlign = "left";
+    context.fillText(name, from, top + 11 * ratio);
+  }
 }
 
 function dates(_, splits) {

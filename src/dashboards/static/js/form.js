@@ -7,3 +7,31 @@ for (const known of document.querySelectorAll("[data-fills]")) {
     for (const other of known.children) other.setAttribute("aria-pressed", String(other === button));
   });
 }
+
+// A form is sent once: sent again while the first answer is on its way, it would be refused as out of date although
+// the first counted. Without this script it works all the same.
+const GIVE_UP_MS = 30_000; // no answer for so long: let the person try again
+const sent = new Set();
+
+function allow(form) {
+  sent.delete(form);
+  for (const button of form.querySelectorAll("[type=submit]")) button.disabled = false;
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (sent.has(form)) {
+    event.preventDefault();
+    return;
+  }
+  sent.add(form);
+  setTimeout(() => {
+    // not before the browser has read the form: the name and value of the button pressed belong to it
+    for (const button of form.querySelectorAll("[type=submit]")) button.disabled = true;
+  });
+  setTimeout(() => allow(form), GIVE_UP_MS);
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) allow(form); // the browser may bring the page back as it was left
+});
