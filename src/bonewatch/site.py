@@ -147,9 +147,13 @@ def _hourly(work: Callable[[], object]) -> Iterator[None]:
     stopped = threading.Event()
 
     def keep_doing() -> None:
-        work()
-        while not stopped.wait(3600.0):
-            work()
+        while True:
+            try:
+                work()
+            except OSError as error:
+                structlog.get_logger("bonewatch.site").error("housekeeping_failed", error=type(error).__name__)
+            if stopped.wait(3600.0):
+                return
 
     thread = threading.Thread(target=keep_doing, name="housekeeping", daemon=True)
     thread.start()
