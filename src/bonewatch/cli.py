@@ -12,6 +12,7 @@ import cyclopts
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 
 from bonewatch import logs
 from bonewatch.config import ConfigError, load, warnings
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         result = app()
     except (ConfigError, LogError) as error:
-        err.print(f"[bold red]error[/] {error}", soft_wrap=True)
+        err.print("[bold red]error[/]", escape(str(error)), soft_wrap=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
 
@@ -104,7 +105,7 @@ def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
     settings = load(config)
     for note in warnings(settings):
-        out.print(f"[yellow]note[/] {note}", soft_wrap=True)
+        out.print("[yellow]note[/]", escape(note), soft_wrap=True)
     out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
     return 0
 

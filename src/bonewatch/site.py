@@ -108,7 +108,8 @@ class Site:
             clock=self._clock,
         )
         self._stack.callback(entity.stop)
-        entity.start()
+        with _listening_on("[dicom]", self._config.dicom.host, self._config.dicom.port):
+            entity.start()
         self.dicom_port = entity.port
 
     def _start_console(self) -> None:
@@ -134,7 +135,8 @@ class Site:
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)
-        self.url = server.start()
+        with _listening_on("[http]", http.host, http.port):
+            self.url = server.start()
 
     def stop(self) -> None:
         """Stop listening, commit what is queued, close the log."""
@@ -179,6 +181,16 @@ def correct_clock(data_dir: Path, person: Person, reason: str) -> int:
     """Let a stopped site's recorded times begin anew; return for how many devices."""
     with _only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
         return SiteEngine(log).correct_clock(person, reason)
+
+
+@contextmanager
+def _listening_on(section: str, host: str, port: int) -> Iterator[None]:
+    """Say which address of the configuration cannot be listened on, and why."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ConfigError(f"{section} {host}:{port} cannot be listened on: {why}; choose another") from error
 
 
 def open_log(data_dir: Path) -> SqliteEventLog:

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Upstream(msgspec.Struct, frozen=True):
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The worklist SCP behind the proxy: the RIS.
 
     `present_as` is the calling AE title that the RIS sees; empty, it sees the scanner's own, because many RIS
@@ -18,7 +18,7 @@ class Upstream(msgspec.Struct, frozen=True):
     max_items: int = 2_000
 
 
-class DicomSettings(msgspec.Struct, frozen=True):
+class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One application entity: C-ECHO, C-STORE, worklist.
 
     Port 0 takes a free one. A peer that says nothing for `idle_timeout_s` is cut; one that opens a connection and
