@@ -31,6 +31,13 @@ def site() -> FakeSite:
 
 
 @pytest.fixture
+def stage(tmp_path: Path) -> Iterator[SiteStage]:
+    stage = SiteStage(tmp_path)
+    yield stage
+    stage.end()
+
+
+@pytest.fixture
 def users(tmp_path: Path) -> Iterator[UserStore]:
     store = UserStore(tmp_path / "users.sqlite", hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     yield store
@@ -150,17 +157,17 @@ def test_who_overrode_a_gate_is_told_to_those_who_signed_in(
         assert "P. Nurse" in client.get(path).text, path
 
 
-def test_the_public_reads_quote_no_fault_and_name_nobody(tmp_path: Path) -> None:
-    stage = SiteStage(tmp_path)
+def test_the_public_reads_quote_no_fault_and_name_nobody(stage: SiteStage) -> None:
     nurse, text = Person("Sam Secret", "operator"), "Mrs Jones fell off the table"
-    stage.carry_out(LogFault("bath/dxa-1", nurse, "1" * 32, text=text, stops_scanning=True))
+    stage.carry_out(LogFault(device="bath/dxa-1", actor=nurse, request_id="1" * 32, text=text, stops_scanning=True))
     stage.close_gate("dxa-2")
-    stage.carry_out(OverrideGate("bath/dxa-2", nurse, "2" * 32, reason=text, advised_by="Dr Secret"))
+    stage.carry_out(
+        OverrideGate(device="bath/dxa-2", actor=nurse, request_id="2" * 32, reason=text, advised_by="Dr Secret")
+    )
     api = [
         f"/api/v1/devices{path}" for path in ("", "/dxa-1", "/dxa-1/gate", "/dxa-2/gate", "/dxa-2/qc", "/dxa-2/epochs")
     ]
     answers = {path: httpx.get(stage.url + path).text for path in ("/", "/wall", "/parts/board", "/metrics", *api)}
-    stage.end()
     assert "fault_stops_scanning" in answers["/api/v1/devices/dxa-1/gate"]
     assert "overridden" in answers["/api/v1/devices/dxa-2/gate"]
     for path, answer in answers.items():
