@@ -31,15 +31,21 @@ HELD = Gate(
 
 
 class FakeSite:
-    """A site that records facts in memory; gates and verdicts are what the test says."""
+    """A site that records facts in memory; gates and verdicts are what the test says.
+
+    Readings of the regions in `implausible` are judged so, whatever the verdict.
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, Fact] = {}
         self.gates: dict[tuple[str, str | None], Gate] = {}
         self.verdicts: dict[str, Verdict] = {}
+        self.implausible: set[str] = set()
+        self.before_append: Callable[[], None] = lambda: None
         self.available = True
         self.gate_reads: list[tuple[str, str | None]] = []
         self.listeners: list[Callable[[Receipt], None]] = []
+        self._recorded: dict[str, RecordedOutcome] = {}
         self._lock = threading.Lock()
 
     @property
@@ -55,14 +61,18 @@ class FakeSite:
     def append(self, drafts: Sequence[Draft]) -> Receipt:
         if not self.available:
             raise SiteUnavailableError
+        self.before_append()
         with self._lock:
             for draft in drafts:
                 if self.facts.get(draft.event_id, draft.fact) != draft.fact:
                     raise EventConflictError(draft.event_id)
             new = [draft for draft in drafts if draft.event_id not in self.facts]
             self.facts |= {draft.event_id: draft.fact for draft in new}
-        known = tuple(draft.event_id for draft in drafts if draft not in new)
-        return Receipt(tuple(map(_event, new)), tuple(filter(None, map(self._judged, new))), known)
+            known = tuple(draft.event_id for draft in drafts if draft not in new)
+            before = tuple(self._recorded[name] for name in known if name in self._recorded)
+            outcomes = tuple(filter(None, map(self._judged, new)))
+            self._recorded |= {outcome.event_id: outcome for outcome in outcomes}
+        return Receipt(tuple(map(_event, new)), outcomes, known, before)
 
     def execute(self, command: Command, *, expected_device_seq: int) -> Receipt | Refusal:
         return Refusal("unsupported", f"{type(command).__name__} at {expected_device_seq}")
@@ -81,7 +91,14 @@ class FakeSite:
             return None
         verdict = self.verdicts.get(fact.region, Verdict.PASS)
         outcome: Outcome = QcJudged(
-            draft.event_id, 0, PhantomRole.INDEPENDENT, fact.phantom_id, fact.region, fact.measured_at, verdict
+            subject_event_id=draft.event_id,
+            revision=0,
+            role=PhantomRole.INDEPENDENT,
+            phantom_id=fact.phantom_id,
+            region=fact.region,
+            measured_at=fact.measured_at,
+            verdict=verdict,
+            plausible=fact.region not in self.implausible,
         )
         return RecordedOutcome(f"{draft.event_id}/judged", draft.event_id, draft.device, 1, outcome)
 

@@ -1,6 +1,7 @@
 import logging
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,14 @@ import pydicom
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import EnhancedSRStorage  # type: ignore[attr-defined]
 from structlog.testing import capture_logs
 
+from collectors.archive import Archive
 from collectors.dicom_socket import RequestingEntity
 from simulators.phantom_sr import IMAGE, RegionStyle, ReportSpec, build_report
 from simulators.scanner import ScannerConnectionError, StoreResult, patient_report
@@ -127,6 +129,43 @@ def test_same_object_again_is_acknowledged_and_counts_once(rig: DicomRig) -> Non
     assert len(rig.archived()) == 1
 
 
+def test_same_object_at_once_on_two_associations_is_taken_twice_and_kept(rig: DicomRig) -> None:
+    first_is_in, second_is_done = threading.Event(), threading.Event()
+
+    def wait_for_the_second() -> None:
+        if not first_is_in.is_set():
+            first_is_in.set()
+            assert second_is_done.wait(10)
+
+    rig.site.before_append = wait_for_the_second
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(rig.scanner().send, report())
+        assert first_is_in.wait(10)
+        second = rig.scanner().send(report())
+        second_is_done.set()
+        assert (first.result().status, second.status) == (0x0000, 0x0000)
+    assert len(rig.archived()) == 1
+    assert not rig.quarantined()
+
+
+def test_same_scan_in_another_transfer_syntax_is_a_duplicate(rig: DicomRig) -> None:
+    before = counter("bonewatch_dicom_objects_total", device=DXA1, code="duplicate")
+    assert rig.scanner().send(report()).status == 0x0000
+    kept = rig.archived()
+    assert send_in_other_syntax(rig) == 0x0000
+    assert counter("bonewatch_dicom_objects_total", device=DXA1, code="duplicate") == before + 1
+    assert set(kept) < set(rig.archived())
+    assert len(rig.site.facts) == 2
+
+
+def test_taken_scan_that_the_archive_lost_is_kept_again(rig: DicomRig) -> None:
+    rig.scanner().send(report())
+    (path,) = rig.archived()
+    path.unlink()
+    assert rig.scanner().send(report()).status == 0x0000
+    assert rig.archived() == [path]
+
+
 @pytest.mark.parametrize("change", [{"readings": {"L1-L4": 1.1}}, {"measured_at": MEASURED.replace(hour=6)}])
 def test_same_uid_with_other_content_is_refused_and_kept_apart(rig: DicomRig, change: dict[str, object]) -> None:
     scanner = rig.scanner()
@@ -178,6 +217,7 @@ def test_archive_that_cannot_be_written_asks_to_send_again(rig: DicomRig) -> Non
         ({"unit": "mg/cm2"}, 0xC213, "wrong_unit"),
         ({"unit": "g/cm3", "style": RegionStyle.CONTAINER}, 0xC213, "wrong_unit"),
         ({"readings": {"L1-L4": 1.0, "AP L1-L4": 1.1}}, 0xC217, "ambiguous_region"),
+        ({"measured_at": MEASURED.replace(year=1980)}, 0xC216, "impossible_time"),
     ],
 )
 def test_phantom_scan_of_no_use_is_refused_with_the_reason(
@@ -241,6 +281,56 @@ def test_scan_judged_implausible_leaves_the_archive(rig: DicomRig) -> None:
         assert rig.scanner().send(report()).status == 0xC214
     assert not rig.archived()
     assert all(sidecar.encrypted for sidecar, _ in rig.quarantined())
+
+
+@pytest.mark.parametrize(
+    "verdict", [Verdict.CLOCK_SUSPECT, Verdict.TOO_LATE, Verdict.REANALYSIS, Verdict.IMPLAUSIBLE, Verdict.PASS]
+)
+def test_value_that_cannot_be_the_phantoms_leaves_the_archive_whatever_the_verdict(
+    rig: DicomRig, verdict: Verdict
+) -> None:
+    rig.site.verdicts["L1-L4"] = verdict
+    rig.site.implausible.add("L1-L4")
+    ds = report()
+    answers = [rig.scanner().send(ds).status for _ in range(2)]  # the second time as a duplicate
+    assert [*answers, send_in_other_syntax(rig)] == [0xC214] * 3
+    assert not rig.archived()
+    assert [(sidecar.code, sidecar.encrypted) for sidecar, _ in rig.quarantined()] == [("implausible", True)] * 3
+    assert len(rig.site.facts) == 2
+
+
+def test_other_region_that_is_implausible_refuses_nothing(rig: DicomRig) -> None:
+    rig.site.implausible.add("L1")
+    assert rig.scanner().send(report()).status == 0x0000
+    assert len(rig.archived()) == 1
+
+
+def test_wrong_phantom_stays_a_warning_when_sent_again(rig: DicomRig) -> None:
+    rig.site.verdicts["L1-L4"] = Verdict.WRONG_PHANTOM
+    rig.site.implausible.add("L1-L4")
+    assert [rig.scanner().send(report()).status for _ in range(2)] == [0xB007, 0xB007]
+    assert len(rig.archived()) == 1
+
+
+@pytest.mark.parametrize("other_syntax", [False, True])
+def test_copy_that_a_crash_left_goes_when_the_implausible_scan_comes_again(
+    rig: DicomRig, *, other_syntax: bool
+) -> None:
+    rig.site.implausible.add("L1-L4")
+    ds = report()
+    rig.scanner().send(ds)
+    scan = rig.quarantine.open(rig.quarantined()[0][1])
+    Archive(rig.data_dir).store(DXA1, ds.SOPInstanceUID, scan, received_at=MEASURED)
+    assert len(rig.archived()) == 1
+    assert (send_in_other_syntax(rig) if other_syntax else rig.scanner().send(ds).status) == 0xC214
+    assert not rig.archived()
+
+
+def test_image_of_the_uid_of_an_implausible_scan_stays(rig: DicomRig) -> None:
+    rig.site.implausible.add("L1-L4")
+    assert [rig.scanner().send(ds).status for ds in (phantom_image(), report())] == [0x0000, 0xC214]
+    (kept,) = rig.archived()
+    assert pydicom.dcmread(kept).SOPClassUID == IMAGE
 
 
 def test_patients_object_is_refused_and_kept_encrypted(rig: DicomRig) -> None:
@@ -433,8 +523,13 @@ def send_bytes(
     return answer.Status
 
 
-def _encoded(ds: Dataset) -> bytes:
-    encoded = encode(ds, is_implicit_vr=False, is_little_endian=True)
+def send_in_other_syntax(rig: DicomRig) -> int | None:
+    data = _encoded(report(), implicit=True)
+    return send_bytes(rig, lambda _: data, transfer_syntax=ImplicitVRLittleEndian)
+
+
+def _encoded(ds: Dataset, *, implicit: bool = False) -> bytes:
+    encoded = encode(ds, is_implicit_vr=implicit, is_little_endian=True)
     assert encoded is not None
     return encoded
 

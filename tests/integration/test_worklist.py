@@ -18,12 +18,14 @@ from structlog.testing import capture_logs
 
 from collectors.dicom_socket import RequestingEntity
 from collectors.settings import Upstream
-from collectors.worklist import mode_of, procedure_codes, station_ae_titles
+from collectors.upstream import PendingItem
+from collectors.worklist import WorklistProxy, mode_of, procedure_codes, station_ae_titles
 from simulators.ris import Appointment, VirtualRis, invented_clinic, worklist_item
 from simulators.scanner import WorklistResult, worklist_query
 from streams.messages import GateStatus
-from tests.fakes import HELD, OPEN
+from tests.fakes import HELD, OPEN, FakeSite
 from tests.integration.dicom_rig import (
+    DEVICES,
     DXA1,
     DXA2,
     DXA3,
@@ -76,6 +78,37 @@ def test_held_scanners_patients_are_not_even_fetched(booked: DicomRig, ris: Virt
     booked.site.hold(DXA1)
     assert not set(ask(booked, patient_id=asked).patient_ids) & set(PATIENTS)
     assert ris.given_patient_ids <= {"SPINE-1234"}
+
+
+class HeedlessSource:
+    """A RIS that answers every query with its whole list."""
+
+    def __init__(self, *patient_ids: str) -> None:
+        appointments = [Appointment(1, ("DXA1",), patient_id=patient_id) for patient_id in patient_ids]
+        self._all = tuple(PendingItem(0xFF00, worklist_item(one)) for one in appointments)
+
+    def query(self, _identifier: Dataset, _calling_ae: str, _cancelled: Callable[[], bool]) -> tuple[PendingItem, ...]:
+        return self._all
+
+
+@pytest.mark.parametrize("asked", ["", "*", "SPINE-1234", "TEST00001"])
+@pytest.mark.parametrize(
+    ("listed", "passes"),
+    [
+        (("TEST00001", "SPINE-12345", "spine-1234", "SPINE-1234 X", "*"), []),
+        (("TEST00001", "SPINE-1234 ", "TEST00002"), ["SPINE-1234"]),
+    ],
+)
+def test_held_scanner_gets_no_patients_from_a_ris_that_ignores_the_patient_id(
+    asked: str, listed: tuple[str, ...], passes: list[str]
+) -> None:
+    site = FakeSite()
+    site.hold(DXA1)
+    proxy = WorklistProxy(site, DEVICES, None, source=HeedlessSource(*listed))
+    *pending, final = proxy.answer("DXA1", worklist_query(patient_id=asked), lambda: False)
+    given = [str(item.PatientID).strip() for _, _, item in pending if item is not None]
+    assert given == (passes if asked != "TEST00001" else [])
+    assert final[0] == (0x0000 if given and asked == "SPINE-1234" else 0xC100)
 
 
 def test_gate_that_opens_while_phantoms_are_collected_gives_the_whole_list(booked: DicomRig, ris: VirtualRis) -> None:

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from collectors.archive import Archive, folder_name, write_durably
 from collectors.errors import NoBmdError, NoRoomError, PatientObjectError
+from collectors.metrics import UNKNOWN_DEVICE
 from collectors.quarantine import Quarantine, QuarantineError
 from collectors.settings import QuarantineLimits
 
@@ -19,9 +22,17 @@ def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path)
 
 
-def keep(quarantine: Quarantine, data: bytes = SECRET, *, minute: int = 0, encrypted: bool = True) -> Path | None:
+def keep(
+    quarantine: Quarantine, data: bytes = SECRET, *, minute: int = 0, encrypted: bool = True, device: str = "site/dxa-1"
+) -> Path | None:
     at = NOW + timedelta(minutes=minute)
-    return quarantine.keep(PatientObjectError(), "site/dxa-1", data, received_at=at, encrypted=encrypted)
+    return quarantine.keep(PatientObjectError(), device, data, received_at=at, encrypted=encrypted)
+
+
+def flood(quarantine: Quarantine, count: int) -> list[Path]:
+    """Send from an AE title that nobody configured."""
+    paths = [keep(quarantine, minute=30 + number, device=UNKNOWN_DEVICE) for number in range(count)]
+    return [path for path in paths if path]
 
 
 def test_object_lies_whole_under_device_and_month(archive: Archive, tmp_path: Path) -> None:
@@ -46,6 +57,15 @@ def test_other_content_never_overwrites(archive: Archive) -> None:
     assert archive.others("site/dxa-1", "1.2.3", than=second)
     Archive.remove(second)
     assert not archive.others("site/dxa-1", "1.2.3", than=first)
+
+
+def test_copies_of_a_uid_are_found_in_every_month_and_no_other_uids(archive: Archive) -> None:
+    january, _ = archive.store("site/dxa-1", "1.2.3", b"whole", received_at=NOW)
+    other, _ = archive.store("site/dxa-1", "1.2.3", b"other", received_at=NOW)
+    february, _ = archive.store("site/dxa-1", "1.2.3", b"third", received_at=NOW + timedelta(days=31))
+    archive.store("site/dxa-1", "1.2.3.4", b"another's", received_at=NOW)
+    archive.store("site/dxa-2", "1.2.3", b"another's", received_at=NOW)
+    assert set(archive.copies("site/dxa-1", "1.2.3")) == {january, other, february}
 
 
 @pytest.mark.parametrize("uid", ["", "../../etc/passwd", "1.2/3", "NAME", "1" * 65, ".1"])
@@ -153,6 +173,65 @@ def test_objects_expire(tmp_path: Path) -> None:
     quarantine.expire(NOW + timedelta(hours=25))
     assert not path.exists()
     assert not path.with_suffix(".json").exists()
+
+
+def test_object_that_cannot_be_removed_is_counted_and_the_others_expire(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path, QuarantineLimits(keep_days=1))
+    stuck, other = keep(quarantine), keep(quarantine)
+    assert stuck is not None
+    assert other is not None
+    stuck.unlink()
+    (stuck / "in the way").mkdir(parents=True)
+    before = REGISTRY.get_sample_value("bonewatch_quarantine_not_removed_total", {"error": "IsADirectoryError"}) or 0
+    with capture_logs() as logs:
+        quarantine.expire(NOW + timedelta(days=2))
+    assert REGISTRY.get_sample_value("bonewatch_quarantine_not_removed_total", {"error": "IsADirectoryError"}) == (
+        before + 1
+    )
+    assert logs == [{"event": "quarantine_not_removed", "error": "IsADirectoryError", "log_level": "warning"}]
+    assert not other.exists()
+    (stuck / "in the way").rmdir()
+    stuck.rmdir()
+    quarantine.expire(NOW + timedelta(days=2))
+    assert not list((tmp_path / "quarantine").iterdir())
+
+
+def test_what_cannot_be_removed_stops_neither_eviction_nor_start(tmp_path: Path) -> None:
+    limits = QuarantineLimits(max_objects=2)
+    quarantine = Quarantine(tmp_path, limits)
+    paths = [keep(quarantine, minute=minute) for minute in range(2)]
+    assert paths[0] is not None
+    paths[0].unlink()
+    (paths[0] / "in the way").mkdir(parents=True)
+    (tmp_path / "quarantine" / "folder").mkdir()
+    newest = keep(quarantine, minute=2)
+    assert [path.exists() for path in (*paths, newest) if path] == [True, False, True]
+    assert len(Quarantine(tmp_path, limits)) == 2
+
+
+@pytest.mark.parametrize("limits", [QuarantineLimits(max_objects=8), QuarantineLimits(max_bytes=500)])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_unknown_callers_never_drive_out_a_devices_objects(
+    tmp_path: Path, limits: QuarantineLimits, *, restarted: bool
+) -> None:
+    quarantine = Quarantine(tmp_path, limits)
+    evidence = [keep(quarantine, minute=minute) for minute in range(6)]
+    quarantine = Quarantine(tmp_path, limits) if restarted else quarantine
+    sent = flood(quarantine, 20)
+    assert all(path and path.exists() for path in evidence)
+    assert [path for path in sent if path.exists()] == sent[-2:]
+    evidence += [keep(quarantine, minute=60 + number) for number in range(2)]
+    assert all(path and path.exists() for path in evidence)
+    assert not any(path.exists() for path in sent)
+    assert not flood(quarantine, 3)
+    assert all(path and path.exists() for path in evidence)
+
+
+def test_unknown_callers_have_their_share_and_no_more_of_an_empty_quarantine(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path, QuarantineLimits(max_objects=8))
+    sent = flood(quarantine, 20)
+    assert [path for path in sent if path.exists()] == sent[-2:]
+    assert keep(Quarantine(tmp_path / "small", QuarantineLimits(max_bytes=130)), device=UNKNOWN_DEVICE) is None
 
 
 def test_full_disk_is_left_alone(tmp_path: Path) -> None:

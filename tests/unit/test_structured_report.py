@@ -20,6 +20,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from collectors.errors import (
     AmbiguousRegionError,
     CollectorError,
+    ImpossibleTimeError,
     ImpossibleValueError,
     NoBmdError,
     NoTimeError,
@@ -246,6 +247,22 @@ def test_no_usable_time_is_refused() -> None:
         read(ds)
 
 
+@pytest.mark.parametrize("time", ["00010101000000", "19891231235959", "21000101000000", "99991231235959"])
+def test_impossible_time_is_refused(time: str) -> None:
+    ds = build_report(spec())
+    raw(ds, "AcquisitionDateTime", time)
+    with pytest.raises(ImpossibleTimeError, match="before 1990") as caught:
+        read(ds)
+    assert (caught.value.status, len(str(caught.value)) <= 64) == (0xC216, True)
+
+
+@pytest.mark.parametrize("time", ["19900101000000", "20991231235959"])
+def test_unlikely_time_is_for_the_log_to_judge(time: str) -> None:
+    ds = build_report(spec())
+    raw(ds, "AcquisitionDateTime", time)
+    assert f"{read(ds).measured_at:%Y%m%d%H%M%S}" == time
+
+
 @pytest.mark.parametrize(
     ("day", "offset", "utc_hour"),
     [
@@ -272,10 +289,11 @@ def test_offset_within_the_time_itself_wins() -> None:
 # --- acquisition -------------------------------------------------------------------------------------------
 
 
-def with_evidence(ds: Dataset, uid: str) -> Dataset:
-    reference, series, study = Dataset(), Dataset(), Dataset()
-    reference.ReferencedSOPInstanceUID = uid
-    series.ReferencedSOPSequence = Sequence([reference])
+def with_evidence(ds: Dataset, *uids: str) -> Dataset:
+    series, study = Dataset(), Dataset()
+    series.ReferencedSOPSequence = Sequence([Dataset() for _ in uids])
+    for reference, uid in zip(series.ReferencedSOPSequence, uids, strict=True):
+        reference.ReferencedSOPInstanceUID = uid
     study.ReferencedSeriesSequence = Sequence([series])
     ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study])
     return ds
@@ -303,8 +321,14 @@ def test_repeat_is_another_acquisition(change: Callable[[Dataset], Dataset]) -> 
     assert read(change(build_report(spec()))).acquisition_id != read(change(build_report(later))).acquisition_id
 
 
-def test_evidence_tells_acquisitions_apart_within_a_study() -> None:
-    first, second = (with_evidence(without_times(build_report(spec())), uid) for uid in ("1.2.3", "1.2.4"))
+@pytest.mark.parametrize("evidence", [(), ("1.2.9", "1.2.10"), ("1.2.10",), ("1.2.9", "1.2.9")])
+def test_images_that_an_analysis_adds_or_makes_anew_are_no_other_acquisition(evidence: tuple[str, ...]) -> None:
+    first, second = (with_evidence(without_times(build_report(spec())), *uids) for uids in (("1.2.9",), evidence))
+    assert read(first).acquisition_id == read(second).acquisition_id
+
+
+def test_another_study_is_another_acquisition() -> None:
+    first, second = (without_times(build_report(spec(acquisition=name))) for name in ("first", "second"))
     assert read(first).acquisition_id != read(second).acquisition_id
 
 
