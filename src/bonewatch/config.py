@@ -56,6 +56,8 @@ def warnings(config: Config) -> list[str]:
             )
         if device.kind is DeviceKind.SCANNER and not device.qc.manufacturer_required:
             said.append(f"{device.id}: the manufacturer's daily QC is not required; the guideline asks for it")
+        if any(phantom.patient_name is None for phantom in device.phantom):
+            said.append(f"{device.id}: give each phantom's patient_name: a patient under its id is then told by name")
         if device.kind is not DeviceKind.SCANNER:
             said.append(f"{device.id}: a {device.kind} is shown but not yet listened to")
     if config.dicom.upstream is None:

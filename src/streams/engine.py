@@ -109,6 +109,9 @@ class SiteEngine:
                 state = folded.state
                 if kept is not None and kept.fold_version != FOLD_VERSION:
                     self._upgrades[device] = (kept.fold_version, folded.differences[:100])
+                else:
+                    with self._log.transaction():
+                        self._log.write_state(state)
                 self._logger.warning("state_folded_anew", device=device, events=folded.events)
             self._writer.states[device] = state
 

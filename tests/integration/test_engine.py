@@ -305,6 +305,7 @@ def test_a_lost_state_is_folded_anew_from_the_events(site: Running) -> None:
     site.sql("DELETE FROM states")
     site.start()
     assert site.engine.states[DEVICE] == before
+    assert replay(site.log).differences == (), "and stands in the log again"
 
 
 def test_changed_configuration_is_recorded_and_in_force_from_there(site: Running) -> None:

@@ -190,25 +190,21 @@ def _drift(phantom: Phantom, *, hold: bool) -> Reason:
 def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
     """Bring every mode's gate and the next deadline up to `state.now`; return what changed."""
     assert state.now is not None  # noqa: S101 - every event sets it
-    state = _settled(state, state.now)
-    override = state.override
     modes = state.policy.mode_names if state.policy else tuple(state.gates)
-    gates: dict[str, ModeGate] = {}
-    changes: list[GateChanged] = []
-    deadlines = [override.until if override else None]
-    for mode in modes:
-        assessment = assess(state, mode)
-        deadlines.append(assessment.next_change)
-        gates[mode] = _mode_gate(state, state.gates.get(mode), assessment)
-        if gates[mode] != state.gates.get(mode):
-            changes.append(_changed(mode, gates[mode]))
-    return replace(state, gates=gates, deadline=earliest(*deadlines)), tuple(changes)
+    assessments = {mode: assess(state, mode) for mode in modes}
+    state = _settled(state, state.now, assessments)
+    gates = {mode: _mode_gate(state, state.gates.get(mode), assessments[mode]) for mode in modes}
+    changes = tuple(_changed(mode, gate) for mode, gate in gates.items() if gate != state.gates.get(mode))
+    until = state.override.until if state.override else None
+    deadline = earliest(until, *(assessment.next_change for assessment in assessments.values()))
+    return replace(state, gates=gates, deadline=deadline), changes
 
 
-def _settled(state: DeviceState, now: datetime) -> DeviceState:
+def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessment]) -> DeviceState:
     """End what has run its course: an override past its time or with nothing left to override, a verification."""
-    modes = state.policy.mode_names if state.policy else tuple(state.gates)
-    holding = {r.code for mode in modes for r in assess(state, mode).reasons if r.holds}
+    if not state.verifying and state.override is None:
+        return state
+    holding = {r.code for assessment in assessments.values() for r in assessment.reasons if r.holds}
     if state.verifying and ReasonCode.VERIFICATION_REQUIRED not in holding:
         state = replace(state, verifying=False)
     if state.override is not None and (state.override.until <= now or not holding):
