@@ -4,6 +4,7 @@ The answer is given after event, verdict and gate are committed, so that the fir
 scan is refused already.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,12 +31,14 @@ from collectors.errors import (
 )
 from collectors.quarantine import Quarantine
 from collectors.received import ReceivedObject, decoded, filed_under, kept_report, phantom_report
+from collectors.regions import known_region
 from collectors.structured_report import ScanReport
 from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, QcJudged, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
 from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
 
 SUCCESS: Final = 0x0000
+_VERSION: Final = re.compile(r"[A-Za-z]{0,12}[ .:]?\d[\w.\-+ ()\[\]]{0,40}")
 WRONG_PHANTOM: Final = 0xB007
 """Warning: taken and recorded, but it looks like another phantom's scan."""
 
@@ -222,8 +225,13 @@ def _measured(timing: StoreTiming, part: str, histogram: Histogram) -> Iterator[
 
 
 def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list[Draft]:
-    """Return one fact per region; the configured one last, so that its verdict sees the others."""
-    ordered = sorted(report.readings, key=lambda reading: reading.region == phantom.region)
+    """Return one fact per region; the configured one last, so that its verdict sees the others.
+
+    A region or a version that we do not know is free text: it stays in the archived object, out of the log.
+    """
+    known = [r for r in report.readings if r.region == phantom.region or known_region(r.region) == r.region]
+    ordered = sorted(known, key=lambda reading: reading.region == phantom.region)
+    software = report.software if _VERSION.fullmatch(report.software) else ""
     return [
         Draft(
             event_id=event_id(uid, reading.region),
@@ -235,7 +243,7 @@ def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list
                 measured_at=report.measured_at,
                 acquisition_id=report.acquisition_id,
                 sop_instance_uid=uid,
-                software=report.software,
+                software=software,
             ),
         )
         for reading in ordered

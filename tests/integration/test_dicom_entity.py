@@ -75,6 +75,22 @@ def test_phantom_scan_is_recorded_archived_and_answered(rig: DicomRig) -> None:
     assert not rig.quarantined()
 
 
+def test_free_text_of_a_report_stays_out_of_the_log(rig: DicomRig) -> None:
+    ds = report(readings={"TEST INVENTED SECRET": 1.1, "L1-L4": 1.0})
+    ds.SoftwareVersions = "PERSON SECRET"
+    assert rig.scanner().send(ds).status == 0x0000
+    facts = [fact for fact in rig.site.facts.values() if isinstance(fact, PhantomMeasured)]
+    assert [(fact.region, fact.software) for fact in facts] == [("L1-L4", "")]
+
+
+@pytest.mark.parametrize("version", ["13.6.0.7", "APEX 5.6.0.5", "16 [SP 2]"])
+def test_a_software_version_is_recorded(rig: DicomRig, version: str) -> None:
+    ds = report()
+    ds.SoftwareVersions = version
+    assert rig.scanner().send(ds).status == 0x0000
+    assert {fact.software for fact in rig.site.facts.values() if isinstance(fact, PhantomMeasured)} == {version}
+
+
 def test_virtual_scanner_sends_its_series(rig: DicomRig) -> None:
     scanner = rig.scanner()
     assert [scanner.scan(0, MEASURED, scan=0).status, scanner.scan(0, MEASURED.replace(minute=50), scan=1).status] == [
