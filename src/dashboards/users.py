@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -129,7 +130,7 @@ class UserStore:
                 raise WrongCredentialsError
             new_hash = hasher.hash(password) if hasher.check_needs_rehash(kept_hash) else kept_hash
         with self._tables.transaction() as connection:
-            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (key,))
+            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (_hidden(key),))
             renewal = (new_hash, key, kept_hash)  # not over a password that was set meanwhile
             connection.execute("UPDATE account SET password_hash = ? WHERE key = ? AND password_hash = ?", renewal)
         return _user(rows[0])
@@ -169,7 +170,7 @@ class UserStore:
             if not changed.rowcount:
                 raise KeyError(name)
             connection.execute("DELETE FROM session WHERE account_key = ?", (key,))
-            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (key,))
+            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (_hidden(key),))
 
     def _hash(self, password: str) -> str:
         if len(password) < MIN_PASSWORD_CHARACTERS:
@@ -179,7 +180,7 @@ class UserStore:
 
     def _refuse_locked(self, key: str) -> None:
         """Answer a name that is locked out at once: it need not wait for a turn, nor take one from others."""
-        rows = self._tables.rows("SELECT failures, last_at FROM failed_sign_in WHERE key = ?", key)
+        rows = self._tables.rows("SELECT failures, last_at FROM failed_sign_in WHERE key = ?", _hidden(key))
         self._judge_failures(rows[0] if rows else None)
 
     def _count_attempt(self, key: str) -> None:
@@ -189,11 +190,11 @@ class UserStore:
             forgotten = (now - LOCKED_FOR).timestamp()
             connection.execute("DELETE FROM failed_sign_in WHERE last_at <= ?", (forgotten,))
             query = "SELECT failures, last_at FROM failed_sign_in WHERE key = ?"
-            self._judge_failures(connection.execute(query, (key,)).fetchone())
+            self._judge_failures(connection.execute(query, (_hidden(key),)).fetchone())
             connection.execute(
                 "INSERT INTO failed_sign_in VALUES (?, 1, ?)"
                 " ON CONFLICT (key) DO UPDATE SET failures = failures + 1, last_at = excluded.last_at",
-                (key, now.timestamp()),
+                (_hidden(key), now.timestamp()),
             )
 
     def _judge_failures(self, row: tuple[object, ...] | None) -> None:
@@ -217,3 +218,8 @@ def _key(name: str) -> str:
 def _user(row: tuple[object, ...]) -> User:
     name, role, enabled, created_at = row[:4]
     return User(str(name), Role(str(role)), bool(enabled), datetime.fromtimestamp(float(str(created_at)), UTC))
+
+
+def _hidden(key: str) -> str:
+    """Return a digest of what was typed as a name: some people type their password there."""
+    return sha256(key.encode()).hexdigest()
