@@ -122,7 +122,7 @@ def _message_complete(event: Event) -> None:
 def _connection_closed(event: Event) -> None:
     """Wake an association that still waits for its request: it would hold its thread until the timeout."""
     if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)  # read as "nothing came", which is so
+        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type] # read as "nothing came", which is so
 
 
 def serve(server: ScannerServer) -> threading.Thread:

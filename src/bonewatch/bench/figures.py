@@ -41,6 +41,23 @@ def disk_syncs(folder: Path, count: int = 300) -> list[float]:
     return seconds
 
 
+def disk_creations(folder: Path, count: int = 300) -> list[float]:
+    """Time what the disk needs to keep a new 4 kB file: write, fsync, and fsync of its folder."""
+    seconds = []
+    for number in range(count):
+        path = folder / f"creation-probe-{number}"
+        started = time.perf_counter()
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+        os.write(handle, bytes(4096))
+        os.fsync(handle)
+        os.close(handle)
+        parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(parent)
+        os.close(parent)
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
 def print_spreads(title: str, rows: Sequence[tuple[str, Spread, str]]) -> None:
     """Print a table of spreads, each with a remark."""
     table = Table(title=title, title_justify="left")

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from bonewatch.bench.figures import Spread, disk_syncs, print_spreads, spread
+from bonewatch.bench.figures import Spread, disk_creations, disk_syncs, print_spreads, spread
 from bonewatch.config import parse
 from bonewatch.site import Site
 from collectors.store import StoreTiming
@@ -67,6 +67,7 @@ class Measured(NamedTuple):
     refused: list[float]
     timings: list[StoreTiming]
     disk: list[float]
+    creations: list[float]
     wrong: int
 
 
@@ -101,6 +102,7 @@ def _rows(measured: Measured) -> list[tuple[str, Spread, str]]:
         ("    commit", spread([t.commit_s for t in timings]), "SQLite, synchronous=FULL"),
         ("C-FIND to its refusal", spread(measured.refused), "upstream asked for phantom items first"),
         ("disk: 4 kB write and fsync", spread(measured.disk), "the same folder, nothing of ours"),
+        ("disk: new file, file and folder fsync", spread(measured.creations), "what the archive's promise costs"),
     ]
 
 
@@ -132,6 +134,7 @@ def _run(folder: Path, scans: int) -> Measured:
         refused=told["refused"][WARM_UP:],
         timings=failing,
         disk=disk_syncs(folder),
+        creations=disk_creations(folder),
         wrong=told["wrong"],
     )
 
