@@ -1,6 +1,7 @@
 """Wires one site: log, engine, DICOM front end, console; starts them in order and stops them in reverse."""
 
 import fcntl
+import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -91,6 +92,8 @@ class Site:
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         self._start_dicom()
         self._start_console()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked through while a scanner waits
         self._logger.info("site_ready", site=self._config.site.id, console=self.url, dicom_port=self.dicom_port)
 
     def _start_dicom(self) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from collectors.structured_report import SR_CLASSES, ScanReport, read_report
 from streams.policy import DevicePolicy, Phantom
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+_STAND_IN_FROM: Final = 16
+"""So many nines in a row stand in no UID of the standard."""
 
 
 class ReceivedObject(msgspec.Struct, frozen=True):
@@ -42,12 +45,27 @@ class ReceivedObject(msgspec.Struct, frozen=True):
         """Return the object as a part-10 file; without its header if its UIDs are none."""
         if not (_UID.fullmatch(self.sop_class_uid) and _UID.fullmatch(self.sop_instance_uid)):
             return self.data
-        meta = create_file_meta(
-            sop_class_uid=UID(self.sop_class_uid),
-            sop_instance_uid=UID(self.sop_instance_uid),
-            transfer_syntax=UID(self.transfer_syntax),
-        )
-        return b"".join((bytes(128), b"DICM", encode_file_meta(meta), self.data))
+        uid = self.sop_instance_uid
+        stand_in = "9" * len(uid)
+        if len(uid) < _STAND_IN_FROM or stand_in in self.sop_class_uid:
+            return _file_header(self.sop_class_uid, self.transfer_syntax, uid) + self.data
+        header = _file_header(self.sop_class_uid, self.transfer_syntax, stand_in)
+        return header.replace(stand_in.encode(), uid.encode(), 1) + self.data
+
+
+@lru_cache(maxsize=64)
+def _file_header(sop_class_uid: str, transfer_syntax: str, sop_instance_uid: str) -> bytes:
+    """Return preamble and file meta information.
+
+    A scanner's objects differ in their UID alone, and pydicom takes longer to encode this than the disk to sync it:
+    it is encoded once for each length of UID, with a stand-in of nines.
+    """
+    meta = create_file_meta(
+        sop_class_uid=UID(sop_class_uid),
+        sop_instance_uid=UID(sop_instance_uid),
+        transfer_syntax=UID(transfer_syntax),
+    )
+    return b"".join((bytes(128), b"DICM", encode_file_meta(meta)))
 
 
 def decoded(received: ReceivedObject, *, max_bytes: int) -> Dataset:

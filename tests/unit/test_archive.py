@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pynetdicom.dsutils import encode
 from structlog.testing import capture_logs
 
 from collectors.archive import Archive, folder_name, write_durably
 from collectors.errors import NoBmdError, NoRoomError, PatientObjectError
 from collectors.metrics import UNKNOWN_DEVICE
 from collectors.quarantine import Quarantine, QuarantineError
+from collectors.received import ReceivedObject
 from collectors.settings import QuarantineLimits
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -248,3 +252,22 @@ def test_object_beyond_the_limit_is_not_kept(tmp_path: Path) -> None:
 def test_quarantine_that_cannot_be_written_does_not_fail_the_caller(tmp_path: Path) -> None:
     (tmp_path / "quarantine").write_text("in the way")
     assert keep(Quarantine(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "uid", ["1.2.3", "1.2.840.10008.1.99", "2.25." + "9" * 39, "2.25.304339497694382241487614846361"]
+)
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_the_file_of_an_object_reads_back_as_it_came(tmp_path: Path, uid: str, syntax: str) -> None:
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.PatientID = "1.2.840.10008.5.1.4.1.1.88.22", uid, "SPINE-0001"
+    data = encode(ds, syntax == "1.2.840.10008.1.2", True)  # noqa: FBT003 - pynetdicom's positions
+    assert data is not None
+    for _ in range(2):
+        received = ReceivedObject("DXA1", str(ds.SOPClassUID), uid, syntax, data, NOW)
+        (tmp_path / "object.dcm").write_bytes(received.as_file())
+        kept = dcmread(tmp_path / "object.dcm")
+        meta = kept.file_meta
+        assert (meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID) == (uid, syntax)
+        assert (kept.SOPInstanceUID, kept.PatientID) == (uid, "SPINE-0001")
+        assert meta.FileMetaInformationGroupLength > 0
