@@ -76,7 +76,7 @@ class ScannerServer(ThreadedAssociationServer):
 
     def verify_request(self, _request: Any, _client_address: Any) -> bool:
         """Whether to talk to a peer at all: a flood is cut before it costs threads."""
-        if len(self.active_associations) < 4 * self.settings.max_associations:
+        if len(self.active_associations) < 8 * self.settings.max_associations:
             return True
         metrics.CONNECTIONS_CUT.labels("flood").inc()
         return False
