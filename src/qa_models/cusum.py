@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from qa_models.series import scans_first
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -208,7 +210,7 @@ class TabularCusum:
         """
         import numpy as np  # noqa: PLC0415 - a process that only streams never loads it
 
-        scans = _scans_first(x)
+        scans = scans_first(x)
         upper, lower = np.empty(scans.shape), np.empty(scans.shape)
         n_upper, n_lower = np.empty(scans.shape, np.int64), np.empty(scans.shape, np.int64)
         devices = scans.shape[1]
@@ -230,18 +232,6 @@ class TabularCusum:
 
     def _refusal(self, place: str, value: float) -> str:
         return f"{place} = {value!r} is no finite number of sigmas from {self.target!r}"
-
-
-def _scans_first(x: "ArrayLike") -> "NDArray[np.float64]":
-    """Return x as floats, one row per scan: the rows are what `TabularCusum.replay` walks along."""
-    import numpy as np  # noqa: PLC0415 - a process that only streams never loads it
-
-    table = np.asarray(x)
-    if table.ndim != 2:
-        raise ValueError(f"x has shape {table.shape}; (n_devices, n_scans) is needed")
-    if table.dtype.kind not in "fiu":
-        raise ValueError(f"x holds {table.dtype}, not numbers")
-    return np.ascontiguousarray(table.T, dtype=np.float64)
 
 
 def _parameter_refusal(target: float, sigma: float, k: float, h: float, head_start: float) -> str:

@@ -1,4 +1,7 @@
-"""Series of observations as they arrive from outside: taken as floats, or refused by value and place."""
+"""Series of observations as they arrive from outside: taken as floats, or refused by value and place.
+
+NumPy is loaded only by `scans_first`: a process that only streams does not pay for it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +9,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 Series: TypeAlias = "Sequence[float] | NDArray[Any]"
 """A one-dimensional series of numbers, oldest first."""
@@ -48,3 +52,49 @@ def finite_series(x: Series, *, at_least: int) -> list[float]:
     if len(values) < at_least:
         raise ValueError(f"x has {len(values)} values; at least {at_least} are needed")
     return [float(value) for value in values]
+
+
+def scans_first(x: "ArrayLike") -> "NDArray[np.float64]":
+    """Return the observations of many devices, one row per scan: the rows are what a `replay` walks along.
+
+    Parameters
+    ----------
+    x
+        Observations, shape ``(n_devices, n_scans)``, oldest first.
+
+    Returns
+    -------
+    numpy.ndarray
+        Contiguous floats of shape ``(n_scans, n_devices)``; all finite.
+
+    Raises
+    ------
+    ValueError
+        If x is not two-dimensional, not of numbers (booleans and masked values are none) or holds one that is
+        not finite; the message names the value and its place ``x[device, scan]``.
+
+    Examples
+    --------
+    >>> scans_first([[1.0, 1.1, 1.2], [2.0, 2.1, 2.2]]).tolist()
+    [[1.0, 2.0], [1.1, 2.1], [1.2, 2.2]]
+    >>> scans_first([[1.0, 1.1], [2.0, float("inf")]])
+    Traceback (most recent call last):
+    ValueError: x[1, 1] = inf is not finite
+    """
+    import numpy as np  # noqa: PLC0415 - a process that only streams never loads it
+
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        device, scan = np.argwhere(np.ma.getmaskarray(x))[0]
+        raise ValueError(f"x[{device}, {scan}] is masked, not a number")
+    table = np.asarray(x)
+    if table.ndim != 2:
+        raise ValueError(f"x has shape {table.shape}; (n_devices, n_scans) is needed")
+    if table.dtype.kind not in "fiu":
+        raise ValueError(f"x holds {table.dtype}, not numbers")
+    if not isinstance(x, np.ndarray) and any(isinstance(value, bool) for row in x for value in row):  # type: ignore[union-attr]
+        raise ValueError("x holds a bool among its numbers")
+    table = np.ascontiguousarray(table.T, dtype=np.float64)
+    if not np.isfinite(table).all():
+        scan, device = np.argwhere(~np.isfinite(table))[0]
+        raise ValueError(f"x[{device}, {scan}] = {float(table[scan, device])!r} is not finite")
+    return table
