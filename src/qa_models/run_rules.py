@@ -1,11 +1,50 @@
 """Run rules: patterns of points on a Shewhart chart that a chance series seldom shows.
 
-Distances are in sigmas from the centre line. A point is beyond a level when it is strictly farther; a point on
-a limit is not beyond it. A rule signals at a point only if that point itself takes part in the pattern.
+Distances are in sigmas from the centre line. The conventions, which differ between books and programs:
+
+- A point is beyond a level when it is strictly farther; a point on a limit is not beyond it (R qcc).
+- Points count together only on one side of the centre line; a point on the centre line is on no side.
+- A rule signals at a point only if that point itself takes part in the pattern (R qcc).
+- At the start a rule judges the points there are: two beyond 2 sigmas are "2 of 3" at the second point of a
+  series (Champ and Woodall [1]_). With `full_window` it waits for the third, as in R qcc. This concerns `Beyond`
+  alone: the other patterns need all their points.
+- A pattern that goes on signals at every point of it. No signal resets anything.
+
+Other counts need no code: the 8x and 12x of some laboratories are ``Beyond("8x", 8, 8, 0.0)`` and
+``Beyond("12x", 12, 12, 0.0)``.
+
+References
+----------
+.. [1] C. W. Champ and W. H. Woodall, "Exact results for Shewhart control charts with supplementary runs rules",
+   Technometrics 29 (1987) 393-399.
 """
 
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from functools import reduce
+from itertools import pairwise
+from math import inf, isfinite, nan
+from typing import Any, Final, TypeAlias
+
+from qa_models.series import Series, finite_series
+
+Points: TypeAlias = Sequence[Any]
+"""Latest points in sigmas, oldest first; NaN where there was none yet, which no rule counts.
+
+A point is a float, or a NumPy array that holds the same point of many windows: each rule is written once, with
+operators that both understand, and so a streamed and a replayed chart cannot disagree.
+"""
+
+
+def _refuse_count(name: str, count: int, *, at_least: int) -> None:
+    if count < at_least:
+        raise ValueError(f"{name}: count = {count!r} is below {at_least}")
+
+
+def _refuse_level(name: str, level: float) -> None:
+    if not 0 <= level < inf:
+        raise ValueError(f"{name}: level = {level!r} is negative or not finite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +69,78 @@ class Beyond:
     level: float
     warning: bool = False
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= self.window:
+            raise ValueError(f"{self.name}: count = {self.count!r} is not in [1, {self.window!r}], the window")
+        _refuse_level(self.name, self.level)
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Two consecutive points differ by more than `width` sigmas."""
+    """Two consecutive points differ by more than `width` sigmas, width > 0."""
 
     name: str
     width: float
     warning: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0 < self.width < inf:
+            raise ValueError(f"{self.name}: width = {self.width!r} is not positive and finite")
+
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The last `count` points rise strictly, or fall strictly."""
+    """The last `count` points rise strictly, or fall strictly; count >= 2."""
 
     name: str
     count: int
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        _refuse_count(self.name, self.count, at_least=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Alternation:
-    """The last `count` points go up and down in turn, strictly."""
+    """The last `count` points go up and down in turn, strictly; count >= 3."""
 
     name: str
     count: int
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        _refuse_count(self.name, self.count, at_least=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The last `count` points all lie on or within `level` sigmas of the centre line (too quiet to be true)."""
+    """The last `count` points all lie on or within `level` sigmas of the centre line (too quiet to be true).
+
+    count >= 1, level >= 0.
+    """
 
     name: str
     count: int
     level: float
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        _refuse_count(self.name, self.count, at_least=1)
+        _refuse_level(self.name, self.level)
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """The last `count` points all lie beyond `level`, some above and some below."""
+    """The last `count` points all lie beyond `level`, some above and some below; count >= 2, level >= 0."""
 
     name: str
     count: int
     level: float
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        _refuse_count(self.name, self.count, at_least=2)
+        _refuse_level(self.name, self.level)
 
 
 Rule: TypeAlias = Beyond | Range | Trend | Alternation | Within | Mixture
@@ -120,3 +185,160 @@ DXA: Final[RuleSet] = (
     Beyond("10x", 10, 10, 0.0),
 )
 """The five rules applied to DXA phantoms by Y. Lu et al., J. Bone Miner. Res. 11 (1996) 626-637."""
+
+
+def beyond_tolerance(tolerance_percent: float, cv_percent: float) -> RuleSet:
+    """Return a tolerance as a rule set: one point farther from the centre line than the tolerance.
+
+    Parameters
+    ----------
+    tolerance_percent
+        Half-width of the tolerance in percent of the mean, > 0.
+    cv_percent
+        Sigma in percent of the mean, > 0.
+
+    Raises
+    ------
+    ValueError
+        If either is not positive and finite.
+
+    Examples
+    --------
+    >>> beyond_tolerance(1.5, 0.5)
+    (Beyond(name='tolerance', count=1, window=1, level=3.0, warning=False),)
+    """
+    for name, value in (("tolerance_percent", tolerance_percent), ("cv_percent", cv_percent)):
+        if not 0 < value < inf:
+            raise ValueError(f"{name} = {value!r} is not positive and finite")
+    return (Beyond("tolerance", 1, 1, tolerance_percent / cv_percent),)
+
+
+def violations(
+    x: Series, target: float, sigma: float, rules: RuleSet, *, full_window: bool = False
+) -> list[tuple[str, int]]:
+    """Find where a series breaks run rules.
+
+    Parameters
+    ----------
+    x
+        Series, shape ``(n,)``, oldest first.
+    target
+        Centre line, in the unit of x.
+    sigma
+        Standard deviation, same unit, > 0.
+    rules
+        Rules to apply, e.g. `WESTERN_ELECTRIC`.
+    full_window
+        Whether a rule waits at the start until it has seen as many points as its window.
+
+    Returns
+    -------
+    list of (str, int)
+        Name of the rule and index (from 0) of the point, ordered by index, then as in the rule set.
+
+    Raises
+    ------
+    ValueError
+        If x is not one-dimensional or has a value that is not a finite number of sigmas from the target; if
+        target, sigma or the rule set is no such thing.
+
+    Examples
+    --------
+    >>> violations([1.000, 1.011, 1.012, 1.001, 0.984], 1.000, 0.005, WESTERN_ELECTRIC)
+    [('we_2', 2), ('we_1', 4)]
+    """
+    refuse_rules(rules)
+    refuse_centre(target, sigma)
+    observations = enumerate(finite_series(x, at_least=0))
+    z = [sigmas_from_target(value, target, sigma, f"x[{i}]") for i, value in observations]
+    longest = longest_window(rules)
+    points = [nan] * (longest - 1) + z
+    return [
+        (rule.name, i)
+        for i in range(len(z))
+        for rule in rules
+        if fires(rule, points[i : i + longest], full_window=full_window)
+    ]
+
+
+def longest_window(rules: RuleSet) -> int:
+    """Return how many points the rules look at, the newest included."""
+    return max(_window(rule) for rule in rules)
+
+
+def fires(rule: Rule, points: Points, *, full_window: bool) -> Any:
+    """Whether the rule signals at the newest of the points, at least as many as its window: a bool or an array."""
+    points = points[-_window(rule) :]
+    if full_window:
+        return _shows(points, rule) & (points[0] > -inf)  # false for NaN: there was no such point yet
+    return _shows(points, rule)
+
+
+def _window(rule: Rule) -> int:
+    match rule:
+        case Beyond():
+            return rule.window
+        case Range():
+            return 2
+        case _:
+            return rule.count
+
+
+def _shows(points: Points, rule: Rule) -> Any:
+    """Whether the points, as many as the rule's window, show its pattern."""
+    match rule:
+        case Beyond():
+            return _some((sum(side) >= rule.count) & side[-1] for side in _beyond(points, rule.level))
+        case Range():
+            return abs(points[1] - points[0]) > rule.width
+        case Trend():
+            return _some(_every(steps) for steps in _steps(points))
+        case Alternation():
+            rises, falls = _steps(points)
+            return _every(rises[::2] + falls[1::2]) | _every(falls[::2] + rises[1::2])
+        case Within():
+            return _every([abs(z) <= rule.level for z in points])
+        case Mixture():
+            above, below = _beyond(points, rule.level)
+            return _every(map(operator.or_, above, below)) & _some(above) & _some(below)
+
+
+def _beyond(points: Points, level: float) -> tuple[list[Any], list[Any]]:
+    """Mark the points above the level, and those below it on the other side."""
+    return [z > level for z in points], [z < -level for z in points]
+
+
+def _steps(points: Points) -> tuple[list[Any], list[Any]]:
+    """Mark the steps that rise, and those that fall."""
+    return [a < b for a, b in pairwise(points)], [a > b for a, b in pairwise(points)]
+
+
+def _every(marks: Iterable[Any]) -> Any:
+    return reduce(operator.and_, marks)
+
+
+def _some(marks: Iterable[Any]) -> Any:
+    return reduce(operator.or_, marks)
+
+
+def sigmas_from_target(x: float, target: float, sigma: float, place: str) -> float:
+    """Return z of a finite x; a ValueError naming `place` if that is too far away for a float."""
+    z = (x - target) / sigma
+    if not isfinite(z):
+        raise ValueError(f"{place} = {x!r} is no finite number of sigmas from {target!r}")
+    return z
+
+
+def refuse_centre(target: float, sigma: float) -> None:
+    """Raise a ValueError unless the target is finite and sigma positive and finite."""
+    if not -inf < target < inf:
+        raise ValueError(f"target = {target!r} is not finite")
+    if not 0 < sigma < inf:
+        raise ValueError(f"sigma = {sigma!r} is not positive and finite")
+
+
+def refuse_rules(rules: RuleSet) -> None:
+    """Raise a ValueError unless there are rules and each has a name of its own."""
+    names = [rule.name for rule in rules]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"rules = {names!r} is not one rule or more, each with a name of its own")
