@@ -181,7 +181,7 @@ def tolerance_limits(mean: float, tolerance_percent: float) -> tuple[float, floa
 
 
 def _outliers(scans: list[float], floor: float) -> tuple[int, ...]:
-    centre, sigma = median_mad(scans)
+    centre, sigma = median_mad(scans, allow_zero=True)  # the floor stands in for it
     limit = OUTLIER_SIGMAS * max(sigma, floor)
     return tuple(i for i, scan in enumerate(scans) if abs(scan - centre) > limit)
 

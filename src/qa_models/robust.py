@@ -1,7 +1,8 @@
 """Robust centre and spread: what a sample says when a few of its values are wrong.
 
-Each returns 0 where most values are equal (coarse rounding does that); a chart refuses such a sigma. A
-`qa_models.baseline.Baseline` has a floor against it.
+Where too many values are equal (coarse rounding does that) an estimate of sigma would be 0, and a chart on it
+would signal at anything: each refuses, unless the caller says that it copes with 0, as
+`qa_models.baseline.Baseline` does by its floor.
 """
 
 import math
@@ -34,25 +35,27 @@ class MedianMad(NamedTuple):
     sigma: float
 
 
-def median_mad(x: Series) -> MedianMad:
+def median_mad(x: Series, *, allow_zero: bool = False) -> MedianMad:
     """Estimate centre and sigma by the median and the median absolute deviation from it.
 
     Parameters
     ----------
     x
         Sample, shape ``(n,)``, n >= 2.
+    allow_zero
+        Whether sigma may be 0, which it is when more than half the values are equal.
 
     Returns
     -------
     MedianMad
         Median, and 1.482602 times the median absolute deviation: sigma of a normal sample, not corrected for
-        small n (at n = 10 about a tenth low). Up to half the sample may be wrong. Sigma is 0 when more than
-        half the values are equal.
+        small n (at n = 10 about a tenth low). Up to half the sample may be wrong.
 
     Raises
     ------
     ValueError
-        If x is not one-dimensional, has fewer than 2 values or one that is not a finite number.
+        If x is not one-dimensional, has fewer than 2 values or one that is not a finite number; if sigma is 0
+        and may not be (the message gives the value that most are equal to).
 
     Examples
     --------
@@ -66,10 +69,11 @@ def median_mad(x: Series) -> MedianMad:
     """
     values = finite_series(x, at_least=2)
     centre = statistics.median(values)
-    return MedianMad(centre, MAD_TO_SIGMA * statistics.median(abs(value - centre) for value in values))
+    sigma = MAD_TO_SIGMA * statistics.median(abs(value - centre) for value in values)
+    return MedianMad(centre, _spread(sigma, values, allow_zero=allow_zero))
 
 
-def moving_range_sigma(x: Series) -> float:
+def moving_range_sigma(x: Series, *, allow_zero: bool = False) -> float:
     """Estimate sigma by the mean distance of neighbours in time.
 
     Unlike the standard deviation it hardly sees a slow drift or a step within the series; an outlier counts
@@ -79,16 +83,19 @@ def moving_range_sigma(x: Series) -> float:
     ----------
     x
         Series, shape ``(n,)``, n >= 2, oldest first.
+    allow_zero
+        Whether the estimate may be 0, which it is when all values are equal.
 
     Returns
     -------
     float
-        Mean moving range over 1.128, in the unit of x; 0 when all values are equal.
+        Mean moving range over 1.128, in the unit of x.
 
     Raises
     ------
     ValueError
-        If x is not one-dimensional, has fewer than 2 values or one that is not a finite number.
+        If x is not one-dimensional, has fewer than 2 values or one that is not a finite number; if the estimate
+        is 0 and may not be (the message gives the value).
 
     Examples
     --------
@@ -100,10 +107,11 @@ def moving_range_sigma(x: Series) -> float:
     .. [1] D. C. Montgomery, "Introduction to Statistical Quality Control", individuals charts.
     """
     values = finite_series(x, at_least=2)
-    return math.fsum(abs(b - a) for a, b in pairwise(values)) / (len(values) - 1) / MEAN_RANGE_PER_SIGMA
+    sigma = math.fsum(abs(b - a) for a, b in pairwise(values)) / (len(values) - 1) / MEAN_RANGE_PER_SIGMA
+    return _spread(sigma, values, allow_zero=allow_zero)
 
 
-def qn_scale(x: Series) -> float:
+def qn_scale(x: Series, *, allow_zero: bool = False) -> float:
     """Estimate sigma by the first quartile of the distances between all pairs.
 
     As robust as the median absolute deviation, without a centre, and with an efficiency of 82 % instead of
@@ -113,17 +121,20 @@ def qn_scale(x: Series) -> float:
     ----------
     x
         Sample, shape ``(n,)``, n >= 2.
+    allow_zero
+        Whether the estimate may be 0, which it is when a quarter of the pairs are equal: at the latest when
+        more than half the values are.
 
     Returns
     -------
     float
-        Qn in the unit of x, corrected for small n as R robustbase 0.95 does; 0 when more than half the
-        values are equal.
+        Qn in the unit of x, corrected for small n as R robustbase 0.95 does.
 
     Raises
     ------
     ValueError
-        If x is not one-dimensional, has fewer than 2 values or one that is not a finite number.
+        If x is not one-dimensional, has fewer than 2 values or one that is not a finite number; if the estimate
+        is 0 and may not be (the message gives the most frequent value).
 
     Examples
     --------
@@ -139,7 +150,16 @@ def qn_scale(x: Series) -> float:
     values = finite_series(x, at_least=2)
     n = len(values)
     distances = sorted(abs(b - a) for a, b in combinations(values, 2))
-    return QN_TO_SIGMA * _qn_correction(n) * distances[math.comb(n // 2 + 1, 2) - 1]
+    sigma = QN_TO_SIGMA * _qn_correction(n) * distances[math.comb(n // 2 + 1, 2) - 1]
+    return _spread(sigma, values, allow_zero=allow_zero)
+
+
+def _spread(sigma: float, values: list[float], *, allow_zero: bool) -> float:
+    """Return sigma, or refuse values of which too many are equal."""
+    if sigma == 0 and not allow_zero:
+        value = statistics.mode(values)
+        raise ValueError(f"x has no spread: {values.count(value)} of its {len(values)} values are {value!r}")
+    return sigma
 
 
 def _qn_correction(n: int) -> float:

@@ -1,6 +1,6 @@
 """Series of observations as they arrive from outside: taken as floats, or refused by value and place.
 
-NumPy is loaded only by `scans_first`: a process that only streams does not pay for it.
+NumPy is loaded only for the arrays of a `replay`: a process that only streams does not pay for it.
 """
 
 import math
@@ -16,6 +16,33 @@ Series: TypeAlias = "Sequence[float] | NDArray[Any]"
 """A one-dimensional series of numbers, oldest first."""
 
 
+def finite_number(value: Any, place: str) -> float:
+    """Return value as a Python float.
+
+    Raises
+    ------
+    ValueError
+        If value is not a finite number (a bool, None or a masked value is none); the message names it and the
+        place it came from.
+
+    Examples
+    --------
+    >>> finite_number(True, "x")
+    Traceback (most recent call last):
+    ValueError: x = True is not a number
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        # A ValueError like every bad value: who catches it cannot do more about the one than the other.
+        raise ValueError(f"{place} = {value!r} is not a number")  # noqa: TRY004
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a fraction beyond all floats
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{place} = {number!r} is not finite")
+    return number
+
+
 def finite_series(x: Series, *, at_least: int) -> list[float]:
     """Return x as Python floats.
 
@@ -29,8 +56,8 @@ def finite_series(x: Series, *, at_least: int) -> list[float]:
     Raises
     ------
     ValueError
-        If x is not one-dimensional, has a value that is not a finite number (a bool or None is none), or has
-        too few; the message names the value and its place.
+        If x is not one-dimensional, has a value that is not a finite number (a bool, None or a masked value
+        is none), or has too few; the message names the value and its place.
 
     Examples
     --------
@@ -43,15 +70,10 @@ def finite_series(x: Series, *, at_least: int) -> list[float]:
     if getattr(x, "ndim", 1) != 1:
         raise ValueError(f"x has shape {getattr(x, 'shape', None)}; one dimension is needed")
     values: list[Any] = x.tolist() if hasattr(x, "tolist") else list(x)
-    for i, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, Real):
-            # A ValueError like every bad value: who catches it cannot do more about the one than the other.
-            raise ValueError(f"x[{i}] = {value!r} is not a number")  # noqa: TRY004
-        if not math.isfinite(value):
-            raise ValueError(f"x[{i}] = {value!r} is not finite")
-    if len(values) < at_least:
-        raise ValueError(f"x has {len(values)} values; at least {at_least} are needed")
-    return [float(value) for value in values]
+    numbers = [finite_number(value, f"x[{i}]") for i, value in enumerate(values)]
+    if len(numbers) < at_least:
+        raise ValueError(f"x has {len(numbers)} values; at least {at_least} are needed")
+    return numbers
 
 
 def scans_first(x: "ArrayLike") -> "NDArray[np.float64]":
@@ -91,10 +113,39 @@ def scans_first(x: "ArrayLike") -> "NDArray[np.float64]":
         raise ValueError(f"x has shape {table.shape}; (n_devices, n_scans) is needed")
     if table.dtype.kind not in "fiu":
         raise ValueError(f"x holds {table.dtype}, not numbers")
-    if not isinstance(x, np.ndarray) and any(isinstance(value, bool) for row in x for value in row):  # type: ignore[union-attr]
+    if not isinstance(x, np.ndarray) and any(isinstance(value, (bool, np.bool_)) for row in x for value in row):  # type: ignore[union-attr]
         raise ValueError("x holds a bool among its numbers")
     table = np.ascontiguousarray(table.T, dtype=np.float64)
     if not np.isfinite(table).all():
         scan, device = np.argwhere(~np.isfinite(table))[0]
         raise ValueError(f"x[{device}, {scan}] = {float(table[scan, device])!r} is not finite")
     return table
+
+
+def one_per_device(values: "ArrayLike", n_devices: int, name: str, *, counts: bool = False) -> "NDArray[Any]":
+    """Return a copy of one field of the states that a `replay` starts from.
+
+    Parameters
+    ----------
+    values
+        The field, shape ``(n_devices,)``.
+    n_devices
+        Devices of x.
+    name
+        Name of the field, for the refusal.
+    counts
+        Whether the values are counts: integers in, integers out. Otherwise floats.
+
+    Raises
+    ------
+    ValueError
+        If values has another shape or is not of such numbers.
+    """
+    import numpy as np  # noqa: PLC0415 - a process that only streams never loads it
+
+    array = np.asarray(values)
+    if array.shape != (n_devices,):
+        raise ValueError(f"state.{name} has shape {array.shape}; ({n_devices},) is needed, one for each row of x")
+    if array.dtype.kind not in ("iu" if counts else "fiu"):
+        raise ValueError(f"state.{name} holds {array.dtype}, not {'counts' if counts else 'numbers'}")
+    return array.astype(np.int64 if counts else np.float64)

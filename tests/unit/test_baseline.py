@@ -252,17 +252,18 @@ def test_the_order_of_scans_matters_to_the_moving_range_alone(x: list[float], ra
     shuffled = random.sample(x, len(x))
     one, other = Baseline.from_scans(x), Baseline.from_scans(shuffled)
     assert (one.mean, one.sd, one.lower, one.upper) == (other.mean, other.sd, other.lower, other.upper)
-    assert median_mad(x) == median_mad(shuffled)
-    assert qn_scale(x) == qn_scale(shuffled)
+    assert median_mad(x, allow_zero=True) == median_mad(shuffled, allow_zero=True)
+    assert qn_scale(x, allow_zero=True) == qn_scale(shuffled, allow_zero=True)
 
 
 @given(scans, st.integers(-20, 20))
 def test_robust_scales_follow_unit_and_sign(x: list[float], exponent: int) -> None:
     unit = -(2.0**exponent)
     mirrored = [unit * value for value in x]
-    assert median_mad(mirrored) == (unit * median_mad(x).median, -unit * median_mad(x).sigma)
-    assert moving_range_sigma(mirrored) == -unit * moving_range_sigma(x)
-    assert qn_scale(mirrored) == -unit * qn_scale(x)
+    centre, sigma = median_mad(x, allow_zero=True)
+    assert median_mad(mirrored, allow_zero=True) == (unit * centre, -unit * sigma)
+    for estimate in (moving_range_sigma, qn_scale):
+        assert estimate(mirrored, allow_zero=True) == -unit * estimate(x, allow_zero=True)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=4))
@@ -274,7 +275,31 @@ def test_four_wrong_values_of_ten_do_not_break_the_robust_scales(wrong: list[flo
     assert qn_scale(x) <= 0.01 * 2.3
 
 
-def test_robust_scales_are_zero_when_most_values_are_equal() -> None:
-    x = [1.0] * 6 + [1.1, 1.2, 1.3, 1.4]
-    assert (median_mad(x).sigma, qn_scale(x)) == (0.0, 0.0)
-    assert moving_range_sigma([1.0] * 10) == 0.0
+# No spread
+
+
+@pytest.mark.parametrize("estimate", [median_mad, qn_scale])
+def test_a_robust_scale_of_mostly_equal_values_is_refused_and_names_the_value(estimate: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"^x has no spread: 6 of its 10 values are 1\.25$"):
+        estimate([1.1, 1.2, 1.3, 1.4, *[1.25] * 6])
+
+
+def test_a_moving_range_of_equal_values_is_refused_and_names_the_value() -> None:
+    with pytest.raises(ValueError, match=r"^x has no spread: 10 of its 10 values are 1\.25$"):
+        moving_range_sigma([1.25] * 10)
+    assert moving_range_sigma([1.25] * 9 + [1.3]) > 0
+
+
+def test_a_caller_with_a_floor_may_ask_for_zero() -> None:
+    mostly = [1.1, 1.2, 1.3, 1.4, *[1.25] * 6]
+    assert median_mad(mostly, allow_zero=True) == (1.25, 0.0)
+    assert qn_scale(mostly, allow_zero=True) == 0.0
+    assert moving_range_sigma([1.25] * 10, allow_zero=True) == 0.0
+
+
+def test_up_to_half_the_values_may_be_equal() -> None:
+    x = [1.1, 1.2, 1.3, 1.4, 1.6, *[1.25] * 5]
+    assert median_mad(x).sigma > 0
+    assert qn_scale(x) > 0
+    with pytest.raises(ValueError, match=r"3 of its 6 values are 1\.0"):
+        qn_scale([1.0, 2.0, 1.0, 2.0, 1.0, 2.0])  # a quarter of the pairs: two halves
