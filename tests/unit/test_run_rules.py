@@ -185,6 +185,17 @@ def test_partial_windows_let_the_first_points_signal(name: str, first: int) -> N
     assert _indices(SPREAD_OUT, _named(WESTERN_ELECTRIC, name)) == list(range(first - 1, 8))
 
 
+def test_partial_windows_are_the_default() -> None:
+    assert violations([2.5, 2.5], 0, 1, WESTERN_ELECTRIC) == [("we_2", 1)]
+
+
+@pytest.mark.parametrize("name", ["we_1", "nelson_1", "1_2s", "1_3s"])
+def test_a_rule_of_one_point_never_waits(name: str) -> None:
+    for rules in (WESTERN_ELECTRIC, NELSON, WESTGARD, DXA):
+        found = violations([3.5], 0, 1, rules, full_window=True)
+        assert (name in {rule.name for rule in rules}) == ((name, 0) in found)
+
+
 def test_pistonrings_run_of_seven_as_qcc_2_7(reference_data: Any) -> None:
     table = np.genfromtxt(reference_data / "pistonrings.csv", delimiter=",", skip_header=2, usecols=(0, 1))
     means = [table[table[:, 1] == i, 0].mean() for i in range(1, 41)]

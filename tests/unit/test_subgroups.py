@@ -115,6 +115,11 @@ def test_ranges_of_large_subgroups_are_refused() -> None:
     assert xbar_s([list(range(26))]).n == 26
 
 
+def test_a_range_that_overflows_is_refused() -> None:
+    with pytest.raises(ValueError, match="the spread of x is inf"):
+        xbar_r([[1e308, -1e308]])
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
