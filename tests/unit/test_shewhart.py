@@ -221,15 +221,16 @@ def test_replay_refuses_what_is_no_table_of_numbers(x: Any, message: str) -> Non
 @pytest.mark.parametrize(
     ("recent", "message"),
     [
-        ([[0.0], [0.0]], r"shape \(2, 1\); \(2, 2\) is needed"),
-        ([[0.0, 0.0]], r"shape \(1, 2\)"),
-        ([[0.0, 0.0], [0.0, math.nan]], "a gap"),
-        ([[0.0, -math.inf], [0.0, 0.0]], "an infinity"),
+        ([[0.0], [0.0]], r"shape \(2, 1\); \(2, 3\) is needed"),
+        ([[0.0, 0.0, 0.0]], r"shape \(1, 3\)"),
+        ([[0.0, 0.0, 0.0], [0.0, math.nan, 0.0]], "a gap"),
+        ([[0.0, 0.0, 0.0], [math.nan, 0.0, math.nan]], "a gap"),
+        ([[0.0, -math.inf, 0.0], [0.0, 0.0, 0.0]], "an infinity"),
     ],
 )
 def test_replay_refuses_states_of_other_charts(recent: list[list[float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ShewhartChart(0, 1, (Trend("rise", 3),)).replay(np.zeros((2, 4)), state=ShewhartStates(np.array(recent)))
+        ShewhartChart(0, 1, (Trend("rise", 4),)).replay(np.zeros((2, 4)), state=ShewhartStates(np.array(recent)))
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 0), (0, 0)])
@@ -318,12 +319,14 @@ def test_a_chart_resumes_anywhere_with_the_same_answers(
     rules: RuleSet,
     full_window: bool,  # noqa: FBT001
 ) -> None:
-    whole = _chart(ShewhartChart(0, 1, rules, full_window=full_window), x)
+    uninterrupted = ShewhartChart(0, 1, rules, full_window=full_window)
+    whole = _chart(uninterrupted, x)
     first = ShewhartChart(0, 1, rules, full_window=full_window)
     answers = _chart(first, x[:cut])
     second = ShewhartChart(0, 1, rules, full_window=full_window, state=first.state)
     assert second.state == first.state
     assert answers + _chart(second, x[cut:]) == whole
+    assert second.state == uninterrupted.state
 
 
 @given(st.lists(st.integers(-40, 40), max_size=30), st.integers(-30, 30), rule_sets)
