@@ -1,247 +1,30 @@
-"""Tabular CUSUM: sums that notice a small lasting shift long before a tolerance does.
+"""CUSUM charts: sums that notice a small lasting change long before a tolerance does.
 
-Sums are held in sigmas, so k, h and the head start mean the same for every device. NumPy is loaded only by
-`TabularCusum.replay`: a process that only streams does not pay for it.
+`TabularCusum` watches the level against a known target and sigma, `SelfStartingCusum` while both are still being
+learned, `VariabilityCusum` the spread. This is their front; each lies in a module of its own. None loads NumPy
+or SciPy before it needs them.
 """
 
-from dataclasses import dataclass
-from math import inf, isfinite
-from typing import TYPE_CHECKING, Final, NamedTuple
+from qa_models.self_starting import (
+    SelfStartingCusum,
+    SelfStartingPath,
+    SelfStartingPoint,
+    SelfStartingState,
+    SelfStartingStates,
+)
+from qa_models.tabular_cusum import CusumPath, CusumPoint, CusumState, CusumStates, TabularCusum
+from qa_models.variability import VariabilityCusum
 
-from qa_models.series import scans_first
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class CusumState:
-    """Where a `TabularCusum` stands: enough to resume it.
-
-    Parameters
-    ----------
-    upper, lower
-        Upper and lower sum in sigmas, >= 0.
-    n_upper, n_lower
-        Consecutive observations since the sum was last zero.
-    """
-
-    upper: float = 0.0
-    lower: float = 0.0
-    n_upper: int = 0
-    n_lower: int = 0
-
-
-class CusumPoint(NamedTuple):
-    """What one observation did to the chart.
-
-    Parameters
-    ----------
-    upper, lower
-        Upper and lower sum in sigmas, after the observation.
-    n_upper, n_lower
-        Consecutive observations since the sum was last zero; the change is estimated to lie just before
-        them.
-    signal
-        Whether either sum is strictly above h.
-    """
-
-    upper: float
-    lower: float
-    n_upper: int
-    n_lower: int
-    signal: bool
-
-
-_new_tuple: Final = tuple.__new__
-"""Makes a `CusumPoint` in half the time of its own constructor, which is a Python function."""
-
-
-class CusumPath(NamedTuple):
-    """`CusumPoint` of every observation of many devices: arrays of shape ``(n_devices, n_scans)``."""
-
-    upper: "NDArray[np.float64]"
-    lower: "NDArray[np.float64]"
-    n_upper: "NDArray[np.int64]"
-    n_lower: "NDArray[np.int64]"
-    signal: "NDArray[np.bool_]"
-
-
-class TabularCusum:
-    """Two-sided tabular CUSUM for individual observations.
-
-    With ``z = (x - target) / sigma`` the sums are ``max(0, upper + z - k)`` and ``max(0, lower - z - k)``.
-    Signals when a sum is strictly above h. It does not reset itself: after a signal a person decides.
-
-    Parameters
-    ----------
-    target
-        In-control mean, in the unit of x (for BMD g/cm^2).
-    sigma
-        In-control standard deviation, same unit, > 0.
-    k
-        Reference value in sigmas, >= 0: half the shift to detect.
-    h
-        Decision interval in sigmas, > 0; k=0.5, h=5 gives a two-sided ARL0 of 465 when target and sigma are
-        known. Estimated from ten scans the false alarms are several times as many (median run length 70).
-    head_start
-        Where both sums start, in sigmas, 0 <= head_start < h; h/2 is the 50 % fast initial response [2]_.
-        Without effect when `state` is given.
-    state
-        Sums to resume from.
-
-    Raises
-    ------
-    ValueError
-        If a parameter or a sum of `state` is out of its range or not finite.
-
-    Examples
-    --------
-    >>> chart = TabularCusum(target=1.000, sigma=0.005)
-    >>> [chart.update(bmd).signal for bmd in (1.001, 1.012, 1.011, 1.013)]
-    [False, False, False, True]
-    >>> resumed = TabularCusum(target=1.000, sigma=0.005, state=chart.state)
-    >>> resumed.update(1.012).n_upper
-    4
-
-    References
-    ----------
-    .. [1] E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954) 100-115.
-    .. [2] J. M. Lucas and R. B. Crosier, "Fast initial response for CUSUM quality-control schemes",
-       Technometrics 24 (1982) 199-205.
-    """
-
-    __slots__ = ("_lower", "_n_lower", "_n_upper", "_upper", "h", "head_start", "k", "sigma", "target")
-
-    def __init__(
-        self,
-        target: float,
-        sigma: float,
-        *,
-        k: float = 0.5,
-        h: float = 5.0,
-        head_start: float = 0.0,
-        state: CusumState | None = None,
-    ) -> None:
-        if not (-inf < target < inf and 0 < sigma < inf and 0 <= k < inf and 0 <= head_start < h < inf):
-            raise ValueError(_parameter_refusal(target, sigma, k, h, head_start))
-        self.target: Final = float(target)
-        self.sigma: Final = float(sigma)
-        self.k: Final = float(k)
-        self.h: Final = float(h)
-        self.head_start: Final = float(head_start)
-        if state is None:
-            self._upper = self._lower = self.head_start
-            self._n_upper = self._n_lower = 0
-            return
-        if not (0 <= state.upper < inf and 0 <= state.lower < inf and state.n_upper >= 0 and state.n_lower >= 0):
-            raise ValueError(f"{state} is no state of a CUSUM: sums are finite, nothing is negative")
-        self._upper, self._lower = float(state.upper), float(state.lower)
-        self._n_upper, self._n_lower = state.n_upper, state.n_lower
-
-    @property
-    def state(self) -> CusumState:
-        """The sums as they stand; pass it to a new chart to resume with the same signals."""
-        return CusumState(self._upper, self._lower, self._n_upper, self._n_lower)
-
-    def update(self, x: float) -> CusumPoint:
-        """Add one observation.
-
-        Parameters
-        ----------
-        x
-            Observation in the unit of `target`.
-
-        Returns
-        -------
-        CusumPoint
-            Sums after it, in sigmas, and whether they signal.
-
-        Raises
-        ------
-        ValueError
-            If x, or a sum with it, is not finite; the state is unchanged.
-        """
-        z = (float(x) - self.target) / self.sigma
-        upper = self._upper + z - self.k
-        lower = self._lower - z - self.k
-        if not isfinite(upper + lower):  # NaN, an infinity or an overflow in either
-            raise ValueError(self._refusal("x", x))
-        if upper > 0.0:
-            n_upper = self._n_upper + 1
-        else:
-            upper, n_upper = 0.0, 0
-        if lower > 0.0:
-            n_lower = self._n_lower + 1
-        else:
-            lower, n_lower = 0.0, 0
-        self._upper, self._lower, self._n_upper, self._n_lower = upper, lower, n_upper, n_lower
-        signal = upper > self.h or lower > self.h
-        return _new_tuple(CusumPoint, (upper, lower, n_upper, n_lower, signal))
-
-    def replay(self, x: "ArrayLike") -> CusumPath:
-        """Chart many devices at once, each from the present state, which stays as it is.
-
-        Equal to `update`, observation by observation, to the last bit. Devices with targets and sigmas of
-        their own: standardise first and replay on ``TabularCusum(0.0, 1.0)``.
-
-        Parameters
-        ----------
-        x
-            Observations of shape ``(n_devices, n_scans)``, oldest first, in the unit of `target`.
-
-        Returns
-        -------
-        CusumPath
-            Arrays of the shape of x.
-
-        Raises
-        ------
-        ValueError
-            If x is not two-dimensional, not of numbers, or holds a value that `update` refuses; the message
-            gives its place.
-
-        Examples
-        --------
-        >>> two_scanners = [[1.001, 1.012, 1.011, 1.013], [0.999, 1.001, 1.000, 1.002]]
-        >>> TabularCusum(target=1.000, sigma=0.005).replay(two_scanners).signal.any(axis=1).tolist()
-        [True, False]
-        """
-        import numpy as np  # noqa: PLC0415 - a process that only streams never loads it
-
-        scans = scans_first(x)
-        upper, lower = np.empty(scans.shape), np.empty(scans.shape)
-        n_upper, n_lower = np.empty(scans.shape, np.int64), np.empty(scans.shape, np.int64)
-        devices = scans.shape[1]
-        up, low = np.full(devices, self._upper), np.full(devices, self._lower)
-        n_up, n_low = np.full(devices, self._n_upper), np.full(devices, self._n_lower)
-        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with its place
-            for i, scan in enumerate(scans):
-                z = (scan - self.target) / self.sigma
-                up = np.maximum(up + z - self.k, 0.0, out=upper[i])
-                low = np.maximum(low - z - self.k, 0.0, out=lower[i])
-                n_up = np.multiply(n_up + 1, up > 0.0, out=n_upper[i])
-                n_low = np.multiply(n_low + 1, low > 0.0, out=n_lower[i])
-        finite = np.isfinite(upper) & np.isfinite(lower)
-        if not finite.all():
-            device, i = np.argwhere(~finite.T)[0]
-            raise ValueError(self._refusal(f"x[{device}, {i}]", float(scans[i, device])))
-        signal = (upper > self.h) | (lower > self.h)
-        return CusumPath(upper.T, lower.T, n_upper.T, n_lower.T, signal.T)
-
-    def _refusal(self, place: str, value: float) -> str:
-        return f"{place} = {value!r} is no finite number of sigmas from {self.target!r}"
-
-
-def _parameter_refusal(target: float, sigma: float, k: float, h: float, head_start: float) -> str:
-    """Name the parameter that is out of its range."""
-    if not -inf < target < inf:
-        return f"target = {target!r} is not finite"
-    if not 0 < sigma < inf:
-        return f"sigma = {sigma!r} is not positive and finite"
-    if not 0 <= k < inf:
-        return f"k = {k!r} is negative or not finite"
-    if not 0 < h < inf:
-        return f"h = {h!r} is not positive and finite"
-    return f"head_start = {head_start!r} is not in [0, h) with h = {h!r}"
+__all__ = [
+    "CusumPath",
+    "CusumPoint",
+    "CusumState",
+    "CusumStates",
+    "SelfStartingCusum",
+    "SelfStartingPath",
+    "SelfStartingPoint",
+    "SelfStartingState",
+    "SelfStartingStates",
+    "TabularCusum",
+    "VariabilityCusum",
+]
