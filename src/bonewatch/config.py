@@ -49,11 +49,6 @@ def warnings(config: Config) -> list[str]:
     """Return what is legal but will surprise: said at every start and by ``check-config``."""
     said = []
     for device in config.device:
-        if device.qc.rules != "none":
-            said.append(
-                f"{device.id}: rules = {device.qc.rules!r} is noted, not yet applied: "
-                "tolerance and CUSUM judge until the run rules are built"
-            )
         if device.kind is DeviceKind.SCANNER and not device.qc.manufacturer_required:
             said.append(f"{device.id}: the manufacturer's daily QC is not required; the guideline asks for it")
         if any(phantom.patient_name is None for phantom in device.phantom):

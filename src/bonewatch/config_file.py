@@ -16,6 +16,7 @@ from streams.policy import (
     Phantom,
     PhantomRole,
     QcRules,
+    RunRules,
 )
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -64,7 +65,7 @@ class QcSection(Section, frozen=True):
     sigma_floor_percent: float = 0.5
     min_scans: int = 10
     established_at: int = 25
-    rules: Literal["none", "dxa", "western_electric", "westgard", "nelson"] = "none"
+    rules: RunRules = "none"
     repeats: int = 1
     plausible_percent: float = 10.0
     cusum_k: float = 0.5

@@ -186,6 +186,14 @@ DXA: Final[RuleSet] = (
 )
 """The five rules applied to DXA phantoms by Y. Lu et al., J. Bone Miner. Res. 11 (1996) 626-637."""
 
+RULE_SETS: Final[dict[str, RuleSet]] = {
+    "dxa": DXA,
+    "western_electric": WESTERN_ELECTRIC,
+    "westgard": WESTGARD,
+    "nelson": NELSON,
+}
+"""The sets above by the names that configuration and documents use."""
+
 
 def beyond_tolerance(tolerance_percent: float, cv_percent: float) -> RuleSet:
     """Return a tolerance as a rule set: one point farther from the centre line than the tolerance.

@@ -254,7 +254,10 @@ class Verdict(StrEnum):
 
 
 class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
-    """Where a reading stands on its control chart; BMD in g/cm2, CUSUM sums in sigmas."""
+    """Where a reading stands on its control chart; BMD in g/cm2, CUSUM sums in sigmas.
+
+    `violated` are the run rules that this very reading violates, `signal` says whether CUSUM or rules signal.
+    """
 
     epoch: int
     target: float
@@ -266,6 +269,7 @@ class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
     cusum_lower: float
     cusum_h: float
     signal: bool
+    violated: tuple[str, ...] = ()
 
 
 class QcJudged(Message, frozen=True, tag="bonewatch.qc-judged.v1"):

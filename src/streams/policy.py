@@ -6,7 +6,7 @@ Osteoporosis Society, v3, August 2025) are local policy.
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -64,6 +64,10 @@ class Phantom(msgspec.Struct, frozen=True, array_like=True):
     modes: tuple[str, ...] = ()
 
 
+RunRules = Literal["none", "dxa", "western_electric", "westgard", "nelson"]
+"""Sets of sensitising rules by the name they have in the configuration."""
+
+
 class QcRules(msgspec.Struct, frozen=True, array_like=True):
     """How phantom scans of a device are judged; local policy but for the guideline's tolerance and ten scans."""
 
@@ -78,6 +82,7 @@ class QcRules(msgspec.Struct, frozen=True, array_like=True):
     hold_on_signal: bool = False
     manufacturer_required: bool = True
     independent_grace_days: int = 1
+    rules: RunRules = "none"
 
 
 class Mode(msgspec.Struct, frozen=True, array_like=True):

@@ -115,10 +115,9 @@ def test_estimates_are_least_squares_over_every_onset(estimate: Callable[..., Ch
         shift = np.maximum(np.arange(n) - onset + 1, 0) * 0.3 if shape == "drift" else (np.arange(n) >= onset) * 1.5
         x = (rng.normal(size=n) + shift).tolist()
         found = estimate(x, 0.0)
-        assert (found.last_in_control, found.size) == (
-            brute_force(x, shape)[0],
-            pytest.approx(brute_force(x, shape)[1]),
-        )
+        onset_by_force, size_by_force = brute_force(x, shape)
+        assert found.last_in_control == onset_by_force
+        assert found.size == pytest.approx(size_by_force)
 
 
 def test_a_clean_drift_is_found_with_its_slope() -> None:

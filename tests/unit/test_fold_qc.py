@@ -18,7 +18,7 @@ from streams.messages import (
     ReviewOpened,
     Verdict,
 )
-from streams.policy import Phantom, PhantomRole, QcRules
+from streams.policy import Phantom, PhantomRole, QcRules, RunRules
 from tests.folding import MONDAY, PHANTOM, POLICY, Folded, baseline, in_service
 
 
@@ -340,9 +340,10 @@ def test_a_scan_of_the_year_one_does_not_stop_the_stream() -> None:
     assert scanner.state.parked is None
 
 
-def test_state_stays_under_eight_kilobytes_at_its_worst() -> None:
+@pytest.mark.parametrize("rules", ["none", "nelson"])
+def test_state_stays_under_eight_kilobytes_at_its_worst(rules: RunRules) -> None:
     other = Phantom("SPINE-0002", PhantomRole.INDEPENDENT)
-    scanner = in_service(replace(POLICY, phantoms=(*POLICY.phantoms, other)))
+    scanner = in_service(replace(POLICY, phantoms=(*POLICY.phantoms, other), qc=QcRules(rules=rules)))
     for n in range(200):
         scanner.now += timedelta(minutes=1)
         scanner.scan(1.0 + 0.05 * (n % 2), phantom=PHANTOM)

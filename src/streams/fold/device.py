@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from streams.fold.gate import refresh
-from streams.fold.qc import Terms
+from streams.fold.qc import Terms, spoken
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, OpenFault, Override, Reading, latest
 from streams.fold.window import Placed, Subject, aside, closed, place
 from streams.messages import (
@@ -36,7 +36,7 @@ from streams.messages import (
     Verdict,
     event_id,
 )
-from streams.policy import SECONDS_AHEAD_SUSPECT, PhantomRole
+from streams.policy import SECONDS_AHEAD_SUSPECT, DevicePolicy, PhantomRole
 
 SUSPECT_AHEAD: Final = timedelta(seconds=SECONDS_AHEAD_SUSPECT)
 FIRST_FAILURES_WARN: Final = 2
@@ -44,6 +44,8 @@ WINDOW_READINGS: Final = 64
 SHARED_READINGS: Final = 40
 MIN_READINGS: Final = 12
 VENDOR_READINGS: Final = 16
+READINGS_FOR_RULES: Final = 12
+"""So many readings take the room that run rules need to look back."""
 ACQUISITION: Final = 8
 """Characters of an acquisition's digest: 48 bits tell a few dozen apart."""
 OPEN_FAULTS: Final = 10
@@ -130,19 +132,23 @@ def _terms(state: DeviceState, phantom_id: str) -> Terms:
             baseline = state.chart(phantom.patient_id).baseline
             known = baseline.mean_g_cm2 if baseline else phantom.nominal_g_cm2
             others += [known] if known else []
-    share = VENDOR_READINGS if phantom_id == VENDOR_QC else _window_readings(len(state.policy.phantoms))
+    share = VENDOR_READINGS if phantom_id == VENDOR_QC else _window_readings(state.policy)
     return Terms(state.policy.qc, state.chart(phantom_id).baseline, tuple(others), state.calendar.time_zone, share)
 
 
-def _window_readings(phantoms: int) -> int:
+def _window_readings(policy: DevicePolicy) -> int:
     """Return how many readings of a phantom may still change: the state stays under 8 kB."""
-    return WINDOW_READINGS if phantoms == 1 else max(MIN_READINGS, SHARED_READINGS // phantoms)
+    phantoms = len(policy.phantoms)
+    if phantoms == 1:
+        return WINDOW_READINGS
+    shared = SHARED_READINGS - (READINGS_FOR_RULES if policy.qc.rules != "none" else 0)
+    return max(MIN_READINGS, shared // phantoms)
 
 
 def _reviews(before: Chart, placed: Placed, subject: Subject) -> list[ReviewOpened]:
     head, reviews, reading = placed.chart.head, [], placed.judged[0]
     if placed.drift_opened:
-        text = f"CUSUM signal on phantom {subject.phantom_id}"
+        text = f"{spoken(head.signalled)} signal on phantom {subject.phantom_id}"
         reviews.append(ReviewOpened(subject.phantom_id, "drift", head.drift_since, text))
     if head.confirmed and not before.head.confirmed:
         text = f"Confirmed failure on {subject.phantom_id}"
@@ -185,9 +191,17 @@ def _review_decided(fact: ReviewDecided, event: Event, state: DeviceState) -> Re
 
 
 def _restarted(chart: Chart) -> Chart:
-    """Begin the CUSUM anew on a closed chart: a person has decided."""
+    """Begin CUSUM and run rules anew on a closed chart: a person has decided."""
     head = replace(
-        chart.head, cusum_upper=0.0, cusum_lower=0.0, n_upper=0, n_lower=0, drift_open=False, drift_since=None
+        chart.head,
+        cusum_upper=0.0,
+        cusum_lower=0.0,
+        n_upper=0,
+        n_lower=0,
+        drift_open=False,
+        drift_since=None,
+        recent=(),
+        signalled=(),
     )
     return replace(chart, head=head, checkpoint=head)
 

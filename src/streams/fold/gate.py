@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold.qc import spoken
 from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
 from streams.messages import GateChanged, GateStatus, Reason, ReasonCode, Verdict
@@ -95,7 +96,7 @@ def _duties(
             )
         yield from _duty(state, phantom, chart, now)
         if chart.head.drift_open:
-            yield _drift(phantom, hold=policy.qc.hold_on_signal), None
+            yield _drift(phantom, chart.head.signalled, hold=policy.qc.hold_on_signal), None
 
 
 def _duty(
@@ -178,10 +179,10 @@ def _overdue(phantom: Phantom, name: str, *, verifying: bool) -> Reason:
     return Reason(ReasonCode.QC_MISSING, f"{name}: no pass today", how)
 
 
-def _drift(phantom: Phantom, *, hold: bool) -> Reason:
+def _drift(phantom: Phantom, signalled: tuple[str, ...], *, hold: bool) -> Reason:
     return Reason(
         ReasonCode.DRIFT_UNREVIEWED,
-        f"drift signal on phantom {phantom.patient_id}",
+        f"drift signal on phantom {phantom.patient_id} ({spoken(signalled)})",
         "A physicist looks at the chart and decides.",
         holds=hold,
     )

@@ -1,4 +1,4 @@
-"""Judge one QC reading against where its chart stands: tolerance, repeats, CUSUM."""
+"""Judge one QC reading against where its chart stands: tolerance, repeats, CUSUM, run rules."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from qa_models.baseline import tolerance_limits
 from qa_models.cusum import CusumState, TabularCusum
+from qa_models.run_rules import RULE_SETS, longest_window
+from qa_models.shewhart import ShewhartChart, ShewhartPoint, ShewhartState
 from streams.fold.schedule import local_day
 from streams.fold.state import Head, Reading
 from streams.messages import BaselineAccepted, ChartPoint, Verdict
@@ -18,6 +20,13 @@ QC_DAYS_WATCHED: Final = 10
 
 ALIKE: Final = 3.0
 """Phantoms that lie closer than so many tolerances cannot be told apart from a failing scanner (local policy)."""
+
+
+CUSUM: Final = "cusum"
+"""The CUSUM's name among what signalled; run rules have their own."""
+
+WARNINGS: Final = frozenset(rule.name for rules in RULE_SETS.values() for rule in rules if rule.warning)
+"""Rules that mark a reading and open no review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ def _strange(value: float, deviation: float, terms: Terms) -> tuple[Verdict, str
 
 
 def _conclude(head: Head, reading: Reading, terms: Terms, deviation: float | None, *, failed: bool) -> Judgement:
-    """Apply the rule of repeats, then the CUSUM."""
+    """Apply the rule of repeats, then the charts."""
     if failed:
         head, verdict, note = _failed(head, reading, terms)
         is_out = reading.value is not None and not is_within(reading.value, terms)
@@ -112,8 +121,9 @@ def _conclude(head: Head, reading: Reading, terms: Terms, deviation: float | Non
     if deviation is None or verdict is Verdict.FAIL:
         # A first failure awaits its repeat: positioning is not drift, and the repeat speaks for the scanner.
         return Judgement(head, verdict, _point(head, terms, deviation), note)
-    head = _charted(head, reading, terms)
-    return Judgement(head, verdict, _point(head, terms, deviation), note)
+    head, seen = _ruled(head, reading, terms)
+    head = _charted(head, reading, terms, seen)
+    return Judgement(head, verdict, _point(head, terms, deviation, seen), note)
 
 
 def _failed(head: Head, reading: Reading, terms: Terms) -> tuple[Head, Verdict, str]:
@@ -149,8 +159,26 @@ def _seen(head: Head, measured_at: datetime, terms: Terms, *, failed: bool) -> H
     return replace(head, qc_days=days, first_failure_days=failures)
 
 
-def _charted(head: Head, reading: Reading, terms: Terms) -> Head:
-    """Take the reading into the CUSUM; freeze the onset at the first signal of an episode."""
+def spoken(signalled: tuple[str, ...]) -> str:
+    """Return the names of the charts and rules that signalled, as people say them."""
+    return ", ".join("CUSUM" if name == CUSUM else f"rule {name}" for name in signalled)
+
+
+def _ruled(head: Head, reading: Reading, terms: Terms) -> tuple[Head, ShewhartPoint | None]:
+    """Take the reading into the run rules, if there are any."""
+    assert terms.baseline is not None and reading.value is not None  # noqa: S101, PT018 - judged before
+    rules = RULE_SETS.get(terms.rules.rules, ())
+    if not rules:
+        return head, None
+    back = longest_window(rules) - 1
+    recent = ShewhartState(head.recent[-back:] if back else ())
+    chart = ShewhartChart(terms.baseline.mean_g_cm2, terms.baseline.sigma_g_cm2, rules, state=recent)
+    point = chart.update(reading.value)
+    return replace(head, recent=chart.state.recent), point
+
+
+def _charted(head: Head, reading: Reading, terms: Terms, seen: ShewhartPoint | None) -> Head:
+    """Take the reading into the CUSUM; freeze the onset at the first signal of an episode, whichever gave it."""
     assert terms.baseline is not None and reading.value is not None  # noqa: S101, PT018 - judged before
     cusum = TabularCusum(
         terms.baseline.mean_g_cm2,
@@ -162,9 +190,12 @@ def _charted(head: Head, reading: Reading, terms: Terms) -> Head:
     point = cusum.update(reading.value)
     onset_upper = head.onset_upper if point.n_upper else reading.measured_at
     onset_lower = head.onset_lower if point.n_lower else reading.measured_at
+    signals = (CUSUM,) if point.signal else ()
+    if seen is not None and seen.signal:
+        signals += tuple(name for name in seen.violated if name not in WARNINGS)
     drift_since = head.drift_since
-    if point.signal and not head.drift_open:
-        drift_since = onset_upper if point.upper > terms.rules.cusum_h else onset_lower
+    if signals and not head.drift_open:
+        drift_since = onset_upper if point.upper > point.lower else onset_lower
     return replace(
         head,
         cusum_upper=point.upper,
@@ -173,12 +204,13 @@ def _charted(head: Head, reading: Reading, terms: Terms) -> Head:
         n_lower=point.n_lower,
         onset_upper=onset_upper,
         onset_lower=onset_lower,
-        drift_open=head.drift_open or point.signal,
+        drift_open=head.drift_open or bool(signals),
         drift_since=drift_since,
+        signalled=(*head.signalled, *(name for name in signals if name not in head.signalled)),
     )
 
 
-def _point(head: Head, terms: Terms, deviation: float | None) -> ChartPoint | None:
+def _point(head: Head, terms: Terms, deviation: float | None, seen: ShewhartPoint | None = None) -> ChartPoint | None:
     if terms.baseline is None or deviation is None:
         return None
     h = terms.rules.cusum_h
@@ -193,5 +225,6 @@ def _point(head: Head, terms: Terms, deviation: float | None) -> ChartPoint | No
         cusum_upper=head.cusum_upper,
         cusum_lower=head.cusum_lower,
         cusum_h=h,
-        signal=head.cusum_upper > h or head.cusum_lower > h,
+        signal=head.cusum_upper > h or head.cusum_lower > h or (seen is not None and seen.signal),
+        violated=seen.violated if seen is not None else (),
     )

@@ -33,7 +33,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     `failures` counts failed acquisitions since the last pass, `confirmed` that they exceeded the allowed repeats,
     `passed_since` that a scan passed after that; `failed_percent` is how far off the last failure was.
     `unresolved` is a reading that is neither pass nor failure. `onset_*` is the last reading at which a sum was
-    zero; `drift_since` is frozen at an episode's first signal.
+    zero; `drift_since` is frozen at an episode's first signal, `signalled` are the charts and rules that have
+    signalled in it. `recent` are the last readings in sigmas, as many as the run rules look back.
     """
 
     cusum_upper: float = 0.0
@@ -52,6 +53,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     drift_since: UtcTime | None = None
     first_failure_days: tuple[int, ...] = ()
     qc_days: tuple[int, ...] = ()
+    recent: tuple[float, ...] = ()
+    signalled: tuple[str, ...] = ()
 
 
 class Chart(msgspec.Struct, frozen=True, array_like=True):
