@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from qa_models.agreement import Agreement, bland_altman
 from qa_models.baseline import tolerance_limits
 from qa_models.deming import deming, weighted_deming
-from qa_models.line_fit import Interval, LineFit, Prediction, finite_value, interval_about, line_from_errors
+from qa_models.line_fit import Interval, LineFit, Prediction, interval_about, line_from_errors
 from qa_models.paired import Moments, moments, named_series, paired_series, refuse_no_spread
 from qa_models.passing_bablok import passing_bablok
 from qa_models.quantiles import two_sided_normal, two_sided_t
-from qa_models.series import Series
+from qa_models.series import Series, finite_number
 from qa_models.standardised_bmd import standardised_bmd
 
 __all__ = [
@@ -105,9 +105,9 @@ class GeneralisedLsc:
         Raises
         ------
         ValueError
-            If x is not finite.
+            If x is not a finite number.
         """
-        distance = (finite_value(x) - self.mean_x) ** 2 / self.sxx
+        distance = (finite_number(x, "x") - self.mean_x) ** 2 / self.sxx
         change = self.quantile * self.see * math.sqrt(1 + 1 / self.fit.n + distance)
         return Prediction(change, self.fit.predict(x).within_range)
 

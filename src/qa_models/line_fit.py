@@ -1,8 +1,9 @@
 """What every straight-line fit of one scanner's readings to another's has in common."""
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from qa_models.series import finite_number
 
 
 class Interval(NamedTuple):
@@ -67,22 +68,10 @@ class LineFit:
         Raises
         ------
         ValueError
-            If x is not finite.
+            If x is not a finite number.
         """
-        return Prediction(self.intercept + self.slope * finite_value(x), self.x_min <= x <= self.x_max)
-
-
-def finite_value(x: float) -> float:
-    """Return x.
-
-    Raises
-    ------
-    ValueError
-        If x is not finite.
-    """
-    if not math.isfinite(x):
-        raise ValueError(f"x = {x!r} is not finite")
-    return x
+        at = finite_number(x, "x")
+        return Prediction(self.intercept + self.slope * at, self.x_min <= at <= self.x_max)
 
 
 def line_from_errors(

@@ -176,9 +176,9 @@ def test_a_prediction_lies_on_the_line() -> None:
     assert passing_bablok(SEN_X, SEN_Y).predict(10) == (46.0, True)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_prediction_needs_a_finite_value(bad: float) -> None:
-    with pytest.raises(ValueError, match=f"x = {bad!r} is not finite"):
+@pytest.mark.parametrize(("bad", "reason"), [(math.nan, "finite"), (-math.inf, "finite"), (True, "a number")])
+def test_a_prediction_needs_a_finite_number(bad: float, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"x = {bad!r} is not {reason}"):
         passing_bablok(SEN_X, SEN_Y).predict(bad)
 
 
