@@ -86,7 +86,7 @@ class LimitsOut(msgspec.Struct, frozen=True):
 
 
 class StatisticsOut(msgspec.Struct, frozen=True):
-    """Where the reading stands: sigma in g/cm2, CUSUM sums and decision interval in sigmas."""
+    """Where the reading stands: sigma in g/cm2, CUSUM sums and decision interval in sigmas, run rules violated."""
 
     sigma: float
     deviation_percent: float
@@ -94,6 +94,7 @@ class StatisticsOut(msgspec.Struct, frozen=True):
     cusum_lower: float
     cusum_h: float
     signal: bool
+    violated: tuple[str, ...] = ()
 
 
 class QcOut(msgspec.Struct, frozen=True):
@@ -188,9 +189,7 @@ def qc_out(judged: QcJudged) -> QcOut:
     chart = judged.chart
     limits = LimitsOut(chart.target, chart.lower, chart.upper) if chart else None
     statistics = (
-        StatisticsOut(
-            chart.sigma, chart.deviation_percent, chart.cusum_upper, chart.cusum_lower, chart.cusum_h, chart.signal
-        )
+        StatisticsOut(**{name: getattr(chart, name) for name in StatisticsOut.__struct_fields__})
         if chart
         else None
     )

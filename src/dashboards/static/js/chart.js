@@ -258,6 +258,7 @@ function readOut(plot) {
     parts.splice(2, 0, `${deviation < 0 ? "−" : "+"}${Math.abs(deviation).toFixed(2)} % from target`);
     parts.push(`CUSUM ${statistics.cusum_upper.toFixed(1)} up, ${Math.abs(statistics.cusum_lower).toFixed(1)} down`);
     if (statistics.signal) parts.push("signal");
+    if (statistics.violated.length) parts.push(`rules ${statistics.violated.join(", ")}`);
   }
   holder.querySelector("[data-readout]").textContent = parts.join(" · ");
 }
