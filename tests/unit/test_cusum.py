@@ -197,6 +197,7 @@ def test_streaming_does_not_load_numpy(use: str) -> None:
         ({"head_start": -1.0}, r"head_start = -1\.0"),
         ({"head_start": 5.0}, r"head_start = 5\.0 is not in \[0, h\) with h = 5\.0"),
         ({"head_start": math.nan}, "head_start = nan"),
+        ({"head_start": 0.5, "h": 0.5}, r"head_start = 0\.5 is not in \[0, h\) with h = 0\.5"),
     ],
 )
 def test_a_parameter_out_of_range_is_named(parameters: dict[str, float], message: str) -> None:

@@ -71,7 +71,7 @@ def test_scores_in_control_are_independent() -> None:
 
 
 def test_run_length_in_control_is_that_of_known_parameters() -> None:
-    x = np.random.default_rng(465).normal(0.9, 0.004, (1000, 6000))
+    x = np.random.default_rng(465).normal(0.9, 0.004, (600, 6000))
     signal = SelfStartingCusum().replay(x).signal
     assert signal.any(axis=1).all()
     run_lengths = signal.argmax(axis=1) + 1 - 2  # from the first that is judged

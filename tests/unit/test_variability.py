@@ -85,7 +85,7 @@ def test_the_documented_run_length_of_a_device_in_control() -> None:
 
 @pytest.mark.parametrize(("scale", "n_scans"), [(1.0, 3600), (2.0, 200), (1.5, 400), (0.5, 400), (0.25, 100)])
 def test_simulated_run_length_is_the_exact_one(scale: float, n_scans: int) -> None:
-    x = np.random.default_rng(1981).normal(10, 3 * scale, (2000, n_scans))
+    x = np.random.default_rng(1981).normal(10, 3 * scale, (1500, n_scans))
     signal = VariabilityCusum(10, 3, h=4).replay(x).signal
     assert signal.any(axis=1).all()
     run_lengths = signal.argmax(axis=1) + 1
