@@ -204,6 +204,14 @@ def bench_replay(*, as_json: AsJson = False) -> int:
     return measure(as_json=as_json)
 
 
+@bench_app.command(name="models")
+def bench_models(*, as_json: AsJson = False) -> int:
+    """Time charts and run lengths against other software and a plain Python loop."""
+    from bonewatch.bench.models import measure  # noqa: PLC0415 - see run
+
+    return measure(as_json=as_json)
+
+
 def data_folder(config: Path, data_dir: str) -> Path:
     """Return the data folder; a relative one lies beside the configuration file."""
     return (config.resolve().parent / data_dir).resolve()
