@@ -5,6 +5,7 @@ timed. Figures of a shared machine: the best of a few rounds stands for what the
 """
 
 import gc
+import importlib
 import json
 import shutil
 import subprocess
@@ -50,13 +51,12 @@ class Timed(NamedTuple):
 
     name: str
     seconds: list[float]
-    count: int
-    remark: str = ""
+    readings: int
 
     @property
     def per_s(self) -> float:
         """Readings or calls in a second, at best."""
-        return self.count / min(self.seconds)
+        return self.readings / min(self.seconds)
 
 
 def measure(*, as_json: bool) -> int:
@@ -68,7 +68,7 @@ def measure(*, as_json: bool) -> int:
     figures = {
         "replay_s": min(replay.seconds),
         "replay_worst_s": max(replay.seconds),
-        "readings": replay.count,
+        "readings": replay.readings,
         "peak_mb_one_year": memory[0],
         "peak_mb_ten_years": memory[1],
         "per_second": {timed.name: timed.per_s for timed in streams},
@@ -131,7 +131,7 @@ def _updates() -> Iterator[tuple[str, Callable[[float], object]]]:
     yield "Shewhart, DXA rules, update", ShewhartChart(TARGET, SIGMA, DXA).update
     yield "plain Python CUSUM, no checks, no counts", _plain_cusum()
     try:
-        from river import drift  # noqa: PLC0415 - a peer that only this measurement needs
+        drift = importlib.import_module("river.drift")  # a peer that only this measurement needs
     except ImportError:
         return
     yield "river PageHinkley update", drift.PageHinkley().update
@@ -191,7 +191,7 @@ def _run_lengths() -> tuple[Timed, float | None, float | None]:
 
 def _print(replay: Timed, memory: list[float], streams: list[Timed], figures: dict[str, object]) -> None:
     best, worst = min(replay.seconds), max(replay.seconds)
-    print(f"replay of {YEARS} years x {DEVICES} scanners = {replay.count / 1e6:.2f} million readings")
+    print(f"replay of {YEARS} years x {DEVICES} scanners = {replay.readings / 1e6:.2f} million readings")
     print(f"  Shewhart with DXA rules + CUSUM + EWMA: {best:.2f} s at best, {worst:.2f} s at worst (aim 2 s)")
     print(f"  peak memory of the process: one year {memory[0]:.0f} MB, {YEARS} years {memory[1]:.0f} MB")
     cusum = streams[0].per_s
@@ -199,13 +199,12 @@ def _print(replay: Timed, memory: list[float], streams: list[Timed], figures: di
     for name in ("", "readings/s, best", "worst", "CUSUM update is faster by"):
         table.add_column(name, justify="left" if not name else "right")
     for timed in streams:
-        worst_rate = timed.count / max(timed.seconds)
+        worst_rate = timed.readings / max(timed.seconds)
         table.add_row(timed.name, f"{timed.per_s:,.0f}", f"{worst_rate:,.0f}", f"x{cusum / timed.per_s:.2f}")
     Console().print(table)
     print(f"cusum_arl: {figures['cusum_arl_ms']:.2f} ms a call (aim 5 ms)", end="")
     if figures["r_spc_arl_ms"] is None:
         print("; R with spc is not installed: not compared")
     else:
-        print(
-            f"; R spc {figures['r_spc_arl_ms']:.2f} ms; largest difference {figures['cusum_arl_difference_from_r']:.1e}"
-        )
+        difference = figures["cusum_arl_difference_from_r"]
+        print(f"; R spc {figures['r_spc_arl_ms']:.2f} ms; largest difference {difference:.1e}")
