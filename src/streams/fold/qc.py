@@ -190,7 +190,7 @@ def _charted(head: Head, reading: Reading, terms: Terms, seen: ShewhartPoint | N
     point = cusum.update(reading.value)
     onset_upper = head.onset_upper if point.n_upper else reading.measured_at
     onset_lower = head.onset_lower if point.n_lower else reading.measured_at
-    signals = (CUSUM,) if point.signal else ()
+    signals: tuple[str, ...] = (CUSUM,) if point.signal else ()
     if seen is not None and seen.signal:
         signals += tuple(name for name in seen.violated if name not in WARNINGS)
     drift_since = head.drift_since
