@@ -43,6 +43,11 @@ def test_peak_flow_with_the_papers_two_standard_deviations(reference_data: Path)
     assert agreement.upper_limit_interval == pytest.approx((40.9, 110.1), abs=0.2)
 
 
+def test_limits_may_be_closer_than_one_standard_deviation() -> None:
+    agreement = bland_altman([1, 2, 3], [0, 0, 0], multiplier=0.5)
+    assert agreement.limits == pytest.approx((1.5, 2.5), abs=1e-12)
+
+
 def test_creatinine(reference_data: Path) -> None:
     serum, plasma = np.loadtxt(reference_data / "creatinine_mcr.csv", delimiter=",", skiprows=2).T
     agreement = bland_altman(plasma, serum)

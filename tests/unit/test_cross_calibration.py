@@ -101,12 +101,17 @@ def test_a_comparison_needs_ten_scans_of_each(before: int, after: int, name: str
     assert phantom_comparison(TEN[:before], TEN[:after], min_scans=9).n_before == before
 
 
+def test_two_scans_of_each_are_the_fewest_that_can_be_compared() -> None:
+    assert phantom_comparison([1.0, 1.01], [1.0, 1.02], min_scans=2).n_after == 2
+
+
 @pytest.mark.parametrize(
     ("before", "after", "setting", "message"),
     [
         ([1.0] * 10, TEN, {}, "all 10 values of before are 1.0"),
         (TEN, [1.1] * 10, {}, "all 10 values of after are 1.1"),
         (TEN, [-bmd for bmd in TEN], {}, "mean of after = -1.0 is not positive"),
+        ([-1.0, 1.0] * 5, TEN, {}, r"mean of before = 0\.0 is not positive"),
         ([bmd - 1.0 for bmd in TEN[:-1]] + [-0.5], TEN, {}, "mean of before = -0.05"),
         (TEN, [*TEN[:9], math.nan], {}, r"after\[9\] = nan is not finite"),
         (TEN, TEN, {"min_scans": 1}, "min_scans = 1"),

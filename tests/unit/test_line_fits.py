@@ -62,6 +62,9 @@ def test_ordinary_of_four_pairs_as_r_has_it() -> None:
     fit = ordinary([0.8, 1.0, 1.2, 1.4], [0.85, 1.03, 1.28, 1.46])
     assert (fit.slope, fit.intercept) == pytest.approx((1.04, 0.011), abs=1e-12)
     assert (fit.slope_se, fit.intercept_se) == pytest.approx((0.04949747, 0.05556078), abs=5e-9)
+    t = 4.302653  # of 2 degrees of freedom, from a table
+    assert fit.slope_interval == pytest.approx((1.04 - t * 0.04949747, 1.04 + t * 0.04949747), abs=1e-7)
+    assert fit.intercept_interval == pytest.approx((0.011 - t * 0.05556078, 0.011 + t * 0.05556078), abs=1e-7)
 
 
 def test_deming_of_creatinine(reference_data: Path) -> None:
