@@ -116,6 +116,12 @@ def test_scans_known_to_be_good_let_the_next_one_be_judged() -> None:
     assert started.update(1.004).score == judged_before.update(1.004).score
 
 
+def test_two_good_scans_and_the_defaults_are_enough() -> None:
+    chart = SelfStartingCusum.from_baseline([1.0, 1.01])
+    assert (chart.k, chart.h, chart.freeze_on_signal) == (0.5, 5, False)
+    assert chart.update(1.005).judged
+
+
 def test_good_scans_that_are_all_equal_leave_the_next_one_unjudged() -> None:
     chart = SelfStartingCusum.from_baseline([1.0] * 10)
     assert [chart.update(x).judged for x in (1.01, 1.0)] == [False, True]
