@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("bonewatch", deadline=None)  # a test never times
+settings.load_profile("bonewatch")
 
 REFERENCE_DATA = Path(__file__).resolve().parents[2] / "shared" / "reference" / "data"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scipy import special
 
-from qa_models.paired import named_series
+from qa_models.cross_calibration.paired import named_series
 from qa_models.quantiles import two_sided_normal
 from qa_models.series import Series
 

@@ -43,7 +43,7 @@ def finite_number(value: Any, place: str) -> float:
     return number
 
 
-def finite_series(x: Series, *, at_least: int) -> list[float]:
+def finite_series(x: Series, *, at_least: int, name: str = "x") -> list[float]:
     """Return x as Python floats.
 
     Parameters
@@ -52,6 +52,8 @@ def finite_series(x: Series, *, at_least: int) -> list[float]:
         Series, shape ``(n,)``: a sequence, or an array of NumPy or alike.
     at_least
         Fewest values accepted.
+    name
+        What a refusal calls the series.
 
     Raises
     ------
@@ -68,11 +70,11 @@ def finite_series(x: Series, *, at_least: int) -> list[float]:
     ValueError: x[1] = nan is not finite
     """
     if getattr(x, "ndim", 1) != 1:
-        raise ValueError(f"x has shape {getattr(x, 'shape', None)}; one dimension is needed")
+        raise ValueError(f"{name} has shape {getattr(x, 'shape', None)}; one dimension is needed")
     values: list[Any] = x.tolist() if hasattr(x, "tolist") else list(x)
-    numbers = [finite_number(value, f"x[{i}]") for i, value in enumerate(values)]
+    numbers = [finite_number(value, f"{name}[{i}]") for i, value in enumerate(values)]
     if len(numbers) < at_least:
-        raise ValueError(f"x has {len(numbers)} values; at least {at_least} are needed")
+        raise ValueError(f"{name} has {len(numbers)} values; at least {at_least} are needed")
     return numbers
 
 

@@ -19,7 +19,7 @@ from qa_models.cross_calibration import (
     passing_bablok,
     weighted_deming,
 )
-from qa_models.passing_bablok import _shifted_slopes
+from qa_models.cross_calibration.passing_bablok import _shifted_slopes
 
 FITS: list[Callable[..., LineFit]] = [ordinary, deming, weighted_deming, passing_bablok]
 

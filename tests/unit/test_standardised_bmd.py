@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qa_models.cross_calibration import standardised_bmd
-from qa_models.standardised_bmd import SINGLE_PATIENT_ERROR_PERCENT
+from qa_models.cross_calibration.standardised_bmd import SINGLE_PATIENT_ERROR_PERCENT
 
 GENANT_TO_LUNAR_FROM_HOLOGIC = (1.074, 0.054)
 GENANT_TO_NORLAND_FROM_HOLOGIC = (1.068, -0.070)

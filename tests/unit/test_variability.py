@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 
 from qa_models.cusum import CusumPath, CusumPoint, CusumState, CusumStates, VariabilityCusum
-from qa_models.variability import MEAN_ROOT, SD_ROOT
+from qa_models.cusum.variability import MEAN_ROOT, SD_ROOT
 
 observations = st.floats(-1e6, 1e6)
 series = st.lists(observations, max_size=30)

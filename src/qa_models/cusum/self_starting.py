@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from math import inf, nan, sqrt, ulp
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from qa_models.cusum.tabular import CusumState, CusumStates, TabularCusum, cusum_states
 from qa_models.series import Series, finite_number, finite_series, one_per_device, scans_first
-from qa_models.tabular_cusum import CusumState, CusumStates, TabularCusum, cusum_states
 
 if TYPE_CHECKING:
     import numpy as np

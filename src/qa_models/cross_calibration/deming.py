@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from qa_models.line_fit import LineFit, line_from_errors
-from qa_models.paired import moments, paired_series
+from qa_models.cross_calibration.line_fit import LineFit, line_from_errors
+from qa_models.cross_calibration.paired import moments, paired_series
 from qa_models.quantiles import two_sided_t
 from qa_models.series import Series
 

@@ -4,8 +4,8 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from qa_models.line_fit import Interval, interval_about
-from qa_models.paired import paired_series, refuse_no_spread
+from qa_models.cross_calibration.line_fit import Interval, interval_about
+from qa_models.cross_calibration.paired import paired_series, refuse_no_spread
 from qa_models.quantiles import two_sided_t
 from qa_models.series import Series
 

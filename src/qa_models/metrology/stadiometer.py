@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from qa_models.exact import Number, exact, exact_positive
-from qa_models.verdict import Verdict
+from qa_models.metrology.exact import Number, exact, exact_positive
+from qa_models.metrology.verdict import Verdict
 
 ROD_WARN_MM: Final = 2
 ROD_FAIL_MM: Final = 5

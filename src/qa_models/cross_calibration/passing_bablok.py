@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from qa_models.line_fit import Interval, LineFit
-from qa_models.paired import paired_series, refuse_no_spread
+from qa_models.cross_calibration.line_fit import Interval, LineFit
+from qa_models.cross_calibration.paired import paired_series, refuse_no_spread
 from qa_models.quantiles import two_sided_normal
 from qa_models.series import Series
 

@@ -33,10 +33,7 @@ def named_series(name: str, x: Series, *, at_least: int) -> list[float]:
     Traceback (most recent call last):
     ValueError: before[1] = nan is not finite
     """
-    try:
-        values = finite_series(x, at_least=at_least)
-    except ValueError as refusal:
-        raise ValueError(f"{name}{str(refusal).removeprefix('x')}") from None
+    values = finite_series(x, at_least=at_least, name=name)
     for i, value in enumerate(values):
         if abs(value) > LARGEST:
             raise ValueError(f"{name}[{i}] = {value!r} is beyond {LARGEST:g}")

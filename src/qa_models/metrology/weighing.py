@@ -1,8 +1,6 @@
-"""Checks of scales against weights of known mass (class III), and of stadiometers against rods.
+"""Class III weighing: permitted errors, check weights, and whether the weights are good enough for it.
 
-Masses in grams; arithmetic is on decimals (`qa_models.exact`), so that a load or an error that is exactly on a
-limit is judged as on it. On a limit is within. A load below Min or above Max is refused: unknown is never a
-pass.
+Masses in grams, exact (`qa_models.metrology.exact`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,23 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from qa_models.exact import Number, exact, exact_positive
-from qa_models.stadiometer import Linearity, RodJudgement, judge_rod, linearity
-from qa_models.verdict import Verdict
-
-__all__ = [
-    "CheckWeightJudgement",
-    "Linearity",
-    "RodJudgement",
-    "Verdict",
-    "WeighingInstrument",
-    "WeighingRange",
-    "class_iii_mpe",
-    "judge_check_weight",
-    "judge_rod",
-    "linearity",
-    "weights_adequate",
-]
+from qa_models.metrology.exact import Number, exact, exact_positive
+from qa_models.metrology.verdict import Verdict
 
 CLASS_III_BANDS: Final = ((500, Decimal("0.5")), (2000, Decimal(1)), (10_000, Decimal("1.5")))
 """Up to how many e, that number included, and the error permitted at initial verification, in e."""

@@ -5,15 +5,15 @@ learned, `VariabilityCusum` the spread. This is their front; each lies in a modu
 or SciPy before it needs them.
 """
 
-from qa_models.self_starting import (
+from qa_models.cusum.self_starting import (
     SelfStartingCusum,
     SelfStartingPath,
     SelfStartingPoint,
     SelfStartingState,
     SelfStartingStates,
 )
-from qa_models.tabular_cusum import CusumPath, CusumPoint, CusumState, CusumStates, TabularCusum
-from qa_models.variability import VariabilityCusum
+from qa_models.cusum.tabular import CusumPath, CusumPoint, CusumState, CusumStates, TabularCusum
+from qa_models.cusum.variability import VariabilityCusum
 
 __all__ = [
     "CusumPath",
