@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from qa_models.change_point import ChangePoint, cusum_last_zero, drift_mle, step_mle
 from qa_models.cusum import TabularCusum
+from qa_models.ewma import EwmaChart
+from tests.r_language import r_lines
 
 SERIES = st.lists(st.floats(-1e3, 1e3), min_size=5, max_size=25)
 
@@ -77,6 +79,24 @@ def test_step_of_the_pistonrings(reference_data: Path) -> None:
     assert step_mle(z[:35], 0).last_in_control == 33
     assert step_mle(z, 0).last_in_control == 33
     assert cusum_last_zero(z[:35], 0, 1).last_in_control == 30
+
+
+def test_a_step_is_where_r_strucchange_breaks_the_series(montgomery: list[float], nist: list[float]) -> None:
+    # It estimates the mean before the break too; the break is the same.
+    series = [montgomery[:29], montgomery, nist[:14]]
+    calls = [
+        f"breakpoints(y ~ 1, data = data.frame(y = c({', '.join(map(repr, x))})), h = 2, breaks = 1)$breakpoints"
+        for x in series
+    ]
+    assert r_lines("strucchange", calls) == [22, 22, 12]
+    assert [step_mle(x, mean).last_in_control for x, mean in zip(series, (10, 10, 325), strict=True)] == [22, 22, 12]
+
+
+def test_an_ewma_dates_the_same_step_earlier(montgomery: list[float]) -> None:
+    # Nishina 1992: the last EWMA on or below the target before the signal.
+    path = EwmaChart(10, 1, lam=0.1, width=2.7).replay([montgomery[:29]])
+    assert path.signal[0].tolist() == [False] * 28 + [True]
+    assert int(np.flatnonzero(path.ewma[0] <= 10)[-1]) + 1 == 19
 
 
 def test_cusum_of_montgomery_table_9_1(montgomery: list[float]) -> None:

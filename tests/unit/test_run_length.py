@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from qa_models.cusum import TabularCusum
 from qa_models.ewma import EwmaChart
@@ -82,9 +83,29 @@ def test_lucas_and_crosier_1982_table_1(reference_data: Path) -> None:
         assert agrees(cusum_arl(0.5, 4, float(row["mu"]), head_start=2), row["arl_fir"]), row
 
 
-@pytest.mark.parametrize(("h", "exact"), [(3, 117.5957), (4, 335.3676), (5, 930.8870)])
-def test_limit_of_the_markov_chain_of_brook_and_evans(h: int, exact: float) -> None:
-    assert cusum_arl(0.5, h, 0, two_sided=False) == pytest.approx(exact, abs=5e-5)
+def brook_and_evans(h: float, shift: float, cells: int) -> float:
+    """Return the one-sided run length of the Markov chain that cuts the sums into cells (Brook and Evans 1972)."""
+    width = 2 * h / (2 * cells - 1)
+    edges = (np.arange(cells) + 0.5) * width
+    below = stats.norm.cdf(edges[None, :] - np.arange(cells)[:, None] * width + 0.5 - shift)
+    steps = np.diff(below, axis=1, prepend=0.0)
+    return float(np.linalg.solve(np.eye(cells) - steps, np.ones(cells))[0])
+
+
+@pytest.mark.parametrize(
+    ("h", "shift", "published"),
+    [
+        (3, 0, (113.4739, 116.6321, 117.1792, 117.3649, 117.5598, 117.5868, 117.5935, 117.5957)),
+        (4, 0, (297.5887, 326.0318, 331.2926, 333.1016, 335.0138, 335.2800, 335.3458, 335.3676)),
+        (5, 0, (711.7246, 872.0675, 904.8123, 916.3099, 928.5984, 930.3197, 930.7458, 930.8870)),
+        (5, 1, (10.5414, 10.4133, 10.3920, 10.3848, 10.3774, 10.3763, 10.3761, 10.3760)),
+    ],
+)
+def test_limit_of_the_markov_chain_of_brook_and_evans(h: int, shift: float, published: tuple[float, ...]) -> None:
+    *chains, exact = published
+    ours = [brook_and_evans(h, shift, cells) for cells in (5, 10, 15, 20, 50, 100, 200)]
+    assert ours == pytest.approx(chains, abs=6e-5)
+    assert cusum_arl(0.5, h, shift, two_sided=False) == pytest.approx(exact, abs=6e-5)
 
 
 @pytest.mark.parametrize(
