@@ -1,0 +1,152 @@
+"""What travels over Kafka: a row of a site's log, or an outcome, as a CloudEvent in binary mode.
+
+A record of a site's topic holds the event and the site's own outcomes, byte for byte as they stand in the log, so
+that the hash chain can be checked by whoever reads it. Pure: bytes in, messages out.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streams import codec
+from streams.messages import Event, RecordedOutcome, type_name
+
+Headers = list[tuple[str, bytes]]
+
+CONTENT_TYPE: Final = b"application/json"
+SPECVERSION: Final = b"1.0"
+TOO_LARGE: Final = "bonewatch.event-too-large.v1"
+"""Type of the notice that takes the place of an event too large to travel."""
+
+
+class Rejection(StrEnum):
+    """Why a record is not what a site may send."""
+
+    UNREADABLE = "unreadable"
+    UNKNOWN_VERSION = "unknown_version"
+    FOREIGN_DEVICE = "foreign_device"
+    TOO_LARGE = "too_large"
+
+
+class RejectedRecordError(ValueError):
+    """A record cannot be used; `device` is whose it is, where that much is known."""
+
+    def __init__(self, rejection: Rejection, why: str, device: str | None = None) -> None:
+        super().__init__(rejection, why, device)
+        self.rejection = rejection
+        self.why = why
+        self.device = device
+
+    def __str__(self) -> str:
+        return f"{self.rejection}: {self.why}" + (f" (device {self.device})" if self.device else "")
+
+
+class Record(NamedTuple):
+    """A Kafka record: where it goes and what it holds."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+class LogRow(NamedTuple):
+    """One row of a site's log as it arrived: decoded, and as the bytes that the chain covers."""
+
+    event: Event
+    outcomes: tuple[RecordedOutcome, ...]
+    position: int
+    link: bytes
+    body: bytes
+    outcome_bodies: tuple[bytes, ...]
+
+
+class _Value(msgspec.Struct, frozen=True):
+    event: msgspec.Raw
+    outcomes: tuple[msgspec.Raw, ...] = ()
+
+
+_encoder: Final = msgspec.json.Encoder()
+_value: Final = msgspec.json.Decoder(_Value)
+
+
+def record_from_row(
+    event: Event, *, position: int, link: bytes, body: bytes, outcome_bodies: tuple[bytes, ...]
+) -> Record:
+    """Return the record of a row of the log: key ``site/device``, headers of a CloudEvent."""
+    value = _encoder.encode(_Value(msgspec.Raw(body), tuple(msgspec.Raw(o) for o in outcome_bodies)))
+    return Record(event.device.encode(), value, _row_headers(event, type_name(event.fact), position, link))
+
+
+def notice_from_row(event: Event, *, position: int, link: bytes) -> Record:
+    """Return the notice that stands in for an event too large to travel."""
+    return Record(event.device.encode(), b"{}", _row_headers(event, TOO_LARGE, position, link))
+
+
+def _row_headers(event: Event, type_: str, position: int, link: bytes) -> Headers:
+    return [
+        *_headers(event.event_id, type_, event.device, event.recorded_at.isoformat()),
+        ("ce_logid", event.log_id.encode()),
+        ("ce_deviceseq", str(event.device_seq).encode()),
+        ("ce_logposition", str(position).encode()),
+        ("ce_link", link.hex().encode()),
+    ]
+
+
+def record_from_outcome(recorded: RecordedOutcome, body: bytes, *, at: str) -> Record:
+    """Return the record of an outcome; `at` is when its event was recorded."""
+    return Record(
+        recorded.device.encode(),
+        body,
+        _headers(recorded.outcome_id, type_name(recorded.outcome), recorded.device, at),
+    )
+
+
+def _headers(id_: str, type_: str, device: str, at: str) -> Headers:
+    site = device.partition("/")[0]
+    return [
+        ("content-type", CONTENT_TYPE),
+        ("ce_specversion", SPECVERSION),
+        ("ce_id", id_.encode()),
+        ("ce_source", f"/sites/{site}".encode()),
+        ("ce_type", type_.encode()),
+        ("ce_subject", device.encode()),
+        ("ce_time", at.encode()),
+    ]
+
+
+def row_from_record(site: str, key: bytes | None, value: bytes | None, headers: Headers) -> LogRow:
+    """Return the row of the log that a record of a site's topic holds.
+
+    Parameters
+    ----------
+    site
+        Whose topic it stood on: a device of another site is refused whatever the record says.
+    key, value, headers
+        As they came from the broker.
+
+    Raises
+    ------
+    RejectedRecordError
+        If it is no such row; with the device where headers or key name one of this site.
+    """
+    said = {name: content.decode("utf-8", "replace") for name, content in headers}
+    device = said.get("ce_subject") or (key or b"").decode("utf-8", "replace")
+    if not device.startswith(f"{site}/"):
+        raise RejectedRecordError(Rejection.FOREIGN_DEVICE, f"a record of {device!r} on the topic of {site}")
+    if said.get("ce_type") == TOO_LARGE:
+        raise RejectedRecordError(Rejection.TOO_LARGE, "the event was too large to travel", device)
+    try:
+        position, link = int(said["ce_logposition"]), bytes.fromhex(said["ce_link"])
+        whole = _value.decode(value or b"")
+    except (KeyError, ValueError) as error:
+        raise RejectedRecordError(Rejection.UNREADABLE, f"no row of a log: {error}", device) from error
+    body, bodies = bytes(whole.event), tuple(bytes(outcome) for outcome in whole.outcomes)
+    try:
+        event = codec.decode_event(body)
+        outcomes = tuple(codec.decode_outcome(outcome) for outcome in bodies)
+    except codec.UndecodableError as error:
+        raise RejectedRecordError(Rejection.UNKNOWN_VERSION, str(error), device) from error
+    if event.device != device or any(outcome.device != device for outcome in outcomes):
+        raise RejectedRecordError(Rejection.FOREIGN_DEVICE, "header and content name different devices", device)
+    return LogRow(event, outcomes, position, link, body, bodies)
