@@ -224,16 +224,20 @@ class SqliteEventLog:
         """Return each device's last sequence number."""
         return dict(self._db.execute("SELECT device, MAX(device_seq) FROM events GROUP BY device"))
 
-    def rows(self, device: str | None = None) -> Iterator[Row]:
-        """Yield events in log order with their outcomes, of one device or of all."""
-        where = "WHERE device = ?" if device else ""
-        query = f"SELECT position, event_id, device, device_seq, body, link FROM events {where} ORDER BY position"  # noqa: S608
-        with closing(self._db.execute(query, (device,) if device else ())) as cursor:
+    def rows(self, device: str | None = None, *, after: int = 0) -> Iterator[Row]:
+        """Yield events in log order with their outcomes, of one device or of all, after a position."""
+        where = "position > ? AND device = ?" if device else "position > ?"
+        query = f"SELECT position, event_id, device, device_seq, body, link FROM events WHERE {where} ORDER BY position"  # noqa: S608
+        with closing(self._db.execute(query, (after, device) if device else (after,))) as cursor:
             for position, event_id, name, seq, body, link in cursor:
                 found = self._db.execute(
                     "SELECT body FROM outcomes WHERE event_position = ? ORDER BY position", (position,)
                 ).fetchall()
                 yield Row(position, event_id, name, seq, bytes(body), bytes(link), tuple(bytes(o[0]) for o in found))
+
+    def last_position(self) -> int:
+        """Return the position of the last event, 0 where there is none."""
+        return int(self._db.execute("SELECT COALESCE(MAX(position), 0) FROM events").fetchone()[0])
 
     def count(self) -> tuple[int, int]:
         """Return how many events and outcomes the log holds."""

@@ -1,0 +1,202 @@
+"""Sends a site's log to Kafka, in the log's order, each row once.
+
+How far it got is told by the broker: the last record of the site's topic names its position in the log and its link
+of the hash chain. Where the log here holds another link at that position, it is not the log that was sent before (a
+restored copy, another site under this name), and nothing is sent.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+import structlog
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from prometheus_client import Counter, Gauge
+
+from streams import codec
+from streams.broker import Broker
+from streams.envelope import Record, notice_from_row, record_from_row
+from streams.sqlite_log import Row, SqliteEventLog
+from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
+
+BATCH: Final = 500
+HEADERS_BYTES: Final = 2_000
+WAIT_S: Final = 1.0
+RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+REQUEST_MS: Final = 10_000
+
+LAG: Final = Gauge("bonewatch_forward_lag_events", "Events of the site log that the broker does not have yet.")
+SENT: Final = Counter("bonewatch_forwarded_events_total", "Events that the broker has acknowledged.")
+FAILURES: Final = Counter("bonewatch_forward_failures_total", "Batches that the broker did not take.")
+TOO_LARGE: Final = Counter("bonewatch_forward_too_large_total", "Events too large to travel; a notice went instead.")
+FORKED: Final = Gauge("bonewatch_forward_log_forked", "1 where the broker holds another log of this site.")
+
+
+class LogForkedError(Exception):
+    """The broker holds another log under this site's name; a person must say which one counts."""
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """The last record of a site's topic: which row of which log it was."""
+
+    position: int
+    link: bytes
+    log_id: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """How far a site's log reaches, anchored outside the site."""
+
+    site: str
+    log_id: str
+    position: int
+    link: str
+    recorded_at: str
+
+
+@dataclass
+class Forwarder:
+    """Follows one site's log.
+
+    Parameters
+    ----------
+    log
+        The site's log, open for reading beside the site.
+    site
+        The site's id; its topic must exist.
+    broker
+        Where to send to.
+    """
+
+    log: SqliteEventLog
+    site: str
+    broker: Broker
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _logger: Any = field(default_factory=lambda: structlog.get_logger("streams.forwarder"))
+
+    def wake(self) -> None:
+        """Say that there is something new; otherwise it looks every second."""
+        self._wake.set()
+
+    def run(self, stopped: threading.Event) -> None:
+        """Forward until stopped. The broker's absence is waited out; a forked log ends it.
+
+        Raises
+        ------
+        LogForkedError
+            If the broker holds another log of this site.
+        """
+        tries = 0
+        while not stopped.is_set():
+            try:
+                for _ in self._send_all(stopped):
+                    tries = 0
+            except KafkaError as error:
+                FAILURES.inc()
+                wait = RETRY_S[min(tries, len(RETRY_S) - 1)]
+                if tries == 0:
+                    self._logger.warning("broker_away", error=type(error).__name__, retry_s=wait)
+                tries += 1
+                stopped.wait(wait)
+
+    def _send_all(self, stopped: threading.Event) -> Iterator[int]:
+        """Send what is new, batch by batch, over one connection; yield after each."""
+        options = self.broker.options()
+        tail = last_sent(options, self.site)
+        position = self._resume(tail)
+        producer = KafkaProducer(
+            **options,
+            acks="all",
+            enable_idempotence=True,
+            max_block_ms=REQUEST_MS,
+            delivery_timeout_ms=2 * REQUEST_MS,
+            request_timeout_ms=REQUEST_MS,
+            linger_ms=5,
+            max_request_size=MAX_RECORD_BYTES + HEADERS_BYTES,
+        )
+        try:
+            while not stopped.is_set():
+                rows = list(islice(self.log.rows(after=position), BATCH))
+                if rows:
+                    self._send(producer, rows)
+                    position = rows[-1].position
+                LAG.set(self.log.last_position() - position)
+                yield position
+                if len(rows) < BATCH:
+                    self._wake.wait(WAIT_S)
+                    self._wake.clear()
+        finally:
+            producer.close(timeout=2)
+
+    def _resume(self, tail: Tail | None) -> int:
+        """Return the position after which to go on, or refuse."""
+        if tail is None:
+            FORKED.set(0)
+            return 0
+        row = next(self.log.rows(after=tail.position - 1), None)
+        if row is None or row.position != tail.position or row.link != tail.link or self.log.log_id != tail.log_id:
+            FORKED.set(1)
+            self._logger.error("log_forked", site=self.site, position=tail.position)
+            raise LogForkedError(
+                f"the broker's log of {self.site} ends at position {tail.position} with another link than this one: "
+                "was a copy restored, or is another computer sending under this name?"
+            )
+        FORKED.set(0)
+        return tail.position
+
+    def _send(self, producer: KafkaProducer, rows: list[Row]) -> None:
+        """Send rows and wait until the broker has them all; then anchor the head."""
+        sent = [self._put(producer, device_events(self.site), self._record(row)) for row in rows]
+        for future in sent:
+            future.get(timeout=3 * REQUEST_MS / 1000)
+        SENT.inc(len(rows))
+        last = rows[-1]
+        at = codec.decode_event(last.body).recorded_at.isoformat()
+        head = Head(self.site, self.log.log_id, last.position, last.link.hex(), at)
+        anchor = Record(self.site.encode(), msgspec.json.encode(head), [("content-type", b"application/json")])
+        self._put(producer, SITE_HEADS, anchor).get(timeout=3 * REQUEST_MS / 1000)
+
+    def _record(self, row: Row) -> Record:
+        event = codec.decode_event(row.body)
+        record = record_from_row(
+            event, position=row.position, link=row.link, body=row.body, outcome_bodies=row.outcomes
+        )
+        if len(record.value) + HEADERS_BYTES <= MAX_RECORD_BYTES:
+            return record
+        TOO_LARGE.inc()
+        self._logger.error("event_too_large", device=row.device, device_seq=row.device_seq, size=len(record.value))
+        return notice_from_row(event, position=row.position, link=row.link)
+
+    @staticmethod
+    def _put(producer: KafkaProducer, topic: str, record: Record) -> Any:
+        return producer.send(topic, key=record.key, value=record.value, headers=record.headers, partition=0)
+
+
+def last_sent(options: dict[str, Any], site: str) -> Tail | None:
+    """Return what the last record of a site's topic was, or None where there is none yet."""
+    place = TopicPartition(device_events(site), 0)
+    consumer = KafkaConsumer(**options, enable_auto_commit=False, request_timeout_ms=2 * REQUEST_MS)
+    try:
+        consumer.assign([place])
+        end = consumer.end_offsets([place])[place]
+        if end == 0:
+            return None
+        consumer.seek(place, max(0, end - 1))
+        records = _polled(consumer, place)
+        said = dict(records[-1].headers)
+        return Tail(int(said["ce_logposition"]), bytes.fromhex(said["ce_link"].decode()), said["ce_logid"].decode())
+    finally:
+        consumer.close()
+
+
+def _polled(consumer: KafkaConsumer, place: TopicPartition, *, tries: int = 10) -> list[Any]:
+    poll: Callable[..., dict[TopicPartition, list[Any]]] = consumer.poll
+    for _ in range(tries):
+        found = poll(timeout_ms=1000).get(place, [])
+        if found:
+            return found
+    raise KafkaError(f"the last record of {place.topic} could not be read")
