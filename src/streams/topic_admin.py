@@ -1,0 +1,124 @@
+"""Creates Kafka's topics and access lists as `streams.topics` has them, and says where a broker differs."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
+from kafka.errors import KafkaError
+
+from streams.broker import Broker, BrokerError
+from streams.topics import Topic
+
+REQUEST_MS: Final = 15_000
+
+
+@contextmanager
+def administration(broker: Broker) -> Iterator[KafkaAdminClient]:
+    """Open an administrator's connection.
+
+    Raises
+    ------
+    BrokerError
+        If the broker cannot be reached or refuses.
+    """
+    try:
+        admin = KafkaAdminClient(**broker.options(), request_timeout_ms=REQUEST_MS)
+        try:
+            yield admin
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise BrokerError(f"{broker.servers}: {type(error).__name__}: {error}") from error
+
+
+def create(broker: Broker, topics: Iterable[Topic], *, replicas: int = 1) -> list[str]:
+    """Create the topics that are not there; return their names.
+
+    Parameters
+    ----------
+    replicas
+        Copies of each partition; three on a cluster that must survive a machine.
+    """
+    with administration(broker) as admin:
+        there = set(admin.list_topics())
+        missing = {
+            topic.name: {
+                "num_partitions": topic.partitions,
+                "replication_factor": replicas,
+                "configs": topic.config,
+            }
+            for topic in topics
+            if topic.name not in there
+        }
+        if missing:
+            admin.create_topics(missing)
+            admin.wait_for_topics(list(missing))
+    return list(missing)
+
+
+def differences(broker: Broker, topics: Iterable[Topic]) -> list[str]:
+    """Return, in words, where the broker's topics are not as they ought to be; nothing is changed."""
+    found: list[str] = []
+    with administration(broker) as admin:
+        there = set(admin.list_topics())
+        for topic in topics:
+            if topic.name not in there:
+                found.append(f"{topic.name} is missing")
+                continue
+            found += [f"{topic.name}: {words}" for words in _differences(admin, topic)]
+    return found
+
+
+def _differences(admin: KafkaAdminClient, topic: Topic) -> Iterator[str]:
+    (described,) = admin.describe_topics([topic.name])
+    partitions = len(described["partitions"])
+    if partitions != topic.partitions:
+        yield f"{partitions} partitions, not {topic.partitions}"
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic.name)
+    config = _config(admin.describe_configs([resource], config_filter="all"), topic.name)
+    for key, value in topic.config.items():
+        if config.get(key) != value:
+            yield f"{key} is {config.get(key)}, not {value}"
+
+
+def _config(answer: Any, name: str) -> dict[str, str]:
+    """Return a topic's settings from the client's answer."""
+    found: dict[str, Any] = answer["topic"][name] if "topic" in answer else answer[name]
+    return {key: said["value"] if isinstance(said, dict) else said for key, said in found.items()}
+
+
+def allow_site(broker: Broker, principal: str, topic: str, heads: str) -> None:
+    """Let a site's principal write and read back its own topic, and write its head; nothing else.
+
+    Parameters
+    ----------
+    principal
+        As the broker knows it, such as ``User:bath-ruh``.
+    topic, heads
+        The site's topic, and that of all sites' heads.
+    """
+    wanted = [
+        (topic, ACLOperation.WRITE),
+        (topic, ACLOperation.READ),
+        (topic, ACLOperation.DESCRIBE),
+        (heads, ACLOperation.WRITE),
+        (heads, ACLOperation.DESCRIBE),
+    ]
+    acls = [
+        ACL(principal, "*", operation, ACLPermissionType.ALLOW, ResourcePattern(ResourceType.TOPIC, name))
+        for name, operation in wanted
+    ]
+    with administration(broker) as admin:
+        answer = admin.create_acls(acls)
+        if answer["failed"]:
+            raise BrokerError(f"{broker.servers}: access lists were refused: {answer['failed']}")

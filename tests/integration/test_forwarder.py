@@ -1,0 +1,235 @@
+"""The forwarder against a real Apache Kafka: each row once, in order, whatever dies on the way."""
+
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from streams import forwarder as forwarding
+from streams.broker import Broker
+from streams.chain import first_link, next_link
+from streams.envelope import LogRow, RejectedRecordError, Rejection, row_from_record
+from streams.forwarder import Forwarder, LogForkedError
+from streams.sqlite_log import SqliteEventLog
+from streams.topic_admin import create
+from streams.topics import device_events, fleet_topics, site_topic
+from tests.kafka import RealKafka, real_kafka, wait_until
+from tests.site_logs import write_log
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
+    with real_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def site(kafka: RealKafka) -> str:
+    """A site of its own for each test, with its topic."""
+    name = f"site-{uuid.uuid4().hex[:8]}"
+    create(kafka.broker, (site_topic(name), *fleet_topics(2)))
+    return name
+
+
+@pytest.fixture
+def log_path(tmp_path: Path, site: str) -> Path:
+    path = tmp_path / "site-log.sqlite"
+    write_log(path, site)
+    return path
+
+
+class Running:
+    """A forwarder in a thread, as the site process runs it."""
+
+    def __init__(self, path: Path, site: str, broker: Broker) -> None:
+        self.failure: Exception | None = None
+        self._log = SqliteEventLog(path, read_only=True)
+        self._stopped = threading.Event()
+        self.forwarder = Forwarder(self._log, site, broker)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.forwarder.run(self._stopped)
+        except LogForkedError as error:
+            self.failure = error
+
+    def join(self) -> None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.forwarder.wake()
+        self.join()
+        self._log.close()
+
+
+@pytest.fixture
+def forward(kafka: RealKafka, site: str) -> Iterator[Callable[[Path], Running]]:
+    begun: list[Running] = []
+
+    def start(path: Path) -> Running:
+        begun.append(Running(path, site, kafka.broker))
+        return begun[-1]
+
+    yield start
+    for running in begun:
+        running.stop()
+
+
+def records(broker: Broker, topic: str) -> list[Any]:
+    """Return all records of a topic's one partition."""
+    place = TopicPartition(topic, 0)
+    consumer = KafkaConsumer(**broker.options(), enable_auto_commit=False)
+    try:
+        consumer.assign([place])
+        consumer.seek_to_beginning(place)
+        end, found = consumer.end_offsets([place])[place], []
+        while len(found) < end:
+            found += consumer.poll(timeout_ms=1000).get(place, [])
+        return found
+    finally:
+        consumer.close()
+
+
+def rows_there(broker: Broker, site: str) -> list[LogRow]:
+    return [row_from_record(site, r.key, r.value, r.headers) for r in records(broker, device_events(site))]
+
+
+def count_there(broker: Broker, site: str) -> int:
+    tail = forwarding.last_sent(broker.options(), site)
+    return tail.position if tail else 0
+
+
+def test_the_whole_log_arrives_once_in_order_and_its_chain_holds(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running]
+) -> None:
+    forward(log_path)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        expected = list(log.rows())
+        log_id = log.log_id
+    assert len(expected) > 40
+    wait_until(lambda: count_there(kafka.broker, site) == len(expected))
+    rows = rows_there(kafka.broker, site)
+    assert [row.position for row in rows] == [row.position for row in expected]
+    assert [row.body for row in rows] == [row.body for row in expected]
+    link = first_link(log_id)
+    for row in rows:
+        link = next_link(link, row.body, row.outcome_bodies)
+        assert link == row.link
+
+
+def test_what_is_committed_later_follows(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running]
+) -> None:
+    running = forward(log_path)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        before = log.last_position()
+    wait_until(lambda: count_there(kafka.broker, site) == before)
+    new = write_log(log_path, site, days=3, from_day=10)
+    running.forwarder.wake()
+    wait_until(lambda: count_there(kafka.broker, site) > before + new - 1)
+
+
+def test_a_forwarder_begun_again_goes_on_where_the_broker_is(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running]
+) -> None:
+    first = forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) > 0)
+    first.stop()
+    write_log(log_path, site, days=2, from_day=10)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) == last)
+    assert [row.position for row in rows_there(kafka.broker, site)] == list(range(1, last + 1))
+
+
+def test_a_restored_copy_that_went_another_way_is_refused(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy(log_path, copy)
+    write_log(log_path, site, days=2, from_day=10)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) == last)
+    write_log(copy, site, days=4, from_day=20)
+    restored = forward(copy)
+    restored.join()
+    assert isinstance(restored.failure, LogForkedError)
+    assert "was a copy restored" in str(restored.failure)
+    assert count_there(kafka.broker, site) == last
+
+
+def test_a_copy_that_ends_before_what_was_sent_is_refused(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy(log_path, copy)
+    write_log(log_path, site, days=2, from_day=10)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) == last)
+    restored = forward(copy)
+    restored.join()
+    assert isinstance(restored.failure, LogForkedError)
+
+
+def test_an_event_too_large_to_travel_leaves_a_notice_in_its_place(
+    kafka: RealKafka,
+    site: str,
+    log_path: Path,
+    forward: Callable[[Path], Running],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with SqliteEventLog(log_path, read_only=True) as log:
+        sizes = sorted((len(row.body) + sum(map(len, row.outcomes)), row.position) for row in log.rows())
+    largest = sizes[-1][1]
+    monkeypatch.setattr(forwarding, "MAX_RECORD_BYTES", forwarding.HEADERS_BYTES + sizes[-1][0])
+    forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) == len(sizes))
+    refused = {}
+    for record in records(kafka.broker, device_events(site)):
+        try:
+            row_from_record(site, record.key, record.value, record.headers)
+        except RejectedRecordError as error:
+            refused[int(dict(record.headers)["ce_logposition"])] = (error.rejection, error.device)
+    assert refused[largest][0] is Rejection.TOO_LARGE
+    assert refused[largest][1] is not None
+    assert len(refused) < 5
+
+
+def test_a_broker_killed_on_the_way_loses_and_doubles_nothing(kafka: RealKafka, tmp_path: Path, site: str) -> None:
+    path = tmp_path / "site-log.sqlite"
+    write_log(path, site, devices=4, days=150)
+    with SqliteEventLog(path, read_only=True) as log:
+        last = log.last_position()
+    assert last > 1500
+    running = Running(path, site, kafka.broker)
+    try:
+        wait_until(lambda: count_there(kafka.broker, site) > 0)
+        kafka.kill()
+        kafka.start()
+        wait_until(lambda: count_there(kafka.broker, site) == last, within_s=90)
+        assert [row.position for row in rows_there(kafka.broker, site)] == list(range(1, last + 1))
+    finally:
+        running.stop()
+
+
+def test_records_of_another_program_are_told_from_a_sites() -> None:
+    headers = [("ce_subject", b"elsewhere/dxa-1"), ("ce_type", b"x")]
+    with pytest.raises(RejectedRecordError, match="foreign_device"):
+        row_from_record("here", b"here/dxa-1", b"{}", headers)
+    with pytest.raises(RejectedRecordError, match="unreadable") as raised:
+        row_from_record("here", b"here/dxa-1", b"not json", [])
+    assert raised.value.device == "here/dxa-1"

@@ -1,0 +1,77 @@
+"""A real Apache Kafka on loopback for tests, from deploy/kafka, and what tests do with it."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from kafka.errors import KafkaError
+
+from streams.broker import Broker
+from tests.peers import free_port
+
+KAFKA = Path(__file__).resolve().parent.parent / "deploy" / "kafka" / "kafka"
+
+
+@dataclass
+class RealKafka:
+    """One broker in a folder of its own; it may be killed and started again."""
+
+    folder: Path
+    port: int
+
+    @property
+    def broker(self) -> Broker:
+        """Where clients find it."""
+        return Broker(f"127.0.0.1:{self.port}")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._do("start", str(self.port))
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._do("kill")
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        self._do("stop")
+
+    def _do(self, what: str, *words: str) -> None:
+        done = subprocess.run(
+            [str(KAFKA), what, str(self.folder), *words], capture_output=True, text=True, check=False, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def real_kafka(folder: Path) -> Iterator[RealKafka]:
+    """Run a broker; skip where there is no Java (never in CI)."""
+    for command in ("java", "mvn"):
+        if shutil.which(command) is None:
+            reason = f"{command} is not installed (tests/system-packages.txt names its package)"
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    kafka = RealKafka(folder, free_port())
+    kafka.start()
+    try:
+        yield kafka
+    finally:
+        kafka.stop()
+
+
+def wait_until(holds: Callable[[], bool], *, within_s: float = 30.0) -> None:
+    """Wait until something holds; a broker that is away for the moment is waited for too."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            if holds():
+                return
+        except KafkaError:
+            pass
+        assert time.monotonic() < deadline, f"it did not come about within {within_s:g} s"
+        time.sleep(0.1)
