@@ -215,8 +215,9 @@ def difference(ours: tuple[RecordedOutcome, ...], theirs: tuple[RecordedOutcome,
 
 def _differs(mine: Any, other: Any) -> str | None:
     """Return the path to the first difference, or None."""
-    if isinstance(mine, dict) and isinstance(other, dict) and mine.keys() == other.keys():
-        return _first((f".{name}", mine[name], other[name]) for name in mine)
+    if isinstance(mine, dict) and isinstance(other, dict):
+        names = sorted(mine.keys() | other.keys())  # a field at its default is left out of either
+        return _first((f".{name}", mine.get(name), other.get(name)) for name in names)
     if isinstance(mine, list | tuple) and isinstance(other, list | tuple) and len(mine) == len(other):
         return _first((f"[{i}]", a, b) for i, (a, b) in enumerate(zip(mine, other, strict=True)))
     if isinstance(mine, float) and isinstance(other, float):

@@ -1,0 +1,191 @@
+"""What a worker makes of a site's rows: once each, in order, verified; forks, gaps and poison end where they must."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streams import codec
+from streams.envelope import LogRow
+from streams.fleet.check import (
+    NO_ENGINE,
+    Kind,
+    Known,
+    Received,
+    blob_from_known,
+    difference,
+    known_from_blob,
+    parked,
+    receive,
+    refold_known,
+)
+from streams.messages import GateChanged, GateStatus, QcJudged, RecordedOutcome
+from streams.sqlite_log import SqliteEventLog
+from tests.site_logs import write_log
+
+
+def rows_of(path: Path) -> Iterator[LogRow]:
+    with SqliteEventLog(path, read_only=True) as log:
+        for row in log.rows("a/dxa-1"):
+            outcomes = tuple(codec.decode_outcome(body) for body in row.outcomes)
+            yield LogRow(codec.decode_event(row.body), outcomes, row.position, row.link, row.body, row.outcomes)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[LogRow]:
+    """Thirty days of one scanner as its site recorded them."""
+    path = tmp_path_factory.mktemp("log") / "site.sqlite"
+    write_log(path, "a", devices=1, days=30)
+    return list(rows_of(path))
+
+
+def take(rows: list[LogRow], known: Known | None = None) -> tuple[Known, list[Received]]:
+    taken = []
+    for row in rows:
+        taken.append(receive(known, row))
+        known = taken[-1].known
+    assert known is not None
+    return known, taken
+
+
+def test_every_row_is_new_verified_and_published_as_the_site_decided(rows: list[LogRow]) -> None:
+    known, taken = take(rows)
+    assert len(rows) > 80
+    assert {received.kind for received in taken} == {Kind.NEW}
+    assert [received.divergence for received in taken] == [""] * len(rows)
+    assert [received.outcomes for received in taken] == [row.outcomes for row in rows]
+    assert any(received.outcomes for received in taken)
+    assert known.state.device_seq == len(rows)
+    assert known.diverged_at is None
+
+
+def test_a_row_seen_before_is_told_by_its_number_and_link(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:40])
+    for row in rows[:40]:
+        again = receive(known, row)
+        assert (again.kind, again.outcomes, again.known) == (Kind.DUPLICATE, (), known)
+
+
+def test_a_gap_changes_nothing(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:10])
+    assert receive(known, rows[11]) == Received(Kind.GAP, known)
+
+
+def held(outcomes: tuple[RecordedOutcome, ...]) -> list[str]:
+    gates = [o.outcome for o in outcomes if isinstance(o.outcome, GateChanged)]
+    assert all(gate.status is GateStatus.HELD for gate in gates)
+    return [reason.code.value for gate in gates for reason in gate.reasons]
+
+
+def test_the_same_number_with_another_link_parks_the_device_and_its_gates_say_so(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:20])
+    forked = receive(known, rows[15]._replace(link=b"another" * 5))
+    assert forked.kind is Kind.FORKED
+    assert "state_unknown" in held(forked.outcomes)
+    assert "came twice" in forked.known.parked
+    after = receive(forked.known, rows[20])
+    assert (after.kind, after.outcomes) == (Kind.PARKED, ())
+
+
+def test_another_log_of_the_same_device_parks_it(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:20])
+    restored = rows[20]._replace(event=replace(rows[20].event, log_id="f" * 32))
+    assert receive(known, restored).kind is Kind.FORKED
+
+
+def test_a_poisoned_event_parks_and_a_refold_of_the_topic_takes_the_device_up_again(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:20])
+    poisoned = parked(known, "a/dxa-1", "event 21 is of a version this program does not know")
+    assert poisoned.kind is Kind.PARKED
+    assert "state_unknown" in held(poisoned.outcomes)
+    assert parked(poisoned.known, "a/dxa-1", "again").outcomes == ()
+    again = refold_known("a/dxa-1", known.log_id, rows)
+    assert again == take(rows)[0]
+
+
+def test_a_device_of_which_nothing_is_known_can_be_parked() -> None:
+    received = parked(None, "a/dxa-9", "its first record could not be read")
+    assert received.known.parked
+    assert received.known.state.device == "a/dxa-9"
+
+
+@settings(max_examples=25)
+@given(st.randoms(use_true_random=False))
+def test_a_refold_does_not_mind_order_or_repeats(rows: list[LogRow], random: object) -> None:
+    shuffled = rows + rows[::3]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert refold_known("a/dxa-1", rows[0].event.log_id, shuffled) == take(rows)[0]
+
+
+def test_a_refold_stops_at_what_is_missing_and_names_it(rows: list[LogRow]) -> None:
+    known = refold_known("a/dxa-1", rows[0].event.log_id, rows[:10] + rows[11:])
+    assert known.parked == "event 11 is missing"
+    assert known.state.device_seq == 10
+
+
+def changed(outcome: RecordedOutcome, **changes: object) -> RecordedOutcome:
+    return replace(outcome, outcome=replace(outcome.outcome, **changes))
+
+
+def judged(rows: list[LogRow]) -> tuple[int, LogRow]:
+    return next(
+        (i, row)
+        for i, row in enumerate(rows)
+        if any(isinstance(o.outcome, QcJudged) and o.outcome.chart for o in row.outcomes)
+    )
+
+
+def test_a_decision_that_differs_is_named_with_its_event_and_the_sites_is_published(rows: list[LogRow]) -> None:
+    at, row = judged(rows)
+    wrong = tuple(changed(o, note="something else") if isinstance(o.outcome, QcJudged) else o for o in row.outcomes)
+    known, _ = take(rows[:at])
+    received = receive(known, row._replace(outcomes=wrong))
+    assert received.kind is Kind.NEW
+    assert received.outcomes == wrong
+    assert received.divergence.startswith(f"bonewatch.phantom-measured.v1 at {row.event.device_seq}: ")
+    assert received.divergence.endswith(".outcome.note")
+    assert received.known.diverged_at == row.event.device_seq
+    later, _ = take(rows[at + 1 :], received.known)
+    assert later.diverged_at == row.event.device_seq, "the first one stands"
+
+
+@pytest.mark.parametrize(("factor", "equal"), [(1 + 1e-12, True), (1 + 1e-6, False)])
+def test_floats_may_differ_in_the_last_places(rows: list[LogRow], factor: float, equal: bool) -> None:  # noqa: FBT001
+    _, row = judged(rows)
+    near = []
+    for recorded in row.outcomes:
+        if isinstance(recorded.outcome, QcJudged) and recorded.outcome.chart:
+            chart = replace(recorded.outcome.chart, target=recorded.outcome.chart.target * factor)
+            recorded = changed(recorded, chart=chart)  # noqa: PLW2901
+        near.append(recorded)
+    assert (difference(row.outcomes, tuple(near)) == "") is equal
+
+
+def test_a_site_of_another_fold_version_is_not_judged_by_ours(rows: list[LogRow]) -> None:
+    at, row = judged(rows)
+    known, _ = take(rows[:at])
+    old = row._replace(event=replace(row.event, fold_version=999), outcomes=())
+    received = receive(known, old)
+    assert (received.kind, received.divergence, received.outcomes) == (Kind.NEW, "", ())
+
+
+def test_a_gateway_without_an_engine_gets_the_decisions_that_a_site_would_make(rows: list[LogRow]) -> None:
+    # The same facts without what the site's writer added: no outcomes, no TimeReached, nobody folded them.
+    bare = [row for row in rows if "time-reached" not in row.event.fact.__struct_config__.tag]  # type: ignore[operator]
+    events = [replace(r.event, fold_version=NO_ENGINE, device_seq=i) for i, r in enumerate(bare, start=1)]
+    _, taken = take([row._replace(event=event, outcomes=()) for row, event in zip(bare, events, strict=True)])
+
+    def decisions(outcomes: list[RecordedOutcome]) -> list[object]:
+        return [o.outcome for o in outcomes if isinstance(o.outcome, QcJudged | GateChanged)]
+
+    assert decisions([o for t in taken for o in t.outcomes]) == decisions([o for r in rows for o in r.outcomes])
+
+
+@given(st.integers(0, 80))
+def test_what_is_known_survives_its_bytes_at_any_point(rows: list[LogRow], count: int) -> None:
+    known = take(rows[: count + 1])[0]
+    assert known_from_blob(blob_from_known(known)) == known
+    assert take(rows[count + 1 :], known_from_blob(blob_from_known(known)))[0] == take(rows)[0]
