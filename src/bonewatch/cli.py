@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import cyclopts
 import msgspec
@@ -17,6 +17,9 @@ from rich.markup import escape
 from bonewatch import logs
 from bonewatch.config import ConfigError, load, warnings
 from streams.sqlite_log import LogError
+
+if TYPE_CHECKING:
+    from bonewatch.design import Scanner
 
 app: Final = cyclopts.App(
     name="bonewatch",
@@ -210,6 +213,62 @@ def bench_models(*, as_json: AsJson = False) -> int:
     from bonewatch.bench.models import measure  # noqa: PLC0415 - see run
 
     return measure(as_json=as_json)
+
+
+@app.command
+def design(
+    *,
+    cv: float,
+    per_week: float = 5.0,
+    tolerance: float = 1.5,
+    floor: float = 0.5,
+    as_json: AsJson = False,
+    plots: Path | None = None,
+) -> int:
+    """Compare control charts for a scanner: false alarms a year, days to notice a shift.
+
+    Parameters
+    ----------
+    cv
+        Spread of its phantom scans: CV in percent of the mean.
+    per_week
+        Phantom scans a week.
+    tolerance
+        Half-width of the tolerance in percent of the mean.
+    floor
+        Least sigma that charts work with, in percent of the mean.
+    plots
+        Draw the comparison too, as SVG files in this folder; needs matplotlib.
+    """
+    from bonewatch import design as designs  # noqa: PLC0415 - see run
+
+    try:
+        comparison = designs.compare(designs.Scanner(cv, per_week, tolerance, floor))
+    except ValueError as error:
+        err.print("[bold red]error[/]", escape(str(error)), soft_wrap=True)
+        return 2
+    if as_json:
+        sys.stdout.buffer.write(designs.json_from_comparison(comparison) + b"\n")
+    else:
+        designs.show(comparison, out)
+    return 0 if plots is None else _draw(comparison.scanner, plots)
+
+
+def _draw(scanner: "Scanner", folder: Path) -> int:
+    """Draw a comparison of charts; matplotlib is an optional extra, and its absence a sentence."""
+    try:
+        from bonewatch import design_plots  # noqa: PLC0415 - see run
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise ConfigError("plots need matplotlib, which is not installed here; it comes with Bonewatch's extra 'plots'") from error
+    try:
+        paths = design_plots.draw(scanner, folder)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to: {error.strerror}") from error
+    for path in paths:
+        err.print(f"drawn: {path}", markup=False, soft_wrap=True)
+    return 0
 
 
 def data_folder(config: Path, data_dir: str) -> Path:
