@@ -261,7 +261,7 @@ def _draw(scanner: "Scanner", folder: Path) -> int:
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
-        raise ConfigError("plots need matplotlib, which is not installed here; it comes with Bonewatch's extra 'plots'") from error
+        raise ConfigError("plots need matplotlib, Bonewatch's optional extra 'plots'") from error
     try:
         paths = design_plots.draw(scanner, folder)
     except OSError as error:

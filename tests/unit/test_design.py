@@ -275,4 +275,4 @@ def test_plots_without_matplotlib_are_refused_in_a_sentence() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "error plots need matplotlib, which is not installed here; it comes with Bonewatch's extra 'plots'\n"
+    assert done.stderr == "error plots need matplotlib, Bonewatch's optional extra 'plots'\n"
