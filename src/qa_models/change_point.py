@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 Array: TypeAlias = "NDArray[np.float64]"
 Shape: TypeAlias = Literal["step", "drift"]
 
-LEVEL: Final = 0.95
-"""Confidence of every set and interval of this module."""
-
 
 class _Critical(NamedTuple):
     """Critical values of twice the log likelihood ratio, by the change's size at the signal in sigmas."""

@@ -29,7 +29,7 @@ def exact(name: str, value: Number) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         # A ValueError like every bad value: who catches it cannot do more about the one than the other.
         raise ValueError(f"{name} = {value!r} is not a number")  # noqa: TRY004
-    number = _decimal(value)
+    number = decimal_from(value)
     if not number.is_finite():
         raise ValueError(f"{name} = {value!r} is not finite")
     return number
@@ -49,7 +49,8 @@ def exact_positive(name: str, value: Number) -> Decimal:
     return number
 
 
-def _decimal(value: Real | Decimal) -> Decimal:
+def decimal_from(value: Number | Real) -> Decimal:
+    """Return a number that `exact` has taken before, as the same decimal."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, Integral):

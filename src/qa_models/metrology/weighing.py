@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from qa_models.metrology.exact import Number, exact, exact_positive
+from qa_models.metrology.exact import Number, decimal_from, exact, exact_positive
 from qa_models.metrology.verdict import Verdict
 
 CLASS_III_BANDS: Final = ((500, Decimal("0.5")), (2000, Decimal(1)), (10_000, Decimal("1.5")))
@@ -103,7 +103,7 @@ class WeighingRange:
     @property
     def min_g(self) -> Decimal:
         """Smallest load to be weighed, 20 e."""
-        return MIN_LOAD_E * exact("e_g", self.e_g)
+        return MIN_LOAD_E * decimal_from(self.e_g)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,8 @@ class WeighingInstrument:
         if not self.ranges:
             raise ValueError("ranges is empty")
         for smaller, larger in zip(self.ranges, self.ranges[1:], strict=False):
-            grows = exact("max_g", smaller.max_g) < exact("max_g", larger.max_g)
-            if not (grows and exact("e_g", smaller.e_g) < exact("e_g", larger.e_g)):
+            grows = decimal_from(smaller.max_g) < decimal_from(larger.max_g)
+            if not (grows and decimal_from(smaller.e_g) < decimal_from(larger.e_g)):
                 raise ValueError(f"{larger} does not grow from {smaller} in both max_g and e_g")
 
     def range_in_force(self, load_g: Number) -> WeighingRange:
@@ -151,7 +151,7 @@ class WeighingInstrument:
         if load < self.ranges[0].min_g:
             raise ValueError(f"load_g = {load_g!r} is below Min = {self.ranges[0].min_g} g")
         for weighing_range in self.ranges:
-            if load <= exact("max_g", weighing_range.max_g):
+            if load <= decimal_from(weighing_range.max_g):
                 return weighing_range
         raise ValueError(f"load_g = {load_g!r} is above Max = {self.ranges[-1].max_g!r} g")
 
@@ -223,8 +223,8 @@ def judge_check_weight(
     >>> judgement.verdict.value, judgement.error_g, judgement.mpe_initial_g, judgement.mpe_in_service_g
     ('pass', Decimal('20'), Decimal('100'), Decimal('200'))
     """
-    e = exact("e_g", instrument.range_in_force(load_g).e_g)
-    error, rounding = exact("indication_g", indication_g) - exact("load_g", load_g), e / 2
+    e = decimal_from(instrument.range_in_force(load_g).e_g)
+    error, rounding = exact("indication_g", indication_g) - decimal_from(load_g), e / 2
     if extra_weight_g is not None:
         extra = exact("extra_weight_g", extra_weight_g)
         if not 0 <= extra <= e:
