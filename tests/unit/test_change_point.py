@@ -11,9 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qa_models.change_point import ChangePoint, cusum_last_zero, drift_mle, step_mle
-from qa_models.cusum import TabularCusum
 from qa_models.ewma import EwmaChart
 from tests.r_language import r_lines
+from tests.unit.test_change_point_sets import fit
 
 SERIES = st.lists(st.floats(-1e3, 1e3), min_size=5, max_size=25)
 
@@ -113,18 +113,23 @@ def test_a_cusum_estimate_is_in_the_unit_of_x_and_has_a_side() -> None:
     assert change.size == pytest.approx((90 + 88 + 91) / 3 - 100)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_interval_of_a_cusum_estimate_holds_the_estimate(side: int) -> None:
+    # The sum is 0.1, 0.2, then 5.5 more each time: 22.2 after 6 observations. By the likelihood the change came
+    # later, and at the third observation there was none.
+    change = cusum_last_zero([side * z for z in (0.0, 0.0, 0.6, 0.6, 6.0, 6.0, 6.0, 6.0)], 0.0, 1.0)
+    assert (change.last_in_control, change.confidence_set) == (2, (4,))
+    assert sorted(change.size_at(3), key=abs) == pytest.approx([0.0, side * 4.2, side * 4.2])
+    assert change.size_at(3).low <= change.size_at(3).estimate <= change.size_at(3).high
+
+
 # Brute force
 
 
 def brute_force(x: list[float], shape: str) -> tuple[int, float]:
     """Return onset and size by least squares over every onset."""
-    fits = []
-    for t in range(len(x)):
-        regressor = np.array([0.0 if i < t else 1.0 if shape == "step" else i - t + 1.0 for i in range(len(x))])
-        size, *_ = np.linalg.lstsq(regressor[:, None], np.array(x), rcond=None)
-        fits.append((float(((np.array(x) - regressor * size[0]) ** 2).sum()), t, float(size[0])))
-    _, onset, size_found = min(fits)
-    return onset, size_found
+    _, onset, size = min(fit(x, shape, t) for t in range(len(x)))
+    return onset, size
 
 
 @pytest.mark.parametrize(("estimate", "shape"), [(step_mle, "step"), (drift_mle, "drift")])
@@ -157,51 +162,6 @@ def test_a_clean_step_has_one_size_at_every_date() -> None:
     # One onset is left, and 7.5 sigma are far beyond the table's end, where 4 is allowed: 2 sigma / sqrt(4).
     assert change.size_at(7).low == pytest.approx(0.5 - 0.05)
     assert change.size_at(7).high == pytest.approx(0.5 + 0.05)
-
-
-# Coverage, the promise of the module
-
-
-def stopped(shape: str, size: float, in_control: int, count: int) -> list[list[float]]:
-    """Simulate series that a CUSUM (0.5, 5) stopped after the change; those it stopped before are left out."""
-    rng = np.random.default_rng([in_control, round(1000 * size), len(shape)])
-    x = rng.normal(size=(2 * count, in_control + 400))
-    x[:, in_control:] += size * (np.arange(1, 401) if shape == "drift" else 1)
-    ends = TabularCusum(0, 1).replay(x).signal.argmax(axis=1) + 1
-    kept = [row[:end].tolist() for row, end in zip(x, ends, strict=True) if end > in_control]
-    assert len(kept) >= count
-    return kept[:count]
-
-
-@pytest.mark.parametrize("sigma", [1.0, None])
-@pytest.mark.parametrize("in_control", [15, 100])
-@pytest.mark.parametrize(
-    ("shape", "size"), [("step", 1.0), ("step", 2.0), ("drift", 0.03), ("drift", 0.1), ("drift", 0.3)]
-)
-def test_confidence_after_a_signal(shape: str, size: float, in_control: int, sigma: float | None) -> None:
-    estimate = step_mle if shape == "step" else drift_mle
-    onset = sizes = 0
-    for x in stopped(shape, size, in_control, 1000):
-        change = estimate(x, 0.0, sigma=sigma)
-        onset += in_control in change.confidence_set
-        true = [size * (1 if shape == "step" else date - in_control) for date in (len(x), len(x) + 10)]
-        intervals = [change.size_at(date) for date in (len(x), len(x) + 10)]
-        sizes += all(low <= value <= high for value, (low, _, high) in zip(true, intervals, strict=True))
-    assert 920 <= onset <= 980
-    assert sizes >= 940
-
-
-def test_half_a_sigma_is_covered_less() -> None:
-    # What the module's text says of small steps.
-    covered = sum(60 in step_mle(x, 0.0, sigma=1).confidence_set for x in stopped("step", 0.5, 60, 1000))
-    assert 890 <= covered <= 940
-
-
-def test_the_size_at_a_signal_is_too_large_on_average() -> None:
-    # What the module's text says of the estimate: about a fifth at one sigma, given the onset.
-    series = stopped("step", 1.0, 60, 1000)
-    assert np.mean([np.mean(x[60:]) for x in series]) == pytest.approx(1.2, abs=0.06)
-    assert np.mean([step_mle(x, 0.0).size for x in series]) > 1.2
 
 
 # Laws
@@ -268,6 +228,12 @@ def test_a_series_without_spread_needs_a_sigma() -> None:
     with pytest.raises(ValueError, match="sigma cannot be estimated, give it"):
         step_mle([1.0, 1.0, 1.0, 2.0, 2.0], 1.0)
     assert step_mle([1.0, 1.0, 1.0, 2.0, 2.0], 1.0, sigma=0.1).last_in_control == 3
+
+
+def test_a_cusum_estimate_needs_four_observations_too() -> None:
+    with pytest.raises(ValueError, match=r"^x has 3 values; at least 4 are needed"):
+        cusum_last_zero([0.0, 0.0, 0.0], 0.0, 1.0)
+    assert cusum_last_zero([0.0, 0.0, 2.0, 2.0], 0.0, 1.0).last_in_control == 2
 
 
 def test_sums_that_end_at_zero_date_nothing() -> None:

@@ -1,6 +1,7 @@
 """The tabular CUSUM of many devices at once: bit for bit what streaming gives, whole or in blocks."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,11 @@ def test_replay_names_the_place_of_an_overflow(bad: float) -> None:
         TabularCusum(0, 1).replay([[bad, bad], [0.0, bad]])
 
 
+def test_replay_names_the_first_of_two_overflows_of_opposite_sign() -> None:
+    with pytest.raises(ValueError, match=r"^x\[0, 0\] = 1e\+308 is no finite number of sigmas"):
+        TabularCusum(0, 1e-3).replay([[1e308, -1e308]])  # infinity and its opposite: no number at all
+
+
 def test_replay_takes_a_sum_far_below_zero_as_zero() -> None:
     path = TabularCusum(0, 1, k=1e308).replay([[-1.5e308]])
     assert [values.tolist() for values in path[:2]] == [[[0.0]], [[5e307]]]
@@ -196,6 +202,15 @@ def test_states_no_chart_can_have_are_refused(field: str, bad: float) -> None:
     getattr(states, field)[1] = bad
     with pytest.raises(ValueError, match=rf"^CusumState\(.*{field}={bad!r}.*\) is no state of a CUSUM"):
         TabularCusum(0, 1).replay(np.zeros((3, 2)), state=states)
+
+
+@pytest.mark.parametrize(("upper", "lower"), [(1e308, 1e308), (math.inf, -math.inf)])
+def test_sums_that_are_no_number_together_are_no_state(upper: float, lower: float) -> None:
+    none = np.zeros(2, np.int64)
+    states = CusumStates(np.array([0.0, upper]), np.array([0.0, lower]), none, none)
+    refused = re.escape(f"CusumState(upper={upper!r}, lower={lower!r}, n_upper=0, n_lower=0) is no state of a CUSUM")
+    with pytest.raises(ValueError, match=f"^{refused}"):
+        TabularCusum(0, 1).replay(np.zeros((2, 2)), state=states)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from qa_models.metrology import (
     judge_check_weight,
     weights_adequate,
 )
+from qa_models.metrology.exact import exact
 
 COLUMN_SCALE = WeighingInstrument((WeighingRange(200_000, 100),))
 TWO_RANGES = WeighingInstrument((WeighingRange(150_000, 50), WeighingRange(300_000, 100)))
@@ -104,6 +105,21 @@ def test_any_kind_of_number_is_taken(number: Any) -> None:
     assert class_iii_mpe(number(25_000), number(50), in_service=False) == 25
 
 
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        (Decimal("500.0000000000001"), "500.0000000000001"),
+        (10_000_000_000_001, "10000000000001"),
+        (np.int64(10_000_000_000_001), "10000000000001"),
+        (10_000_000_000_001.0, "10000000000000"),
+        (500.0000000000001, "500"),
+        (0.1 + 0.2, "0.3"),
+    ],
+)
+def test_only_floats_are_rounded_to_twelve_digits(value: Any, taken: str) -> None:
+    assert exact("load_g", value) == Decimal(taken)
+
+
 # Instruments
 
 
@@ -128,6 +144,14 @@ def test_a_load_outside_the_instrument_is_refused_and_never_a_pass(load_g: Any, 
         TWO_RANGES.range_in_force(load_g)
     with pytest.raises(ValueError, match=f"^{message}"):
         judge_check_weight(load_g, load_g, TWO_RANGES)
+
+
+def test_the_largest_of_three_ranges_is_the_limit() -> None:
+    scale = WeighingInstrument((WeighingRange(60_000, 20), WeighingRange(150_000, 50), WeighingRange(300_000, 100)))
+    with pytest.raises(ValueError, match=r"^load_g = 300001 is above Max = 300000 g$"):
+        scale.range_in_force(300_001)
+    with pytest.raises(ValueError, match=r"^load_g = 399 is below Min = 400 g$"):
+        scale.range_in_force(399)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +184,7 @@ def test_what_is_no_range_of_class_iii_is_named(max_g: Any, e_g: Any, message: s
 @pytest.mark.parametrize(
     ("ranges", "message"),
     [
-        ((), "ranges is empty"),
+        ((), "^ranges is empty$"),
         (((300_000, 100), (150_000, 50)), "does not grow"),
         (((150_000, 50), (150_000, 100)), "does not grow"),
         (((150_000, 50), (300_000, 50)), "does not grow"),

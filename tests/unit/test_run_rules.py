@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qa_models.run_rules import (
     DXA,
     NELSON,
+    RULE_SETS,
     WESTERN_ELECTRIC,
     WESTGARD,
     Alternation,
@@ -140,6 +141,15 @@ def test_each_rule_sees_its_pattern_and_not_its_near_misses(
 def test_only_the_rule_of_1_2s_merely_warns() -> None:
     every = WESTERN_ELECTRIC + NELSON + WESTGARD + DXA
     assert [rule.name for rule in every if rule.warning] == ["1_2s"]
+
+
+def test_configuration_names_the_rule_sets() -> None:
+    assert RULE_SETS == {"dxa": DXA, "western_electric": WESTERN_ELECTRIC, "westgard": WESTGARD, "nelson": NELSON}
+
+
+def test_a_rule_signals_unless_it_is_said_to_warn() -> None:
+    rules = (Beyond("r", 1, 1, 0.0), Range("r", 1.0), Trend("r", 2), Alternation("r", 3), Within("r", 1, 0.0))
+    assert [rule.warning for rule in (*rules, Mixture("r", 2, 0.0))] == [False] * 6
 
 
 # Other software and published conventions
