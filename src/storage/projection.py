@@ -1,0 +1,306 @@
+"""What a row of a log means to the database. Pure: ``LogRow -> rows of tables``.
+
+PostgreSQL's text has no NUL character. One that stands in a log (a free text from a device or a person) becomes
+U+FFFD here, so that no gate or verdict is lost for it; the log keeps it as it came.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import singledispatch
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from storage.rows import (
+    BaselineRow,
+    CalendarRow,
+    ConfigurationRow,
+    DecisionRow,
+    EventRow,
+    FaultRow,
+    GateRow,
+    QcRow,
+    ReviewRow,
+    StageRow,
+    TableRow,
+)
+from streams.envelope import LogRow
+from streams.messages import (
+    BaselineAccepted,
+    ClinicCalendarChanged,
+    DeviceReconfigured,
+    DeviceRegistered,
+    Event,
+    Fact,
+    FaultCleared,
+    FaultLogged,
+    GateChanged,
+    Outcome,
+    Person,
+    QcJudged,
+    QcReleased,
+    RecordedOutcome,
+    ReviewDecided,
+    ReviewOpened,
+    StateChanged,
+    TimeReached,
+    type_name,
+)
+from streams.policy import ClinicCalendar, DevicePolicy
+
+_json: Final = msgspec.json.Encoder(order="deterministic")
+_NUL: Final = "\x00"
+_INSTEAD: Final = "\ufffd"
+
+
+class Place(NamedTuple):
+    """Where in the log a row of a table comes from."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+
+
+def rows_from(row: LogRow) -> Iterator[TableRow]:
+    """Yield the rows that one row of a log puts into the tables."""
+    event = row.event
+    place = Place(event.device, event.device_seq, event.recorded_at)
+    yield EventRow(
+        *place,
+        event_id=event.event_id,
+        type=type_name(event.fact),
+        log_id=event.log_id,
+        log_position=row.position,
+        link=row.link,
+        fold_version=event.fold_version,
+        fact=_json_text(event.fact),
+    )
+    yield from _of_fact(event.fact, event, place)
+    for recorded in row.outcomes:
+        yield _of_outcome(recorded.outcome, recorded, event)
+
+
+def without_nul(row: TableRow) -> TableRow:
+    """Return the row with every NUL in its texts replaced; its JSON never has one."""
+    values: Any = (_cleaned(value) for value in row)
+    return type(row)(*values)
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_NUL, _INSTEAD)
+    return [_cleaned(item) for item in value] if isinstance(value, list) else value
+
+
+def _json_text(value: Any) -> str:
+    """Return JSON without the one escape that jsonb refuses."""
+    text = _json.encode(value)
+    if b"\\u0000" in text:
+        text = _json.encode(_spelled(msgspec.json.decode(text)))
+    return text.decode()
+
+
+def _spelled(value: Any) -> Any:
+    """Replace NUL in a decoded JSON value, in keys too."""
+    if isinstance(value, dict):
+        return {_cleaned(name): _spelled(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_spelled(item) for item in value]
+    return _cleaned(value)
+
+
+# --- facts -------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def _of_fact(fact: Fact, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001 - the dispatch's signature
+    """Facts without a table of their own stand in `events`."""
+    return iter(())
+
+
+@_of_fact.register
+def _registered(fact: DeviceRegistered, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    yield _configuration(fact.policy, place)
+    yield _calendar(fact.calendar, place)
+
+
+@_of_fact.register
+def _reconfigured(fact: DeviceReconfigured, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    yield _configuration(fact.policy, place)
+
+
+@_of_fact.register
+def _calendar_changed(fact: ClinicCalendarChanged, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    yield _calendar(fact.calendar, place)
+
+
+@_of_fact.register
+def _accepted(fact: BaselineAccepted, event: Event, place: Place) -> Iterator[TableRow]:
+    yield BaselineRow(
+        *place,
+        event_id=event.event_id,
+        phantom_id=fact.phantom_id,
+        epoch=fact.epoch,
+        n=fact.n,
+        mean_g_cm2=fact.mean_g_cm2,
+        sd_g_cm2=fact.sd_g_cm2,
+        sigma_g_cm2=fact.sigma_g_cm2,
+        lower_g_cm2=fact.lower_g_cm2,
+        upper_g_cm2=fact.upper_g_cm2,
+        established=fact.established,
+        accepted_by=fact.accepted_by.name,
+        accepted_by_role=fact.accepted_by.role,
+        reason=fact.reason,
+        step_percent=fact.step_percent,
+    )
+
+
+@_of_fact.register
+def _decided(fact: ReviewDecided, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.decided_by
+    yield DecisionRow(
+        *place, fact.phantom_id, is_release=False, decision=fact.decision, decided_by=by.name, decided_by_role=by.role
+    )
+
+
+@_of_fact.register
+def _released(fact: QcReleased, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.released_by
+    yield DecisionRow(
+        *place, fact.phantom_id, is_release=True, decision=fact.cause, decided_by=by.name, decided_by_role=by.role
+    )
+
+
+@_of_fact.register
+def _fault_logged(fact: FaultLogged, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.logged_by
+    stops = fact.stops_scanning
+    yield FaultRow(
+        *place,
+        fact.fault_id,
+        is_cleared=False,
+        stops_scanning=stops,
+        text=fact.text,
+        person=by.name,
+        person_role=by.role,
+    )
+
+
+@_of_fact.register
+def _fault_cleared(fact: FaultCleared, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.cleared_by
+    yield FaultRow(
+        *place,
+        fact.fault_id,
+        is_cleared=True,
+        stops_scanning=False,
+        text=fact.text,
+        person=by.name,
+        person_role=by.role,
+    )
+
+
+def _decision(phantom_id: str, decision: str, by: Person, place: Place, *, is_release: bool) -> DecisionRow:
+    return DecisionRow(
+        *place,
+        phantom_id=phantom_id,
+        is_release=is_release,
+        decision=decision,
+        decided_by=by.name,
+        decided_by_role=by.role,
+    )
+
+
+def _configuration(policy: DevicePolicy, place: Place) -> ConfigurationRow:
+    return ConfigurationRow(
+        *place,
+        kind=policy.kind.value,
+        make=policy.make,
+        model=policy.model,
+        serial=policy.serial,
+        ae_title=policy.ae_title,
+        enforcement=policy.enforcement.value,
+        ring=policy.ring,
+        modes=list(policy.mode_names),
+        phantoms=_json_text([msgspec.structs.asdict(phantom) for phantom in policy.phantoms]),
+        qc=_json_text(msgspec.structs.asdict(policy.qc)),
+    )
+
+
+def _calendar(calendar: ClinicCalendar, place: Place) -> CalendarRow:
+    clinics = [msgspec.structs.asdict(clinic) for clinic in calendar.clinics]
+    return CalendarRow(*place, time_zone=calendar.time_zone, clinics=_json_text(clinics))
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------
+
+
+def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> TableRow:
+    place = Place(event.device, event.device_seq, event.recorded_at)
+    match outcome:
+        case QcJudged():
+            return _judged(outcome, recorded, event)
+        case GateChanged():
+            return _gate(outcome, event)
+        case ReviewOpened(phantom_id=phantom_id, basis=basis, since=since, text=text):
+            return ReviewRow(
+                event.device, event.device_seq, recorded.outcome_id, event.recorded_at, phantom_id, basis, since, text
+            )
+        case StateChanged(stage=stage, previous=previous):
+            return StageRow(*place, stage=stage, previous=previous)
+
+
+def _judged(judged: QcJudged, recorded: RecordedOutcome, event: Event) -> QcRow:
+    point = judged.chart
+    chart: tuple[Any, ...] = ()
+    if point is not None:
+        chart = (
+            point.epoch,
+            point.target,
+            point.sigma,
+            point.lower,
+            point.upper,
+            point.deviation_percent,
+            point.cusum_upper,
+            point.cusum_lower,
+            point.cusum_h,
+            point.signal,
+            list(point.violated),
+        )
+    return QcRow(
+        event.device,
+        judged.subject_event_id,
+        judged.measured_at,
+        judged.revision,
+        event.device_seq,
+        event.recorded_at,
+        recorded.outcome_id,
+        judged.role.value,
+        judged.phantom_id,
+        judged.region,
+        judged.verdict.value,
+        judged.plausible,
+        judged.note,
+        judged.bmd_g_cm2,
+        *chart,
+    )
+
+
+def _gate(gate: GateChanged, event: Event) -> GateRow:
+    """Return the change; one that time brought took effect when it fell due, not when it was recorded."""
+    fact = event.fact
+    return GateRow(
+        device=event.device,
+        mode=gate.mode,
+        device_seq=event.device_seq,
+        recorded_at=event.recorded_at,
+        effective_at=fact.due_at if isinstance(fact, TimeReached) else event.recorded_at,
+        status=gate.status.value,
+        since=gate.since,
+        valid_until=gate.valid_until,
+        reason_codes=[reason.code.value for reason in gate.reasons if reason.holds],
+        warning_codes=[reason.code.value for reason in gate.reasons if not reason.holds],
+        reasons=_json_text(gate.reasons),
+        overridden_until=gate.overridden_until,
+        overridden_by=gate.overridden_by,
+    )

@@ -1,0 +1,218 @@
+"""Rows of the tables: a field is a column of the same name, with its unit in it."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+
+class EventRow(NamedTuple):
+    """An event as it stands in the log; `fact` is JSON."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    event_id: str
+    type: str
+    log_id: str
+    log_position: int
+    link: bytes
+    fold_version: int
+    fact: str
+
+
+class ConfigurationRow(NamedTuple):
+    """A device as configured from here; `phantoms` and `qc` are JSON."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    kind: str
+    make: str
+    model: str
+    serial: str
+    ae_title: str
+    enforcement: str
+    ring: str
+    modes: list[str]
+    phantoms: str
+    qc: str
+
+
+class CalendarRow(NamedTuple):
+    """A device's clinics from here; `clinics` is JSON."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    time_zone: str
+    clinics: str
+
+
+class StageRow(NamedTuple):
+    """A device's place in its life changed."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    stage: str
+    previous: str
+
+
+class FaultRow(NamedTuple):
+    """A fault was reported, or put right."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    fault_id: str
+    is_cleared: bool
+    stops_scanning: bool
+    text: str
+    person: str
+    person_role: str
+
+
+class QcRow(NamedTuple):
+    """One revision of a judged reading; the chart's place is absent where there is no baseline or number."""
+
+    device: str
+    subject_event_id: str
+    measured_at: datetime
+    revision: int
+    device_seq: int
+    recorded_at: datetime
+    outcome_id: str
+    role: str
+    phantom_id: str
+    region: str
+    verdict: str
+    plausible: bool
+    note: str
+    bmd_g_cm2: float | None
+    epoch: int | None = None
+    target_g_cm2: float | None = None
+    sigma_g_cm2: float | None = None
+    lower_g_cm2: float | None = None
+    upper_g_cm2: float | None = None
+    deviation_percent: float | None = None
+    cusum_upper_sigmas: float | None = None
+    cusum_lower_sigmas: float | None = None
+    cusum_h_sigmas: float | None = None
+    signal: bool | None = None
+    violated: list[str] | None = None
+
+
+class BaselineRow(NamedTuple):
+    """An accepted baseline: an epoch of one phantom's chart."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    event_id: str
+    phantom_id: str
+    epoch: int
+    n: int
+    mean_g_cm2: float
+    sd_g_cm2: float
+    sigma_g_cm2: float
+    lower_g_cm2: float
+    upper_g_cm2: float
+    established: bool
+    accepted_by: str
+    accepted_by_role: str
+    reason: str
+    step_percent: float | None
+
+
+class ReviewRow(NamedTuple):
+    """Something wants a physicist's eyes."""
+
+    device: str
+    device_seq: int
+    outcome_id: str
+    recorded_at: datetime
+    phantom_id: str
+    basis: str
+    since: datetime | None
+    text: str
+
+
+class DecisionRow(NamedTuple):
+    """A physicist decided on a signal, or released a chart after a failure."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    phantom_id: str
+    is_release: bool
+    decision: str
+    decided_by: str
+    decided_by_role: str
+
+
+class GateRow(NamedTuple):
+    """The gate of one mode from `effective_at` on; `reasons` is JSON."""
+
+    device: str
+    mode: str
+    device_seq: int
+    recorded_at: datetime
+    effective_at: datetime
+    status: str
+    since: datetime
+    valid_until: datetime | None
+    reason_codes: list[str]
+    warning_codes: list[str]
+    reasons: str
+    overridden_until: datetime | None
+    overridden_by: str
+
+
+TableRow = (
+    EventRow
+    | ConfigurationRow
+    | CalendarRow
+    | StageRow
+    | FaultRow
+    | QcRow
+    | BaselineRow
+    | ReviewRow
+    | DecisionRow
+    | GateRow
+)
+
+
+class Table(NamedTuple):
+    """A table and how rows enter it.
+
+    `key` tells rows apart. Without `newest_by` a row that is there stays; with it, the row highest in those columns
+    stands. `time` names the column that it is partitioned by.
+    """
+
+    name: str
+    row: type[TableRow]
+    key: tuple[str, ...]
+    newest_by: tuple[str, ...] = ()
+    time: str = ""
+
+
+TABLES: Final = (
+    Table("events", EventRow, ("device", "device_seq", "recorded_at"), time="recorded_at"),
+    Table("device_configurations", ConfigurationRow, ("device", "device_seq")),
+    Table("clinic_calendars", CalendarRow, ("device", "device_seq")),
+    Table("stage_changes", StageRow, ("device", "device_seq", "stage")),
+    Table("fault_reports", FaultRow, ("device", "device_seq")),
+    Table("qc_revisions", QcRow, ("device", "device_seq", "outcome_id", "recorded_at"), time="recorded_at"),
+    Table(
+        "qc_readings",
+        QcRow,
+        ("device", "subject_event_id", "measured_at"),
+        newest_by=("revision", "device_seq", "outcome_id"),
+        time="measured_at",
+    ),
+    Table("baselines", BaselineRow, ("device", "device_seq")),
+    Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
+    Table("review_decisions", DecisionRow, ("device", "device_seq")),
+    Table("gate_changes", GateRow, ("device", "mode", "device_seq", "recorded_at"), time="recorded_at"),
+    Table("gates", GateRow, ("device", "mode"), newest_by=("device_seq",)),
+)
+"""Every table that rows of a log enter."""

@@ -1,0 +1,459 @@
+"""The sink, the views and the rebuild against a real PostgreSQL: every outcome once, whatever comes how often."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.checksum import checksums
+from storage.connection import Db
+from storage.errors import DatabaseAwayError, LogForkedError, StorageError
+from storage.log_rows import readable
+from storage.rebuild import rebuild
+from storage.rows import TABLES
+from storage.sink import Batch, Sink, SinkRow
+from storage.upkeep import keep_up
+from streams.messages import FaultCleared, FaultLogged, Person, QcJudged, QcReleased, ReviewDecided
+from streams.sqlite_log import SqliteEventLog
+from tests.folding import MONDAY, PHANTOM, PHYSICIST, baseline
+from tests.postgres import MemoryLog, Recorded, Server, ServerDatabase, database, embedded, server
+from tests.site_logs import write_log
+
+__all__ = ["database", "embedded", "server"]  # fixtures, used by their names
+
+SITE = "test-site"
+VIEWS = (
+    "devices",
+    "gate_now",
+    "gate_intervals",
+    "uptime_intervals",
+    "qc_chart",
+    "qc_history",
+    "qc_daily",
+    "baseline_epochs",
+    "review_queue",
+    "faults",
+    "stages",
+    "sink_state",
+)
+
+
+def scanner(log: MemoryLog | None = None, *, device: str = "test-site/dxa-1") -> Recorded:
+    """A scanner with a baseline of 1.000 whose QC of Monday 07:45 has passed."""
+    made = Recorded(log=log, device=device)
+    made.fact(baseline())
+    made.vendor_qc()
+    made.scan(1.0)
+    made.now += timedelta(minutes=1)
+    return made
+
+
+def eventful() -> Recorded:
+    """A scanner that saw a failure, its repeat and release, a fault, a late reading and a re-analysis, over days."""
+    made = scanner()
+    made.scan(1.03)
+    made.now += timedelta(minutes=2)
+    made.scan(1.03)
+    made.fact(QcReleased(PHANTOM, "the table was moved", PHYSICIST))
+    made.scan(1.001)
+    made.fact(FaultLogged("f1", "laser \\ 'off'\tand \"odd\"\nline", stops_scanning=True, logged_by=PHYSICIST))
+    made.until(MONDAY + timedelta(days=1))
+    made.fact(FaultCleared("f1", "replaced", PHYSICIST))
+    made.vendor_qc()
+    made.scan(1.002, acquisition="again")
+    made.now += timedelta(minutes=5)
+    made.scan(1.025, acquisition="again")
+    made.now += timedelta(days=2)
+    for _ in range(9):
+        made.scan(1.008)
+        made.now += timedelta(minutes=1)
+    made.scan(1.0, at=made.now - timedelta(days=1))
+    made.fact(ReviewDecided(PHANTOM, "no action", PHYSICIST))
+    return made
+
+
+EVENTFUL = eventful().log.rows
+
+
+def apply(sink: Sink, rows: list[SinkRow], source: str = SITE) -> None:
+    sink.apply(source, rows, rows[-1].position)
+
+
+def empty(db: Db) -> None:
+    """Empty every table, so that one database serves many examples."""
+    tables = ", ".join([*(table.name for table in TABLES), "sink_positions", "refused_rows"])
+    db.execute(f"TRUNCATE {tables}".encode())
+
+
+# --- content -----------------------------------------------------------------------------------------------
+
+
+def test_the_database_says_what_the_fold_said(database: ServerDatabase) -> None:
+    device = eventful()
+    apply(Sink(database.connect), device.log.rows)
+    db = database.connect()
+    events = db.execute("SELECT device_seq, event_id FROM events ORDER BY device_seq").fetchall()
+    assert events == [(row.event.device_seq, row.event.event_id) for row in device.log.rows]
+    judged: dict[str, QcJudged] = {}
+    for row in device.log.rows:
+        for outcome in (recorded.outcome for recorded in row.outcomes):
+            if isinstance(outcome, QcJudged):
+                before = judged.get(outcome.subject_event_id)
+                judged[outcome.subject_event_id] = outcome
+                assert before is None or outcome.revision > before.revision
+    assert any(one.revision for one in judged.values())
+    stored = db.execute("SELECT subject_event_id, revision, verdict, bmd_g_cm2, cusum_upper_sigmas FROM qc_chart")
+    expected = {
+        (name, one.revision, one.verdict.value, one.bmd_g_cm2, one.chart.cusum_upper if one.chart else None)
+        for name, one in judged.items()
+    }
+    assert set(stored) == expected
+    gate = device.state.gates["all"]
+    now = db.execute("SELECT status, since, valid_until FROM gates").fetchall()
+    assert now == [(gate.status.value, gate.since, gate.valid_until)]
+
+
+def test_numbers_of_a_chart_are_those_of_its_baseline(database: ServerDatabase) -> None:
+    apply(Sink(database.connect), scanner().log.rows)
+    row = database.connect().execute(
+        "SELECT phantom_id, bmd_g_cm2, target_g_cm2, sigma_g_cm2, lower_g_cm2, upper_g_cm2, verdict, epoch,"
+        " deviation_percent, signal, measured_at FROM qc_chart WHERE bmd_g_cm2 IS NOT NULL"
+    )
+    assert row.fetchall() == [(PHANTOM, 1.0, 1.0, 0.005, 0.985, 1.015, "pass", 1, 0.0, False, MONDAY)]
+
+
+def test_a_revision_replaces_and_the_history_keeps_both(database: ServerDatabase) -> None:
+    device = scanner()
+    first = device.scan(1.0, acquisition="a")
+    device.now += timedelta(minutes=1)
+    device.scan(1.02, acquisition="a")
+    apply(Sink(database.connect), device.log.rows)
+    db = database.connect()
+    query = "SELECT revision, verdict, bmd_g_cm2 FROM {} WHERE subject_event_id = %s ORDER BY revision"
+    stands = db.execute(query.format("qc_chart").encode(), (first.subject_event_id,)).fetchall()
+    history = db.execute(query.format("qc_history").encode(), (first.subject_event_id,)).fetchall()
+    assert stands == [(1, "fail", 1.02)]
+    assert history == [(0, "pass", 1.0), (1, "fail", 1.02)]
+
+
+def test_faults_reviews_and_decisions_can_be_read(database: ServerDatabase) -> None:
+    apply(Sink(database.connect), eventful().log.rows)
+    db = database.connect()
+    fault = db.execute("SELECT fault_id, text, logged_by, cleared_text, is_open FROM faults").fetchall()
+    assert fault == [("f1", "laser \\ 'off'\tand \"odd\"\nline", PHYSICIST.name, "replaced", False)]
+    reviews = db.execute("SELECT basis, decision, is_open FROM review_queue ORDER BY opened_at, basis").fetchall()
+    assert ("failure", "the table was moved", False) in reviews
+    assert ("drift", "no action", False) in reviews
+
+
+def test_days_are_counted(database: ServerDatabase) -> None:
+    device = scanner()
+    device.scan(1.03)
+    apply(Sink(database.connect), device.log.rows)
+    rows = database.connect().execute(
+        "SELECT day, readings, failed, mean_g_cm2, min_g_cm2, max_g_cm2 FROM qc_daily WHERE phantom_id = %s", (PHANTOM,)
+    )
+    assert rows.fetchall() == [(datetime(2026, 11, 2, tzinfo=UTC), 2, 1, pytest.approx(1.015), 1.0, 1.03)]
+
+
+# --- gates in time -----------------------------------------------------------------------------------------
+
+
+def test_a_gate_past_its_time_reads_held(database: ServerDatabase) -> None:
+    """Nobody wrote `TimeReached`: the site is dead, and the view says so by itself."""
+    start = datetime.now(UTC) - timedelta(days=30)
+    device = Recorded(start=start)
+    device.fact(baseline())
+    device.vendor_qc()
+    device.scan(1.0)
+    apply(Sink(database.connect), device.log.rows)
+    db = database.connect()
+    assert db.execute("SELECT status FROM gates").fetchall() == [("open",)]
+    now = db.execute("SELECT status, lapsed, reason_codes, since = valid_until FROM gate_now").fetchall()
+    assert now == [("held", True, ["state_unknown"], True)]
+    ends = db.execute(
+        "SELECT status, is_available, is_current, ends_at - starts_at < interval '26 hours'"
+        " FROM uptime_intervals ORDER BY starts_at DESC LIMIT 2"
+    ).fetchall()
+    assert ends == [("held", False, True, False), ("open", True, False, True)]
+
+
+def test_intervals_follow_each_other_without_gap_or_overlap(database: ServerDatabase) -> None:
+    apply(Sink(database.connect), eventful().log.rows)
+    rows = database.connect().execute("SELECT starts_at, ends_at FROM gate_intervals ORDER BY starts_at").fetchall()
+    assert len(rows) > 3
+    assert all(ends == starts for (_, ends), (starts, _) in pairwise(rows))
+
+
+# --- delivered in any way ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def examples(server: Server) -> Iterator[ServerDatabase]:
+    """One database for many examples."""
+    made = ServerDatabase(server.create(server.template))
+    yield made
+    made.stop()
+    server.drop(made.conninfo)
+
+
+@given(data=st.data())
+@settings(max_examples=12)
+def test_redelivery_duplicates_and_any_order_give_the_same_content(
+    examples: ServerDatabase, data: st.DataObject
+) -> None:
+    rows = EVENTFUL
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(rows) - 1), max_size=6)))
+    batches = [rows[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+    again = data.draw(st.lists(st.sampled_from(batches), max_size=4))
+    order = data.draw(st.permutations([*batches, *again]))
+    db, sink = examples.connect(), Sink(examples.connect)
+    empty(db)
+    apply(sink, rows)
+    straight = checksums(db)
+    empty(db)
+    for batch in order:
+        apply(sink, batch)
+    assert checksums(db) == straight
+    assert db.execute("SELECT position, log_position FROM sink_positions").fetchall() == [(len(rows), len(rows))]
+    sink.close()
+    db.close()
+
+
+def test_two_sites_stand_in_one_database_each_with_its_position(database: ServerDatabase) -> None:
+    here, there = scanner(), scanner(MemoryLog("other"), device="elsewhere/dxa-1")
+    sink = Sink(database.connect)
+    sink.apply_all([Batch(SITE, here.log.rows, 700), Batch("elsewhere", there.log.rows[:3], 20)])
+    sink.apply("elsewhere", there.log.rows[2:], 23)
+    sites = database.connect().execute("SELECT site, count(*) FROM devices GROUP BY site ORDER BY site").fetchall()
+    assert sites == [("elsewhere", 1), (SITE, 1)]
+    reached = sink.sources()
+    assert {name: one.position for name, one in reached.items()} == {SITE: 700, "elsewhere": 23}
+    assert {name: one.log_position for name, one in reached.items()} == {
+        SITE: len(here.log.rows),
+        "elsewhere": len(there.log.rows),
+    }
+
+
+def test_a_position_without_rows_advances_too(database: ServerDatabase) -> None:
+    sink = Sink(database.connect)
+    apply(sink, scanner().log.rows)
+    sink.apply(SITE, [], 99)
+    reached = sink.reached(SITE)
+    assert reached is not None
+    assert reached.position == 99
+
+
+# --- forks -------------------------------------------------------------------------------------------------
+
+
+def test_another_log_of_a_site_is_refused_whole(database: ServerDatabase) -> None:
+    sink = Sink(database.connect)
+    apply(sink, scanner().log.rows)
+    before = checksums(database.connect())
+    other = scanner(MemoryLog("restored"))
+    other.scan(1.01)
+    with pytest.raises(LogForkedError, match="log restored comes where log stands"):
+        apply(sink, other.log.rows)
+    assert checksums(database.connect()) == before
+
+
+def test_a_seen_number_with_other_content_is_a_fork(database: ServerDatabase) -> None:
+    sink = Sink(database.connect)
+    here, copy = scanner(), scanner()
+    here.scan(1.001)
+    copy.scan(1.002)
+    apply(sink, here.log.rows)
+    with pytest.raises(LogForkedError, match="comes with other content"):
+        apply(sink, copy.log.rows[-1:])
+
+
+def test_a_next_row_that_does_not_continue_the_chain_is_a_fork(database: ServerDatabase) -> None:
+    sink = Sink(database.connect)
+    here, copy = scanner(), scanner()
+    here.scan(1.001)
+    copy.scan(1.002)
+    copy.scan(1.0)
+    apply(sink, here.log.rows)
+    with pytest.raises(LogForkedError, match="does not continue the chain"):
+        apply(sink, copy.log.rows[len(here.log.rows) :])
+
+
+# --- odd content -------------------------------------------------------------------------------------------
+
+ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
+    [
+        "\\N",
+        "\\.",
+        "a\tb\nc\\r",
+        "{}",
+        '{"a,b",NULL}',
+        "'; DROP TABLE events; --",
+        "\U0001f9b4\u202e",
+        "\x00",
+        "\\u0000",
+    ]
+)
+
+
+@given(text=ODD, name=ODD)
+@settings(max_examples=25)
+def test_any_text_comes_out_as_it_went_in_save_nul(examples: ServerDatabase, text: str, name: str) -> None:
+    device = Recorded()
+    device.fact(FaultLogged("f", text, stops_scanning=True, logged_by=Person(name, "engineer")))
+    db, sink = examples.connect(), Sink(examples.connect)
+    empty(db)
+    sink.apply(SITE, device.log.rows, 1)
+    said = db.execute("SELECT text, logged_by FROM faults").fetchall()
+    fact = db.execute("SELECT fact ->> 'text' FROM events WHERE type LIKE '%fault-logged%'").fetchall()
+    assert said == [(text.replace("\x00", "\ufffd"), name.replace("\x00", "\ufffd"))]
+    assert fact == [(text.replace("\x00", "\ufffd"),)]
+    assert db.execute("SELECT count(*) FROM refused_rows").fetchall() == [(0,)]
+    assert db.execute("SELECT status FROM gates").fetchall() == [("held",)]
+    sink.close()
+    db.close()
+
+
+def test_a_row_that_no_table_takes_is_set_aside_and_the_stream_goes_on(database: ServerDatabase) -> None:
+    device = scanner()
+    device.fact(baseline(epoch=2**40))
+    device.scan(1.001)
+    rows = device.log.rows
+    poison = next(row for row in rows if b"1099511627776" in row.body)
+    applied = Sink(database.connect).apply(SITE, rows, 50)
+    assert applied.refused >= 1
+    db = database.connect()
+    refused = db.execute("SELECT source, log_position, sqlstate FROM refused_rows ORDER BY log_position").fetchall()
+    assert refused[0] == (SITE, poison.position, "22003")
+    kept = db.execute("SELECT count(*) FROM events").fetchall()
+    assert kept == [(len(rows) - len(refused),)]
+    assert db.execute("SELECT position FROM sink_positions").fetchall() == [(50,)]
+
+
+def test_a_clock_centuries_out_needs_no_partition_of_its_own(database: ServerDatabase) -> None:
+    device = scanner()
+    device.scan(1.0, at=datetime(9999, 12, 31, tzinfo=UTC))
+    device.scan(1.0, at=datetime(1, 1, 1, tzinfo=UTC))
+    apply(Sink(database.connect), device.log.rows)
+    rows = database.connect().execute("SELECT count(*) FROM qc_readings WHERE verdict IN ('clock_suspect', 'too_late')")
+    assert rows.fetchall() == [(2,)]
+
+
+# --- trouble -----------------------------------------------------------------------------------------------
+
+
+def test_a_connection_cut_between_batches_is_made_anew(database: ServerDatabase) -> None:
+    device = scanner()
+    sink = Sink(database.connect)
+    apply(sink, device.log.rows[:2])
+    admin = database.connect()
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " AND datname = current_database()"
+    )
+    with pytest.raises(DatabaseAwayError):
+        apply(sink, device.log.rows)
+    apply(sink, device.log.rows)
+    assert admin.execute("SELECT count(*) FROM events").fetchall() == [(len(device.log.rows),)]
+
+
+KILLS = 5
+
+
+def test_a_sink_killed_anywhere_leaves_every_outcome_once(database: ServerDatabase, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.sqlite", SITE, devices=3, days=20)
+    with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log:
+        rows = readable(log.rows())
+    chance = random.Random(4)  # noqa: S311 - when to kill, not a secret
+    for _ in range(KILLS):
+        process = _sink_process(tmp_path / "log.sqlite", database.conninfo)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.0, 0.15))
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        process.stdout.close()
+    with _sink_process(tmp_path / "log.sqlite", database.conninfo) as last:
+        assert last.wait(60) == 0
+    db = database.connect()
+    killed = checksums(db)
+    places = db.execute("SELECT device, device_seq FROM events ORDER BY log_position").fetchall()
+    assert places == [(row.event.device, row.event.device_seq) for row in rows]
+    outcomes = db.execute("SELECT outcome_id FROM qc_revisions").fetchall()
+    expected = [o.outcome_id for row in rows for o in row.outcomes if isinstance(o.outcome, QcJudged)]
+    assert sorted(one[0] for one in outcomes) == sorted(expected)
+    empty(db)
+    apply(Sink(database.connect), rows)
+    assert checksums(db) == killed
+
+
+def _sink_process(log: Path, conninfo: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.sink_process", str(log), SITE, conninfo]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
+
+
+# --- rebuild, upkeep, reader -------------------------------------------------------------------------------
+
+
+def test_a_rebuild_gives_the_same_content(database: ServerDatabase, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.sqlite", SITE, devices=2, days=40)
+    with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log:
+        first = rebuild(database, log, SITE)
+        second = rebuild(database, log, SITE)
+        assert not first.is_same
+        assert second.is_same
+        assert second.events == log.count()[0]
+        database.connect().execute("UPDATE gates SET status = 'open', reason_codes = '{}', overridden_by = 'nobody'")
+        repaired = rebuild(database, log, SITE)
+    assert not repaired.is_same
+    assert repaired.after == second.after
+
+
+def test_a_rebuild_never_drops_what_it_cannot_bring_back(database: ServerDatabase, tmp_path: Path) -> None:
+    apply(Sink(database.connect), scanner(device="elsewhere/dxa-1").log.rows, "elsewhere")
+    before = checksums(database.connect())
+    write_log(tmp_path / "log.sqlite", SITE, devices=1, days=1)
+    with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log, pytest.raises(StorageError, match="elsewhere"):
+        rebuild(database, log, SITE)
+    assert checksums(database.connect()) == before
+
+
+def test_raw_events_of_old_months_go_where_so_configured_and_readings_stay(database: ServerDatabase) -> None:
+    device = scanner()
+    apply(Sink(database.connect), device.log.rows)
+    db = database.connect()
+    keep_up(db, MONDAY + timedelta(days=400), events_kept_months=0)
+    assert db.execute("SELECT count(*) FROM events").fetchall() == [(len(device.log.rows),)]
+    keep_up(db, MONDAY + timedelta(days=400), events_kept_months=12)
+    assert db.execute("SELECT count(*) FROM events").fetchall() == [(0,)]
+    assert db.execute("SELECT count(*) FROM qc_chart").fetchall() == [(2,)]
+
+
+def test_the_reader_sees_views_and_no_table(database: ServerDatabase) -> None:
+    apply(Sink(database.connect), scanner().log.rows)
+    db = database.connect()
+    db.execute("SET ROLE bonewatch_reader")
+    for view in VIEWS:
+        assert db.execute(f"SELECT count(*) FROM {view}".encode()).fetchone() is not None
+    for table in [*(table.name for table in TABLES), "sink_positions", "schema_migrations"]:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(f"SELECT count(*) FROM {table}".encode())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        db.execute("DELETE FROM gates")
+
+
+def test_every_view_and_table_is_documented(database: ServerDatabase) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "database.md").read_text(encoding="utf-8")
+    views = database.connect().execute("SELECT viewname FROM pg_views WHERE schemaname = 'bonewatch'").fetchall()
+    assert {view for (view,) in views} == set(VIEWS)
+    assert [name for name in (*VIEWS, *(table.name for table in TABLES)) if f"`{name}`" not in text] == []

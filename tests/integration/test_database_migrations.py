@@ -1,0 +1,107 @@
+"""Migrations on a real PostgreSQL: forward over data, once, by one migrator, and never after the fact."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from storage.checksum import checksums
+from storage.errors import MigrationError
+from storage.migrate import FOLDER, drop_everything, migrate, migrations, status
+from storage.sink import Sink
+from tests.integration.test_database import scanner
+from tests.postgres import ServerDatabase, bare_database, embedded, server
+
+__all__ = ["bare_database", "embedded", "server"]  # fixtures, used by their names
+
+
+def test_a_schema_grows_step_by_step_over_data(bare_database: ServerDatabase) -> None:
+    """Everything but the last migration, rows in every step, then the last: nothing is lost, nothing differs."""
+    device = scanner()
+    db = bare_database.connect()
+    before = migrate(db, up_to=5)
+    assert len(before.applied) == 5
+    assert len(before.pending) == 2
+    sink = Sink(bare_database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    content = checksums(db)
+    done = migrate(db)
+    assert (done.applied[:5], done.pending) == (before.applied, ())
+    assert checksums(db) == content
+    assert db.execute("SELECT sum(readings) FROM qc_daily").fetchall() == [(2,)]
+    device.scan(1.001)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    assert db.execute("SELECT count(*) FROM qc_chart").fetchall() == [(3,)]
+    sink.close()
+
+
+def test_a_new_migration_changes_a_table_with_rows(bare_database: ServerDatabase, tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    db = bare_database.connect()
+    count = len(migrate(db, folder=folder).applied)
+    with_rows = Sink(bare_database.connect)
+    with_rows.apply("test-site", scanner().log.rows, 9)
+    with_rows.close()
+    later = folder / f"{count + 1:04}_note.sql"
+    later.write_text("ALTER TABLE qc_readings ADD COLUMN seen boolean NOT NULL DEFAULT false;", encoding="utf-8")
+    assert migrate(db, folder=folder).applied[-1] == f"{count + 1:04}_note"
+    assert db.execute("SELECT count(*), bool_or(seen) FROM qc_readings").fetchall() == [(2, False)]
+
+
+def test_an_applied_migration_that_changed_is_refused(bare_database: ServerDatabase, tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    db = bare_database.connect()
+    migrate(db, folder=folder)
+    changed = folder / "0004_gates.sql"
+    changed.write_text(changed.read_text(encoding="utf-8") + "-- a thought\n", encoding="utf-8")
+    with pytest.raises(MigrationError, match="0004_gates has changed since it was applied"):
+        migrate(db, folder=folder)
+
+
+def test_a_failing_migration_leaves_nothing_of_itself(bare_database: ServerDatabase, tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    db = bare_database.connect()
+    count = len(migrate(db, folder=folder).applied)
+    wrong = folder / f"{count + 1:04}_wrong.sql"
+    wrong.write_text("CREATE TABLE half (n integer); SELECT 1 / 0;", encoding="utf-8")
+    with pytest.raises(MigrationError, match="wrong failed, nothing of it stands: division by zero"):
+        migrate(db, folder=folder)
+    assert db.execute("SELECT to_regclass('half')").fetchall() == [(None,)]
+    assert status(db, folder=folder).pending == (f"{count + 1:04}_wrong",)
+
+
+def test_a_database_newer_than_the_program_is_left_alone(bare_database: ServerDatabase, tmp_path: Path) -> None:
+    db = bare_database.connect()
+    migrate(db)
+    folder = copied(tmp_path)
+    for path in folder.glob("0007_*"):
+        path.unlink()
+    with pytest.raises(MigrationError, match="newer than this program"):
+        migrate(db, folder=folder)
+
+
+def test_two_migrators_at_once_migrate_once(bare_database: ServerDatabase) -> None:
+    connections = [bare_database.connect() for _ in range(4)]
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda db=db: found.append(len(migrate(db).applied))) for db in connections]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = len(migrations("native"))
+    assert found == [expected] * 4
+    assert connections[0].execute("SELECT count(*) FROM schema_migrations").fetchall() == [(expected,)]
+
+
+def test_what_was_dropped_can_be_made_again(bare_database: ServerDatabase) -> None:
+    db = bare_database.connect()
+    first = migrate(db)
+    drop_everything(db)
+    assert status(db).applied == ()
+    assert migrate(db) == first
+
+
+def copied(folder: Path) -> Path:
+    """The migrations in a folder where a test may change them."""
+    return Path(shutil.copytree(FOLDER, folder / "migrations"))
