@@ -93,7 +93,7 @@ class Forwarder:
         tries = 0
         while not stopped.is_set():
             try:
-                for _ in self._send_all(stopped):
+                for _ in self.batches(stopped):
                     tries = 0
             except KafkaError as error:
                 FAILURES.inc()
@@ -103,8 +103,9 @@ class Forwarder:
                 tries += 1
                 stopped.wait(wait)
 
-    def _send_all(self, stopped: threading.Event) -> Iterator[int]:
-        """Send what is new, batch by batch, over one connection; yield after each."""
+    def batches(self, stopped: threading.Event | None = None) -> Iterator[int]:
+        """Send what is new, batch by batch, over one connection; yield the position reached after each."""
+        stopped = stopped or threading.Event()
         options = self.broker.options()
         tail = last_sent(options, self.site)
         position = self._resume(tail)

@@ -15,7 +15,8 @@ DEVICE_EVENTS: Final = "bonewatch.device-events.v1."
 
 GATES: Final = "bonewatch.gate.v1"
 SITE_HEADS: Final = "bonewatch.site-heads.v1"
-DEAD_LETTERS: Final = "bonewatch.device-events.v1.dlq"
+DEAD_LETTERS: Final = "bonewatch.dead-letters.v1"
+"""What belongs to no device of the site on whose topic it stood."""
 WORKER_STATES: Final = "bonewatch.worker-states.v1"
 """States of the devices as the workers folded them: compacted, read by a worker that takes a site over."""
 

@@ -91,7 +91,8 @@ def records(broker: Broker, topic: str) -> list[Any]:
     try:
         consumer.assign([place])
         consumer.seek_to_beginning(place)
-        end, found = consumer.end_offsets([place])[place], []
+        found: list[Any] = []
+        end = consumer.end_offsets([place])[place]
         while len(found) < end:
             found += consumer.poll(timeout_ms=1000).get(place, [])
         return found

@@ -1,0 +1,129 @@
+"""A worker's desk: rows of the sites it has in hand go in, what must be published comes out. Pure, and per site.
+
+An adapter (a consumer group, Faust) brings records and takes away records in the order of DESIGN 6.2: outcomes
+acknowledged, then the table, then the source.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from streams import codec
+from streams.chain import next_link
+from streams.envelope import (
+    Headers,
+    LogRow,
+    Record,
+    RejectedRecordError,
+    Rejection,
+    record_from_outcome,
+    row_from_record,
+)
+from streams.fleet.check import Kind, Known, Received, blob_from_known, parked, receive
+from streams.messages import GateChanged, RecordedOutcome
+from streams.topics import DEAD_LETTERS, OUTCOMES, WORKER_STATES
+
+GATE_KEY: Final = "#"
+"""Between device and mode in the key of a gate: each mode's latest gate is kept."""
+
+
+@dataclass
+class Plan:
+    """What one batch of records leads to.
+
+    `outcomes` are published first, then the `states` of the devices that changed; `counts` and `divergences` are for
+    metrics and alarms. `gaps` are devices whose rows are missing: fold them anew from the topic.
+    """
+
+    outcomes: list[tuple[str, Record]] = field(default_factory=list)
+    states: dict[str, Known] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    divergences: list[str] = field(default_factory=list)
+    gaps: dict[str, str] = field(default_factory=dict)
+
+    def count(self, what: str) -> None:
+        """Count one of a kind."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def records(self) -> list[tuple[str, Record]]:
+        """Return the table's records, to be sent once the outcomes are acknowledged."""
+        blobs = {device.encode(): blob_from_known(known) for device, known in self.states.items()}
+        return [(WORKER_STATES, Record(device, blob, [])) for device, blob in blobs.items()]
+
+
+class SiteDesk:
+    """One site in a worker's hands: its devices as known, and where its hash chain stands.
+
+    Parameters
+    ----------
+    site
+        The site's id.
+    known
+        Its devices, restored from the worker's table.
+    """
+
+    def __init__(self, site: str, known: Iterable[Known] = ()) -> None:
+        self.site = site
+        self._known = {device.state.device: device for device in known}
+        self._head: tuple[int, bytes] | None = None
+
+    def known(self, device: str) -> Known | None:
+        """Return a device as it stands."""
+        return self._known.get(device)
+
+    def put(self, known: Known) -> None:
+        """Replace a device, after it was folded anew."""
+        self._known[known.state.device] = known
+
+    def take(self, plan: Plan, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Take in one record of the site's topic."""
+        try:
+            row = row_from_record(self.site, key, value, headers)
+        except RejectedRecordError as error:
+            self._refuse(plan, error, key, value, headers)
+            return
+        device = row.event.device
+        received = self._tampered(row) or receive(self._known.get(device), row)
+        if received.kind is Kind.GAP:
+            plan.gaps[device] = row.event.log_id
+        self._keep(plan, device, received, at=row.event.recorded_at.isoformat())
+
+    def _tampered(self, row: LogRow) -> Received | None:
+        """Check the link of a row that follows the last one; park the device whose row breaks the chain."""
+        before, self._head = self._head, (row.position, row.link)
+        if before is None or row.position != before[0] + 1:
+            return None
+        if next_link(before[1], row.body, row.outcome_bodies) == row.link:
+            return None
+        why = f"{Kind.FORKED}: the chain breaks at position {row.position}"
+        return parked(self._known.get(row.event.device), row.event.device, why, at=row.event.recorded_at)._replace(
+            kind=Kind.FORKED
+        )
+
+    def _refuse(
+        self, plan: Plan, error: RejectedRecordError, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
+        """Park the device that a bad record belongs to; what belongs to nobody is a dead letter."""
+        plan.count(error.rejection)
+        if error.device is None or error.rejection is Rejection.FOREIGN_DEVICE:
+            reason = ("bonewatch_rejection", str(error).encode())
+            plan.outcomes.append((DEAD_LETTERS, Record(key or b"", value or b"", [*headers, reason])))
+            return
+        received = parked(self._known.get(error.device), error.device, str(error))
+        self._keep(plan, error.device, received, at="")
+
+    def _keep(self, plan: Plan, device: str, received: Received, *, at: str) -> None:
+        plan.count(received.kind)
+        if received.divergence:
+            plan.divergences.append(f"{device}: {received.divergence}")
+        if received.known is not self._known.get(device):
+            self._known[device] = plan.states[device] = received.known
+        plan.outcomes += [published(outcome, at=at) for outcome in received.outcomes]
+
+
+def published(recorded: RecordedOutcome, *, at: str) -> tuple[str, Record]:
+    """Return an outcome's topic and record."""
+    record = record_from_outcome(recorded, codec.encode(recorded), at=at)
+    if isinstance(recorded.outcome, GateChanged):
+        record = record._replace(key=f"{recorded.device}{GATE_KEY}{recorded.outcome.mode}".encode())
+    return OUTCOMES[type(recorded.outcome)], record

@@ -1,0 +1,219 @@
+"""A fleet worker as a plain consumer group on aiokafka: sites come with their topics, states with a table's topic.
+
+The order is that of DESIGN 6.2: outcomes acknowledged, then the table, then the source. Whatever dies in between is
+done again, and what was there before is told by its number.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+from zlib import crc32
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter, Gauge
+
+from streams.broker import Broker
+from streams.envelope import LogRow, Record, RejectedRecordError, row_from_record
+from streams.fleet.check import Known, known_from_blob, refold_known
+from streams.fleet.desk import Plan, SiteDesk
+from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
+
+GROUP: Final = "bonewatch-fleet"
+BATCH: Final = 2_000
+POLL_MS: Final = 500
+SESSION_MS: Final = 10_000
+HEARTBEAT_MS: Final = 3_000
+NEW_TOPICS_MS: Final = 5_000
+STALLED_S: Final = 60.0
+RETRY_S: Final = 2.0
+
+ROWS: Final = Counter("bonewatch_fleet_rows_total", "Rows of site logs taken in, by what they were.", ["kind"])
+PUBLISHED: Final = Counter("bonewatch_fleet_published_total", "Outcomes published and acknowledged.")
+DIVERGED: Final = Counter("bonewatch_fleet_divergences_total", "Events whose outcomes the fold here does not confirm.")
+SITES: Final = Gauge("bonewatch_fleet_sites", "Sites in this worker's hands.")
+LAG: Final = Gauge("bonewatch_fleet_lag_events", "Rows on this worker's topics that it has not taken in yet.")
+
+
+class StalledError(Exception):
+    """There is work and it does not move: the process ends, and whoever watches it starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker joins the fleet."""
+
+    broker: Broker
+    group: str = GROUP
+    batch: int = BATCH
+
+
+class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """One worker; run as many as there is work for, up to one a site."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._desks: dict[str, SiteDesk] = {}
+        self._busy = asyncio.Lock()
+        self._moved = time.monotonic()
+        self._logger = structlog.get_logger("streams.fleet")
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Work until stopped; what is in hand is finished first. The broker's absence is waited out.
+
+        Raises
+        ------
+        StalledError
+            If there are rows and none was taken in for a minute.
+        """
+        while not stopped.is_set():
+            try:
+                await self._work(stopped)
+            except KafkaError as error:
+                self._logger.warning("broker_away", error=type(error).__name__, retry_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+    async def _work(self, stopped: asyncio.Event) -> None:
+        options = self._settings.broker.options()
+        self._consumer = AIOKafkaConsumer(
+            **options,
+            group_id=self._settings.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            metadata_max_age_ms=NEW_TOPICS_MS,
+        )
+        self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=5)
+        await self._producer.start()
+        self._consumer.subscribe(pattern=f"^{re.escape(DEVICE_EVENTS)}", listener=self)
+        try:
+            await self._consumer.start()
+            while not stopped.is_set():
+                await self._turn()
+        finally:
+            self._desks = {}
+            await self._consumer.stop()
+            await self._producer.stop()
+
+    async def _turn(self) -> None:
+        """Take in one batch: outcomes, table, source, in this order."""
+        batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.batch)
+        async with self._busy:
+            plan, offsets = Plan(), {}
+            for place, records in batches.items():
+                desk = self._desks.get(site_of(place.topic) or "")
+                if desk is None:
+                    continue  # taken away while it was being read
+                for record in records:
+                    desk.take(plan, record.key, record.value, list(record.headers))
+                offsets[place] = records[-1].offset + 1
+            for device, log_id in plan.gaps.items():
+                await self._refold(plan, device, log_id)
+            await self._send(plan.outcomes)
+            await self._send(plan.records(), by_site=True)
+            if offsets:
+                await self._consumer.commit(offsets)
+                self._moved = time.monotonic()
+            self._tell(plan)
+            self._watch()
+
+    async def _send(self, records: Iterable[tuple[str, Record]], *, by_site: bool = False) -> None:
+        """Send, and wait until the broker has it all."""
+        sent = []
+        for topic, (key, value, headers) in records:
+            partition = await self._table_partition(key) if by_site else None
+            sent.append(await self._producer.send(topic, value=value, key=key, headers=headers, partition=partition))
+        for acknowledged in sent:
+            await acknowledged
+
+    async def _table_partition(self, key: bytes) -> int:
+        """Return the partition of the table that holds a device: all of a site lie in one."""
+        partitions = await self._producer.partitions_for(WORKER_STATES)
+        return crc32(key.partition(b"/")[0]) % len(partitions)
+
+    def _tell(self, plan: Plan) -> None:
+        for kind, count in plan.counts.items():
+            ROWS.labels(kind).inc(count)
+        PUBLISHED.inc(len(plan.outcomes))
+        DIVERGED.inc(len(plan.divergences))
+        for divergence in plan.divergences:
+            self._logger.error("fold_diverges", first=divergence)
+
+    def _watch(self) -> None:
+        """Measure the lag; end the process where there is work and nothing moves."""
+        lag = 0
+        for place in self._consumer.assignment():
+            end, at = self._consumer.highwater(place), self._consumer.last_stable_offset(place)
+            lag += max(0, (end or 0) - (at or 0))
+        LAG.set(lag)
+        if lag and time.monotonic() - self._moved > STALLED_S:
+            raise StalledError(f"{lag} rows wait and none was taken in for {STALLED_S:g} s")
+
+    # --- sites come and go ---------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """Finish what is in hand, then let the sites go."""
+        async with self._busy:
+            for place in revoked:
+                self._desks.pop(site_of(place.topic) or "", None)
+            SITES.set(len(self._desks))
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Take sites over: their devices as the last worker left them in the table."""
+        async with self._busy:
+            sites = {site for place in assigned if (site := site_of(place.topic)) is not None}
+            known = await self._restored(sites) if sites else {}
+            for site in sites:
+                self._desks[site] = SiteDesk(site, known.get(site, ()))
+            SITES.set(len(self._desks))
+            self._moved = time.monotonic()
+
+    async def _restored(self, sites: set[str]) -> dict[str, list[Known]]:
+        """Read the partitions of the table that hold these sites, to their ends."""
+        found: dict[str, dict[str, Known]] = {site: {} for site in sites}
+        partitions = {await self._table_partition(f"{site}/".encode()) for site in sites}
+        async for record in self._whole([TopicPartition(WORKER_STATES, partition) for partition in partitions]):
+            device = record.key.decode()
+            site = device.partition("/")[0]
+            if site in found and record.value is not None:
+                found[site][device] = known_from_blob(record.value)
+        return {site: list(devices.values()) for site, devices in found.items()}
+
+    async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
+        """Fold a device anew from its site's topic, where a row is missing from what came."""
+        site = device.partition("/")[0]
+        rows: list[LogRow] = []
+        topic = TopicPartition(DEVICE_EVENTS + site, 0)
+        async for record in self._whole([topic]):
+            if record.key == device.encode():
+                try:
+                    rows.append(row_from_record(site, record.key, record.value, list(record.headers)))
+                except RejectedRecordError:
+                    continue  # it is missing, and named so
+        known = refold_known(device, log_id, rows)
+        self._desks[site].put(known)
+        plan.states[device] = known
+        self._logger.error("device_refolded", device=device, parked=known.parked or None)
+
+    async def _whole(self, places: list[Any]) -> Any:
+        """Yield every record of some partitions, up to where they end now."""
+        consumer = AIOKafkaConsumer(**self._settings.broker.options(), enable_auto_commit=False)
+        await consumer.start()
+        try:
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            ends = await consumer.end_offsets(places)
+            waiting = {place for place in places if ends[place] > await consumer.position(place)}
+            while waiting:
+                for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+                    for record in records:
+                        if record.offset < ends[place]:
+                            yield record
+                waiting = {place for place in waiting if await consumer.position(place) < ends[place]}
+        finally:
+            await consumer.stop()
