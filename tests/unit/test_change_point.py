@@ -113,6 +113,18 @@ def test_a_cusum_estimate_is_in_the_unit_of_x_and_has_a_side() -> None:
     assert change.size == pytest.approx((90 + 88 + 91) / 3 - 100)
 
 
+def test_a_cusum_estimate_is_that_of_the_larger_sum_however_short() -> None:
+    change = cusum_last_zero([0.0, 0.0, 5.0, -3.0], 0.0, 1.0)  # the upper sum is 4.5, then 1; the lower 0, then 2.5
+    assert (change.last_in_control, change.size) == (3, -3.0)
+
+
+def test_a_cusum_estimate_has_the_reference_value_of_its_chart() -> None:
+    x = [0.0, 0.0, 0.75, 0.75, 6.0, 6.0, 6.0, 6.0]
+    plain, blunt = cusum_last_zero(x, 0.0, 1.0), cusum_last_zero(x, 0.0, 1.0, k=1.0)
+    assert (plain.last_in_control, plain.size) == (2, 0.5 + 22.5 / 6)
+    assert (blunt.last_in_control, blunt.size) == (4, 6.0)
+
+
 @pytest.mark.parametrize("side", [1, -1])
 def test_the_interval_of_a_cusum_estimate_holds_the_estimate(side: int) -> None:
     # The sum is 0.1, 0.2, then 5.5 more each time: 22.2 after 6 observations. By the likelihood the change came
@@ -205,6 +217,8 @@ def test_a_sharper_sigma_never_widens_the_onset_of_a_step(n: int, sigma: float) 
     ("x", "mean", "words"),
     [
         ([1.0, 2.0, 3.0], 0.0, "x has 3 values; at least 4"),
+        ([1.0, 2.0, 1e101, 3.0], 0.0, r"x\[2\] is beyond 1e\+100"),
+        ([1.0, 2.0, 3.0, 4.0], 1e101, r"mean = 1e\+101 is beyond"),
         ([1.0, math.nan, 2.0, 3.0], 0.0, r"x\[1\] = nan"),
         ([1.0, 2.0, 3.0, math.inf], 0.0, r"x\[3\] = inf"),
         ([1.0, 2.0, 3.0, 4.0], math.nan, "mean = nan"),
@@ -225,19 +239,18 @@ def test_a_bad_sigma_is_refused(sigma: float) -> None:
 
 
 def test_a_series_without_spread_needs_a_sigma() -> None:
-    with pytest.raises(ValueError, match="sigma cannot be estimated, give it"):
+    with pytest.raises(ValueError, match=r"^x has no spread about its change: sigma cannot be estimated, give it"):
         step_mle([1.0, 1.0, 1.0, 2.0, 2.0], 1.0)
     assert step_mle([1.0, 1.0, 1.0, 2.0, 2.0], 1.0, sigma=0.1).last_in_control == 3
 
 
-def test_a_cusum_estimate_needs_four_observations_too() -> None:
-    with pytest.raises(ValueError, match=r"^x has 3 values; at least 4 are needed"):
-        cusum_last_zero([0.0, 0.0, 0.0], 0.0, 1.0)
-    assert cusum_last_zero([0.0, 0.0, 2.0, 2.0], 0.0, 1.0).last_in_control == 2
+def test_a_signal_at_the_first_observation_can_be_dated() -> None:
+    assert step_mle([6.0], 0.0, sigma=1.0).last_in_control == 0
+    assert cusum_last_zero([3.0, 3.0, 3.0], 0.0, 1.0).size == pytest.approx(3.0)
 
 
 def test_sums_that_end_at_zero_date_nothing() -> None:
-    with pytest.raises(ValueError, match="both sums end at zero"):
+    with pytest.raises(ValueError, match=r"^both sums end at zero"):
         cusum_last_zero([1.0, 0.0, 0.0, 0.0, 0.0], 0.0, 1.0)
 
 

@@ -138,6 +138,13 @@ def test_sizes_beyond_the_table_are_judged_as_its_ends(shape: str, size: float, 
     ends_at(shape, size, *ALLOWED[shape][like])
 
 
+def test_what_lies_on_the_limit_is_allowed() -> None:
+    # From 5.5 sigma on 2 are allowed alone and 4 together, and these gains are whole numbers. At onset 2 and 0:
+    # 34^2 / 2 = 578 and 48^2 / 4 = 576; 20^2 / 2 = 200 and 28^2 / 4 = 196.
+    assert step_mle([7, 7, 17, 17], 0.0, sigma=1).confidence_set == (0, 2)
+    assert step_mle([4, 4, 10, 10], 0.0, sigma=1).region[0] == (0, 7.0, 7.0)
+
+
 def likelihood_ratio(x: list[float], shape: str, onset: int, size: float, sigma: float | None) -> float:
     """Return twice the log likelihood ratio of the best change and this one, by residual sums of squares.
 

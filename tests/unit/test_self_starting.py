@@ -171,11 +171,16 @@ def test_a_spread_beyond_all_floats_is_refused(x: list[float]) -> None:
     with pytest.raises(ValueError, match=rf"^x = {re.escape(repr(x[-1]))} is too far from those before it"):
         chart.update(x[-1])
     assert chart.state == before
-    with pytest.raises(ValueError, match=rf"^x\[1, {len(x) - 1}\] = .* is too far from those before it"):
+    refused = re.escape(f"x[1, {len(x) - 1}] = {x[-1]!r} is too far from those before it")
+    with pytest.raises(ValueError, match=f"^{refused}"):
         SelfStartingCusum().replay([[0.0] * len(x), x])
 
 
 # After a signal
+
+
+def test_a_chart_is_the_classical_one_unless_asked() -> None:
+    assert SelfStartingCusum().freeze_on_signal is False
 
 
 def test_the_classical_chart_learns_a_lasting_shift_and_falls_silent() -> None:

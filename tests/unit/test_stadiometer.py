@@ -120,6 +120,7 @@ def test_linearity_equals_scipy(drawn: list[tuple[int, int]]) -> None:
         (ROD_CM[:2], READ_CM[:2], "standards has 2 values; at least 3 are needed"),
         ([], [], "standards has 0 values; at least 3 are needed"),
         ([100] * 3, [100, 101, 102], "all 3 values of standards are 100: there is no spread"),
+        ([100.0, 100, 100], [100, 101, 102], r"all 3 values of standards are 100\.0: there is no spread"),
         ([60, 100, math.nan], [60, 100, 150], r"standards\[2\] = nan is not finite"),
         ([60, 100, 0], [60, 100, 150], r"standards\[2\] = 0 is not positive"),
         ([60, 100, 150], [60, math.inf, 150], r"readings\[1\] = inf is not finite"),

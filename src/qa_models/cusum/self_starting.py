@@ -226,7 +226,7 @@ class SelfStartingCusum:
         """
         x = finite_number(x, "x")
         spread = self._spread_with(x, "x")
-        if self._n < 2 or self._spread == 0:
+        if self._spread == 0:  # fewer than two observations, or all equal
             self._learn(x, spread)
             return SelfStartingPoint(0.0, 0.0, 0, 0, signal=False, score=nan, judged=False)
         step = (x - self._mean) * sqrt(self._n / (self._n + 1))
@@ -290,7 +290,7 @@ class SelfStartingCusum:
                 if not (grown < inf).all():
                     device = int((grown < inf).argmin())
                     raise ValueError(self._refusal(f"x[{device}, {i}]", float(scan[device])))
-                judged = (n >= 2) & (spread > 0)
+                judged = spread > 0
                 scores[i] = np.where(judged, _score(step / spread * np.sqrt(n - 1), n - 1), nan)
                 learns: Any = True
                 if self.freeze_on_signal:

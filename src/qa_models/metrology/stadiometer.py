@@ -115,7 +115,7 @@ def linearity(standards: Sequence[Number], readings: Sequence[Number]) -> Linear
     line = statistics.linear_regression([float(value) for value in known], [float(error) for error in errors])
     return Linearity(
         n=len(errors),
-        mean_error=sum(errors, Decimal(0)) / len(errors),
+        mean_error=statistics.mean(errors),
         largest_error=max(errors, key=abs),
         error_slope=line.slope,
         error_intercept=line.intercept,
