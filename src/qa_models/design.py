@@ -5,16 +5,14 @@ the spread by 1 / rho, a chart of k, h, width or level so many sigmas is, in tru
 h / rho, width / rho, level / rho. Run lengths are exact and start with the chart at its start.
 """
 
-import math
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Final, TypeAlias
 
 from qa_models.cusum import TabularCusum
 from qa_models.ewma import EwmaChart
 
 # The public `estimated_baseline` follows a chart until half have signalled, for a minute where sigma is at its floor.
-from qa_models.run_length.estimated_baseline import _without_alarm
+from qa_models.run_length import estimated_baseline
 from qa_models.run_length.false_alarms import Chart, chart_arl
 from qa_models.run_rules import DXA, WESTERN_ELECTRIC, Beyond, Mixture, Range, Rule, RuleSet, Within, beyond_tolerance
 from qa_models.shewhart import ShewhartChart
@@ -293,16 +291,10 @@ def thin_baselines(
 
 def _false_alarm(n: int, sigma_floor: float) -> tuple[float, float]:
     """Return the probability of a false alarm within 100 scans and the median run length; floor in true sigmas."""
-    probability, median = math.nan, math.inf
-    alive = islice(_without_alarm(n, CUSUM_K, CUSUM_H, sigma_floor), MEDIAN_SCANS)
-    for scan, without in enumerate(alive, start=1):
-        if scan == WITHIN_SCANS:
-            probability = max(0.0, 1 - without)
-        if without <= 0.5:
-            median = min(median, scan)
-        if scan >= WITHIN_SCANS and median < math.inf:
-            break
-    return probability, median
+    effect = estimated_baseline(
+        n, k=CUSUM_K, h=CUSUM_H, within=WITHIN_SCANS, sigma_floor=sigma_floor, most_scans=MEDIAN_SCANS
+    )
+    return effect.false_alarm_probability, effect.median_run_length
 
 
 def _refuse_outside(name: str, value: float, limits: tuple[float, float]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from qa_models.cusum import TabularCusum
+from qa_models.cusum import SelfStartingCusum, TabularCusum, VariabilityCusum
 from qa_models.ewma import EwmaChart
 from qa_models.run_length import (
     chart_arl,
@@ -388,6 +389,55 @@ def test_rules_without_an_exact_run_length_are_refused(rules: tuple[Beyond | Tre
         shewhart_arl(rules, 0)
 
 
+@pytest.mark.parametrize("width", [10.0, 12.0, 17.9, 18.0, 25.0])
+def test_rare_ranges_are_refused_rather_than_guessed(width: float) -> None:
+    with pytest.raises(ValueError, match="run lengths up to"):
+        shewhart_arl((Range("R", width),), 0)
+
+
+def test_a_range_wider_than_the_limits_changes_nothing() -> None:
+    assert shewhart_arl((WE_1, Range("R", 6.0)), 0.4) == shewhart_arl((WE_1,), 0.4)
+
+
+def test_a_range_of_eight_by_its_asymptote() -> None:
+    # So rare that the run length is one over the chance of a pair, but for the next pair sharing a point.
+    chance = 2 * stats.norm.sf(8 / math.sqrt(2))
+    assert shewhart_arl((Range("R", 8.0),), 0) == pytest.approx(1 / chance, rel=0.01)
+
+
+@pytest.mark.parametrize(("level", "width"), [(3.0, 1.2), (3.0, 0.1), (3.3, 1.1), (3.4, 1.3), (3.6, 1.3)])
+def test_levels_and_widths_that_meet_but_for_rounding(level: float, width: float) -> None:
+    rules = (Beyond("limit", 1, 1, level), Range("R", width))
+    x = np.random.default_rng(3).normal(0.2, 1, (20_000, 60))
+    signal = ShewhartChart(0, 1, rules).replay(x).signal
+    run_lengths = signal.argmax(axis=1) + 1
+    error = float(run_lengths.std()) / math.sqrt(len(run_lengths))
+    assert signal.any(axis=1).all()
+    assert shewhart_arl(rules, 0.2) == pytest.approx(run_lengths.mean(), abs=4 * error)
+
+
+def test_a_shift_out_of_all_limits_signals_at_once() -> None:
+    assert shewhart_arl((WE_1, Range("R", 4.0)), 1e6) == 1.0
+    assert shewhart_arl((Range("R", 4.0),), 1e6) == pytest.approx(shewhart_arl((Range("R", 4.0),), 0), rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: cusum_h(0.5, 1e300),
+        lambda: cusum_h(0, 100, head_start_fraction=0.999),
+        lambda: cusum_arl(0.5, 1e5, 0),
+        lambda: ewma_arl(1e-5, 2.5, 0),
+        lambda: ewma_arl(0.001, 2.5, 0, time_varying=True),
+        lambda: ewma_width(0.1, 1 + 1e-12),
+        lambda: shewhart_arl((Range("R", 1e-3),), 0),
+    ],
+)
+def test_what_would_take_for_ever_is_refused(call: Callable[[], float]) -> None:
+    with pytest.raises(ValueError, match=r"sigmas wide|is below 0\.005|too near 1|too narrow"):
+        call()
+
+
 # Charts in a department
 
 
@@ -398,6 +448,12 @@ def test_false_alarms_a_year() -> None:
     assert false_alarms_per_year(fixed, 52) == pytest.approx(52 / 499.579550, rel=1e-8)
     assert chart_arl(EwmaChart(1, 1, lam=0.1, width=2.814), 1) == pytest.approx(8.157, abs=0.0005)
     assert chart_arl(TabularCusum(1, 1, h=4, head_start=2), 1) == pytest.approx(5.286886, abs=PRINTED)
+
+
+def test_charts_with_and_without_an_exact_run_length() -> None:
+    assert chart_arl(SelfStartingCusum(), 0) == pytest.approx(465.443506, abs=1e-5)
+    with pytest.raises(ValueError, match="VariabilityCusum has no exact run length"):
+        false_alarms_per_year(VariabilityCusum(1, 0.005), 250)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scans", [0, -1, math.inf, math.nan])
@@ -424,6 +480,19 @@ def test_an_endless_baseline_is_a_known_target() -> None:
     assert effect.median_run_length == pytest.approx(int((signal.mean(axis=0) < 0.5).sum()) + 1, rel=0.04)
 
 
+def test_a_wide_chart_on_an_endless_baseline_by_simulation() -> None:
+    chart = TabularCusum(0, 1, k=0.25, h=12)
+    signal = chart.replay(np.random.default_rng(9).normal(0, 1, (4_000, 1_000))).signal
+    effect = estimated_baseline(10**9, k=0.25, h=12, within=1_000, most_scans=1_000)
+    assert effect.false_alarm_probability == pytest.approx(signal.any(axis=1).mean(), abs=0.03)
+
+
+def test_a_median_is_looked_for_so_far_and_no_further() -> None:
+    assert estimated_baseline(100, most_scans=100).median_run_length == math.inf
+    with pytest.raises(ValueError, match="within = 101"):
+        estimated_baseline(100, within=101, most_scans=100)
+
+
 def test_a_sigma_floor_calms_a_thin_baseline() -> None:
     rng = np.random.default_rng(6)
     baseline = rng.normal(0, 1, (20_000, 10))
@@ -436,7 +505,7 @@ def test_a_sigma_floor_calms_a_thin_baseline() -> None:
 @pytest.mark.parametrize("bad", [{"n": 1}, {"within": 0}, {"k": -1}, {"h": 0}, {"sigma_floor": math.inf}])
 def test_a_baseline_that_cannot_be_is_refused(bad: dict[str, float]) -> None:
     n = int(bad.pop("n", 10))
-    with pytest.raises(ValueError, match=r"n = |within = |k = "):
+    with pytest.raises(ValueError, match=r"(n|within|k|h|sigma_floor) = "):
         estimated_baseline(n, **bad)  # type: ignore[arg-type]
 
 

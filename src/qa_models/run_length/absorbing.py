@@ -19,6 +19,9 @@ NODES_PER_SIGMA: Final = 2.6
 """Gauss-Legendre nodes that integrate a normal density of sigma 1 on an interval of a given length to the last
 digits; found by doubling them."""
 
+MAX_NODES: Final = 600
+"""A chart that needs more is hundreds of sigmas wide; its run length would take minutes."""
+
 SQRT_TAU: Final = math.sqrt(2 * math.pi)
 
 
@@ -66,9 +69,18 @@ def expected_steps(stay: Array, leave: Array) -> Array:
 
 
 def nodes_between(low: float, high: float, sigma: float = 1.0) -> tuple[Array, Array]:
-    """Return Gauss-Legendre nodes and weights for normal densities of `sigma` on an interval."""
-    half = (high - low) / 2
-    x, w = gauss_legendre(math.ceil(NODES + NODES_PER_SIGMA * (high - low) / sigma))
+    """Return Gauss-Legendre nodes and weights for normal densities of `sigma` on an interval.
+
+    Raises
+    ------
+    ValueError
+        If the interval is too many sigmas long.
+    """
+    half, count = (high - low) / 2, NODES + NODES_PER_SIGMA * (high - low) / sigma
+    if count > MAX_NODES:
+        longest = (MAX_NODES - NODES) / NODES_PER_SIGMA
+        raise ValueError(f"the chart is {(high - low) / sigma:.4g} sigmas wide; up to {longest:.0f} can be computed")
+    x, w = gauss_legendre(math.ceil(count))
     return low + half * (x + 1), half * w
 
 

@@ -12,6 +12,9 @@ from qa_models.run_length.absorbing import Array, expected_steps, nodes_between,
 SETTLED: Final = 1e-12
 """Time-varying limits count as fixed when their squares are within this share of the fixed ones."""
 
+SLOWEST_VARYING: Final = 0.005
+"""With a smaller weight, limits take thousands of observations to settle."""
+
 
 def ewma_arl(lam: float, width: float, shift: float, *, time_varying: bool = False) -> float:
     """Return the average run length of a two-sided EWMA chart that starts at its target.
@@ -51,6 +54,8 @@ def ewma_arl(lam: float, width: float, shift: float, *, time_varying: bool = Fal
        and enhancements", Technometrics 32 (1990) 1-12.
     """
     _refuse(lam, width)
+    if time_varying and lam < SLOWEST_VARYING:
+        raise ValueError(f"lam = {lam!r} is below {SLOWEST_VARYING}: its limits vary for too long to be followed")
     if not -math.inf < shift < math.inf:
         raise ValueError(f"shift = {shift!r} is not finite")
     fixed = width * math.sqrt(lam / (2 - lam))
@@ -105,6 +110,8 @@ def ewma_width(lam: float, arl0: float, *, time_varying: bool = False) -> float:
         return math.log(ewma_arl(lam, width, 0.0, time_varying=time_varying) / arl0)
 
     low, high = 1e-9, 1.0
+    if excess(low) > 0:
+        raise ValueError(f"arl0 = {arl0!r} is too near 1 for any limits")
     while excess(high) < 0:
         low, high = high, 2 * high
     return float(brentq(excess, low, high, xtol=1e-12, rtol=1e-14))

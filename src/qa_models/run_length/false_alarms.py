@@ -3,14 +3,14 @@
 import math
 from typing import TypeAlias
 
-from qa_models.cusum import TabularCusum
+from qa_models.cusum import SelfStartingCusum, TabularCusum
 from qa_models.ewma import EwmaChart
 from qa_models.run_length.cusum import cusum_arl
 from qa_models.run_length.ewma import ewma_arl
 from qa_models.run_length.run_rules import shewhart_arl
 from qa_models.shewhart import ShewhartChart
 
-Chart: TypeAlias = TabularCusum | EwmaChart | ShewhartChart
+Chart: TypeAlias = TabularCusum | SelfStartingCusum | EwmaChart | ShewhartChart
 
 
 def chart_arl(chart: Chart, shift: float) -> float:
@@ -19,7 +19,8 @@ def chart_arl(chart: Chart, shift: float) -> float:
     Parameters
     ----------
     chart
-        Its settings count; its target, sigma and state do not.
+        Its settings count; its target, sigma and state do not. For a self-starting CUSUM the shift is one that
+        comes when it has learned its target.
     shift
         True mean minus target, in sigmas; 0 gives ARL0.
 
@@ -36,10 +37,14 @@ def chart_arl(chart: Chart, shift: float) -> float:
     match chart:
         case TabularCusum():
             return cusum_arl(chart.k, chart.h, shift, head_start=chart.head_start)
+        case SelfStartingCusum():
+            return cusum_arl(chart.k, chart.h, shift)
         case EwmaChart():
             return ewma_arl(chart.lam, chart.width, shift, time_varying=chart.time_varying)
         case ShewhartChart():
             return shewhart_arl(chart.rules, shift, full_window=chart.full_window)
+        case _:
+            raise ValueError(f"{type(chart).__name__} has no exact run length here: simulate it")
 
 
 def false_alarms_per_year(chart: Chart, scans_per_year: float) -> float:

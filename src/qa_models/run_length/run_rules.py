@@ -23,6 +23,17 @@ FAR_SIGMAS: Final = 9.0
 MAX_STATES: Final = 4_000
 """A chart that remembers more is simulated sooner than solved."""
 
+MAX_CUTS: Final = 200
+"""Places where the rules tell points apart; a very narrow range rule makes them without end."""
+
+CLOSE: Final = 1e-9
+"""Sums of levels and widths that are nearer than this differ by rounding."""
+
+LONGEST_WITH_RANGE: Final = 1e9
+"""Beyond it the equations of a chart with a range rule lose their digits."""
+
+TOO_RARE: Final = f"with a range rule, run lengths up to {LONGEST_WITH_RANGE:g} are computed; this one is longer"
+
 NODES: Final = 8
 NODES_PER_SIGMA: Final = 4
 """Gauss-Legendre nodes on which a run length, as a function of the last point, is known to 10 digits."""
@@ -76,7 +87,10 @@ def shewhart_arl(rules: RuleSet, shift: float, *, full_window: bool = False) -> 
     stay, leave = _Chain(followed, width, shift, full_window=full_window).steps()
     if width == math.inf:
         return float(expected_steps(stay.toarray(), leave)[0])
-    return float(spsolve((eye_array(len(leave)) - stay).tocsc(), np.ones(len(leave)))[0])
+    length = float(spsolve((eye_array(len(leave)) - stay).tocsc(), np.ones(len(leave)))[0])
+    if not 1 - CLOSE <= length <= LONGEST_WITH_RANGE:
+        raise ValueError(TOO_RARE)
+    return max(1.0, length)
 
 
 def _followed(rules: RuleSet) -> tuple[tuple[Followed, ...], float]:
@@ -85,11 +99,16 @@ def _followed(rules: RuleSet) -> tuple[tuple[Followed, ...], float]:
     if not signalling:
         raise ValueError("no rule signals: the run length has no end")
     followed = tuple(rule for rule in signalling if isinstance(rule, Beyond | Within | Mixture))
-    widths = [rule.width for rule in signalling if isinstance(rule, Range)]
+    # No two points that the narrowest limits let pass are farther apart than these are wide.
+    reach = 2 * min((r.level for r in followed if isinstance(r, Beyond) and r.window == 1), default=math.inf)
+    widths = [rule.width for rule in signalling if isinstance(rule, Range) and rule.width < reach]
     for rule in signalling:
         if rule not in followed and not isinstance(rule, Range):
             raise ValueError(f"{rule.name} compares sizes of many points: no exact run length, simulate it")
-    return followed, min(widths, default=math.inf)
+    width = min(widths, default=math.inf)
+    if 2 * FAR_SIGMAS <= width < math.inf:
+        raise ValueError(TOO_RARE)
+    return followed, width
 
 
 class _Piece(NamedTuple):
@@ -103,6 +122,10 @@ class _Piece(NamedTuple):
     @property
     def middle(self) -> float:
         return max(self.low, -1e9) / 2 + min(self.high, 1e9) / 2
+
+
+_NOWHERE: Final = (np.empty(0), np.empty(0))
+"""Nodes and densities of a piece on which run lengths do not depend on the point."""
 
 
 class _Chain:
@@ -130,6 +153,7 @@ class _Chain:
                 else:
                     rows, columns = np.meshgrid(here, places[target], indexing="ij")
                     blocks.append((way.ravel(), rows.ravel(), columns.ravel()))
+        blocks.append((np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64)))  # where nothing stays
         values, rows, columns = (np.concatenate(part) for part in zip(*blocks, strict=True))
         return csc_array((values, (rows, columns)), shape=(size, size)), leave
 
@@ -141,19 +165,29 @@ class _Chain:
         levels = {rule.level for rule in self.rules}
         cuts = {-math.inf, math.inf} | levels | {-level for level in levels}
         if self.width == math.inf:
-            return [_Piece(low, high, np.empty(0), np.empty(0)) for low, high in pairwise(sorted(cuts))]
-        alone = [rule.level for rule in self.rules if isinstance(rule, Beyond) and rule.window == 1]
-        edge = min(alone, default=max(FAR_SIGMAS + abs(self.shift), *levels, 0.0))
-        live = {cut for cut in cuts if -edge < cut < edge} | {-edge, edge}
-        while reached := {c for cut in live for c in (cut - self.width, cut + self.width) if abs(c) < edge} - live:
-            live |= reached
-        inner = [self._piece(low, high, edge) for low, high in pairwise(sorted(live))]
-        outer = [(-math.inf, -edge), (edge, math.inf)] if alone else []
-        return inner + [_Piece(low, high, np.empty(0), np.empty(0)) for low, high in outer]
+            return [_Piece(low, high, *_NOWHERE) for low, high in pairwise(sorted(cuts))]
+        alone = min((r.level for r in self.rules if isinstance(r, Beyond) and r.window == 1), default=math.inf)
+        low, high = max(-alone, self.shift - FAR_SIGMAS), min(alone, self.shift + FAR_SIGMAS)
+        if low >= high:  # hardly a point is let pass
+            return [_Piece(-math.inf, alone, *_NOWHERE), _Piece(alone, math.inf, *_NOWHERE)]
+        inner = [self._piece(*ends, low, high) for ends in pairwise(self._live(cuts, low, high))]
+        return [*inner, _Piece(-math.inf, low, *_NOWHERE), _Piece(high, math.inf, *_NOWHERE)]
 
-    def _piece(self, low: float, high: float, edge: float) -> _Piece:
-        if low + self.width >= edge and high - self.width <= -edge:
-            return _Piece(low, high, np.empty(0), np.empty(0))
+    def _live(self, cuts: set[float], low: float, high: float) -> list[float]:
+        """Return the cuts between low and high with all that the range rule's reach adds to them."""
+        live, new = set[float](), {low, high} | {cut for cut in cuts if low < cut < high}
+        while new:
+            live |= new
+            if len(live) > MAX_CUTS:
+                raise ValueError(f"a range of {self.width!r} sigmas is too narrow for these rules: simulate them")
+            reached = {cut + side * self.width for cut in new for side in (1, -1)}
+            new = {c for c in reached if low < c < high and all(abs(c - cut) > CLOSE for cut in live)}
+            new = {c for c in new if not any(0 < c - other <= CLOSE for other in new)}
+        return sorted(live)
+
+    def _piece(self, low: float, high: float, lowest: float, highest: float) -> _Piece:
+        if low + self.width >= highest and high - self.width <= lowest:
+            return _Piece(low, high, *_NOWHERE)
         half = (high - low) / 2
         x, w = gauss_legendre(math.ceil(NODES + NODES_PER_SIGMA * (high - low)))
         nodes, weights = low + half * (x + 1), half * w
