@@ -18,7 +18,6 @@ References
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -131,7 +130,7 @@ class ChangePoint:
         ValueError
             If the number is below 1.
         """
-        if not isinstance(observation, Integral) or observation < 1:
+        if observation % 1 != 0 or observation < 1:
             raise ValueError(f"observation = {observation!r} is not a whole number from 1 on")
         allowed = [self._factor(observation, after.last_in_control) for after in self.region]
         ends = [end * factor for after, factor in zip(self.region, allowed, strict=True) for end in after[1:]]
