@@ -167,6 +167,9 @@ def test_killed_workers_lose_nothing_and_change_nothing(kafka: RealKafka, worker
     there = outcomes_there(kafka.broker)
     assert by_id(there) == by_id(expected), "what is published twice is the same, and has the same identity"
     assert in_order(there)
+    said = "".join(log.read_text() for log in tmp_path.glob("worker-*.log"))
+    assert "fold_diverges" not in said, "a state that was restored wrongly would not confirm the sites' decisions"
+    assert "device_refolded" not in said
 
 
 def gates(broker: Broker) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
@@ -58,6 +59,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._desks: dict[str, SiteDesk] = {}
+        self._next: dict[Any, int] = {}
         self._busy = asyncio.Lock()
         self._moved = time.monotonic()
         self._logger = structlog.get_logger("streams.fleet")
@@ -87,6 +89,8 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             metadata_max_age_ms=NEW_TOPICS_MS,
+            # The range assignor, the default, would give the first worker every topic of one partition.
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
         )
         self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=5)
         await self._producer.start()
@@ -96,7 +100,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             while not stopped.is_set():
                 await self._turn()
         finally:
-            self._desks = {}
+            self._desks, self._next = {}, {}
             await self._consumer.stop()
             await self._producer.stop()
 
@@ -106,21 +110,34 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         async with self._busy:
             plan, offsets = Plan(), {}
             for place, records in batches.items():
-                desk = self._desks.get(site_of(place.topic) or "")
-                if desk is None:
-                    continue  # taken away while it was being read
-                for record in records:
-                    desk.take(plan, record.key, record.value, list(record.headers))
-                offsets[place] = records[-1].offset + 1
+                if self._taken(plan, place, records):
+                    offsets[place] = records[-1].offset + 1
             for device, log_id in plan.gaps.items():
                 await self._refold(plan, device, log_id)
             await self._send(plan.outcomes)
             await self._send(plan.records(), by_site=True)
             if offsets:
                 await self._consumer.commit(offsets)
+                self._next |= offsets
                 self._moved = time.monotonic()
             self._tell(plan)
-            self._watch()
+            await self._watch()
+
+    def _taken(self, plan: Plan, place: Any, records: list[Any]) -> bool:
+        """Take in what came of one site, if it goes on where the last batch ended.
+
+        A batch that was fetched before the site was taken over may begin elsewhere: it is not used, and what it
+        skipped is asked for again.
+        """
+        desk, expected = self._desks.get(site_of(place.topic) or ""), self._next.get(place)
+        if desk is None or expected is None:
+            return False
+        if records[0].offset > expected:
+            self._consumer.seek(place, expected)
+            return False
+        for record in records:
+            desk.take(plan, record.key, record.value, list(record.headers))
+        return True
 
     async def _send(self, records: Iterable[tuple[str, Record]], *, by_site: bool = False) -> None:
         """Send, and wait until the broker has it all."""
@@ -144,14 +161,15 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for divergence in plan.divergences:
             self._logger.error("fold_diverges", first=divergence)
 
-    def _watch(self) -> None:
+    async def _watch(self) -> None:
         """Measure the lag; end the process where there is work and nothing moves."""
         lag = 0
         for place in self._consumer.assignment():
-            end, at = self._consumer.highwater(place), self._consumer.last_stable_offset(place)
-            lag += max(0, (end or 0) - (at or 0))
+            lag += max(0, (self._consumer.highwater(place) or 0) - self._next.get(place, 0))
         LAG.set(lag)
-        if lag and time.monotonic() - self._moved > STALLED_S:
+        if not lag:
+            self._moved = time.monotonic()
+        elif time.monotonic() - self._moved > STALLED_S:
             raise StalledError(f"{lag} rows wait and none was taken in for {STALLED_S:g} s")
 
     # --- sites come and go ---------------------------------------------------------------------------------
@@ -161,15 +179,20 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         async with self._busy:
             for place in revoked:
                 self._desks.pop(site_of(place.topic) or "", None)
+                self._next.pop(place, None)
             SITES.set(len(self._desks))
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Take sites over: their devices as the last worker left them in the table."""
+        assigned = list(assigned)
         async with self._busy:
             sites = {site for place in assigned if (site := site_of(place.topic)) is not None}
             known = await self._restored(sites) if sites else {}
-            for site in sites:
+            for place in assigned:
+                site = site_of(place.topic) or ""
                 self._desks[site] = SiteDesk(site, known.get(site, ()))
+                self._next[place] = await self._consumer.committed(place) or 0
+                self._consumer.seek(place, self._next[place])
             SITES.set(len(self._desks))
             self._moved = time.monotonic()
 
@@ -181,7 +204,9 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             device = record.key.decode()
             site = device.partition("/")[0]
             if site in found and record.value is not None:
-                found[site][device] = known_from_blob(record.value)
+                known, before = known_from_blob(record.value), found[site].get(device)
+                if before is None or known.state.device_seq >= before.state.device_seq:
+                    found[site][device] = known
         return {site: list(devices.values()) for site, devices in found.items()}
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
