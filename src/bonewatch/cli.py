@@ -16,9 +16,11 @@ from rich.markup import escape
 
 from bonewatch import logs
 from bonewatch.config import ConfigError, load, warnings
+from storage.errors import StorageError
 from streams.sqlite_log import LogError
 
 if TYPE_CHECKING:
+    from bonewatch.config_file import Config
     from bonewatch.design import Scanner
 
 app: Final = cyclopts.App(
@@ -29,7 +31,8 @@ app: Final = cyclopts.App(
 log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
-for group in (log_app, user_app, bench_app):
+db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
+for group in (log_app, user_app, db_app, bench_app):
     app.command(group)
 
 out: Final = Console(highlight=False)
@@ -43,7 +46,7 @@ def main() -> None:
     """Run the command line; a mistake of configuration is a sentence, not a stack trace."""
     try:
         result = app()
-    except (ConfigError, LogError) as error:
+    except (ConfigError, LogError, StorageError) as error:
         err.print("[bold red]error[/]", escape(str(error)), soft_wrap=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
@@ -190,6 +193,47 @@ def add_user(name: str, role: str, *, config: ConfigFile) -> int:
     return 0
 
 
+@db_app.command(name="migrate")
+def db_migrate(config: ConfigFile) -> int:
+    """Bring the database's schema up to date; a site does it by itself when it starts."""
+    from bonewatch import database  # noqa: PLC0415 - see run
+
+    done = database.migrated(*_site_of(config))
+    out.print(f"{len(done.applied)} migrations applied, up to {done.applied[-1]} ({done.flavour}).")
+    return 0
+
+
+@db_app.command(name="status")
+def db_status(config: ConfigFile, *, as_json: AsJson = False) -> int:
+    """Say what is applied, and how far each source has been taken in; exit status 1 if migrations wait."""
+    from bonewatch import database  # noqa: PLC0415 - see run
+
+    found, sources = database.stands(*_site_of(config))
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(found._asdict() | {"sources": sources}) + b"\n")
+    else:
+        out.print(f"{found.flavour}: {len(found.applied)} migrations applied, {len(found.pending)} wait.")
+        for name, position in sources.items():
+            out.print(f"{escape(name)}: taken in up to {position}.")
+    return 1 if found.pending else 0
+
+
+@db_app.command(name="rebuild")
+def db_rebuild(config: ConfigFile, *, as_json: AsJson = False) -> int:
+    """Drop the database's content and replay the log; the site is stopped."""
+    from bonewatch import database  # noqa: PLC0415 - see run
+
+    with err.status("replaying the log") as said:
+        done = database.rebuilt(*_site_of(config), lambda count: said.update(f"{count} events replayed"))
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(done._asdict()) + b"\n")
+    else:
+        compared = "the content is what it was" if done.is_same else f"the content was {done.before or 'not complete'}"
+        left = f", {done.unreadable} unreadable, {done.refused} refused" if done.unreadable or done.refused else ""
+        out.print(f"{done.events} events replayed{left}; {compared}. Checksum {done.after}", soft_wrap=True)
+    return 0
+
+
 @bench_app.command(name="gate")
 def bench_gate(*, scans: int = 1000, as_json: AsJson = False) -> int:
     """Time a failing phantom scan from its C-STORE to the refused worklist query."""
@@ -274,6 +318,12 @@ def _draw(scanner: "Scanner", folder: Path) -> int:
 def data_folder(config: Path, data_dir: str) -> Path:
     """Return the data folder; a relative one lies beside the configuration file."""
     return (config.resolve().parent / data_dir).resolve()
+
+
+def _site_of(config: Path) -> "tuple[Config, Path]":
+    logs.configure()
+    settings = load(config)
+    return settings, data_folder(config, settings.site.data_dir)
 
 
 def _folder(config: Path | None, data_dir: Path | None) -> Path:

@@ -1,8 +1,11 @@
 """What no type can say of a configuration: each fault with the path of the key and words for its author."""
 
 from datetime import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from storage.settings import DatabaseSettings
 from streams.fold.schedule import zone
 from streams.fold.state import VENDOR_QC
 from streams.policy import DeviceKind, Frequency, PhantomRole
@@ -19,12 +22,34 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults.append(("$.site.id", "the site's id is a short word without a slash"))
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
+    faults += _database_faults("$.database", config.database)
     faults += _repeated(config)
     for place, device in enumerate(config.device):
         faults += _device_faults(f"$.device[{place}]", device)
     known = {device.id for device in config.device}
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
+    return faults
+
+
+def _database_faults(path: str, database: DatabaseSettings) -> list[tuple[str, str]]:
+    faults = []
+    try:
+        url = urlsplit(database.url)
+        has_password = url.password is not None or "password=" in url.query
+    except ValueError:
+        return [(f"{path}.url", "the url is no URL")]
+    if database.url and url.scheme not in {"postgresql", "postgres"}:
+        faults.append((f"{path}.url", "the url begins with postgresql://"))
+    if has_password:
+        words = "no password in this file: give password_file, or the environment BONEWATCH_DATABASE_PASSWORD"
+        faults.append((f"{path}.url", words))
+    if database.password_file and not database.url:
+        faults.append((f"{path}.password_file", "password_file goes with a url"))
+    if database.password_file and not Path(database.password_file).is_absolute():
+        faults.append((f"{path}.password_file", "password_file is an absolute path"))
+    if database.events_kept_months < 0:
+        faults.append((f"{path}.events_kept_months", "events_kept_months is 0 (for ever) or more"))
     return faults
 
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from collectors.settings import DicomSettings
+from storage.settings import DatabaseSettings
 from streams.policy import (
     Clinic,
     ClinicCalendar,
@@ -118,6 +119,7 @@ class Config(Section, frozen=True):
     site: SiteSection
     dicom: DicomSettings = DicomSettings()
     http: HttpSection = HttpSection()
+    database: DatabaseSettings = DatabaseSettings()
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()
 

@@ -22,6 +22,8 @@ from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
+from storage.opening import database_of
+from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
 from streams.messages import Draft, Person
 from streams.sqlite_log import LogError, SqliteEventLog
@@ -81,20 +83,35 @@ class Site:
         for warning in warnings(self._config):
             self._logger.warning("configuration", note=warning)
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._stack.enter_context(_only_site_here(self._data_dir))
+        self._stack.enter_context(only_site_here(self._data_dir))
         log = self._stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE))
         self.engine = SiteEngine(log, clock=self._clock)
         self.engine.import_history(history)
         devices = self._config.devices()
         self._stack.callback(self.engine.stop)
+        sink = self._database_sink()
         self.engine.start(devices)
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         self._start_dicom()
         self._start_console()
+        if sink is not None:
+            sink.start()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked through while a scanner waits
         self._logger.info("site_ready", site=self._config.site.id, console=self.url, dicom_port=self.dicom_port)
+
+    def _database_sink(self) -> SiteSink | None:
+        """Make what follows the log into the database; it stops after everything that records."""
+        settings = self._config.database
+        if not settings.enabled:
+            return None
+        database = database_of(settings, self._data_dir)
+        kept = settings.events_kept_months
+        sink = SiteSink(self._data_dir / LOG_FILE, self._config.site.id, database, events_kept_months=kept)
+        self._stack.callback(sink.stop)
+        self._stack.callback(self.engine.subscribe(lambda _news: sink.wake()))
+        return sink
 
     def _start_dicom(self) -> None:
         quarantine = Quarantine(self._data_dir)
@@ -169,7 +186,7 @@ def _hourly(work: Callable[[], object]) -> Iterator[None]:
         thread.join(10.0)
 
 
-def _only_site_here(data_dir: Path) -> IO[str]:
+def only_site_here(data_dir: Path) -> IO[str]:
     """Lock the data folder: two sites must never write one log."""
     lock = (data_dir / "site.lock").open("w")
     try:
@@ -182,7 +199,7 @@ def _only_site_here(data_dir: Path) -> IO[str]:
 
 def correct_clock(data_dir: Path, person: Person, reason: str) -> int:
     """Let a stopped site's recorded times begin anew; return for how many devices."""
-    with _only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
+    with only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
         return SiteEngine(log).correct_clock(person, reason)
 
 

@@ -83,7 +83,7 @@ def migrate(db: Db, *, folder: Path = FOLDER, up_to: int | None = None) -> Statu
         for migration in wanted[: up_to if up_to is not None else len(wanted)]:
             if migration.version not in done:
                 _apply(db, migration)
-    return status(db, folder=folder)
+        return status(db, folder=folder)
 
 
 def status(db: Db, *, folder: Path = FOLDER) -> Status:
@@ -117,6 +117,8 @@ def _only_migrator(db: Db) -> Iterator[None]:
                 db.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
     except psycopg.OperationalError as error:
         raise DatabaseAwayError(f"the database went away while it was migrated ({error.sqlstate})") from error
+    except psycopg.Error as error:
+        raise MigrationError(f"the schema cannot be made or changed: {error}") from error
 
 
 def _flavour(db: Db, *, prepare: bool = True) -> str:
@@ -129,7 +131,7 @@ def _flavour(db: Db, *, prepare: bool = True) -> str:
     if available is None:
         return "native"
     if prepare:
-        db.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        db.execute("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
     return "timescale"
 
 

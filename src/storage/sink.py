@@ -107,8 +107,7 @@ class Sink:
     def sources(self) -> Mapping[str, Reached]:
         """Return every source with how far it has been taken in."""
         with self._session() as (db, _):
-            rows = db.execute("SELECT source, position, log_id, log_position, link FROM sink_positions").fetchall()
-        return {row[0]: Reached(*row[1:]) for row in rows}
+            return positions(db)
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -148,6 +147,12 @@ class Sink:
             if MONTHS_FROM <= month.year < MONTHS_TO:
                 db.execute("SELECT make_month(%s, %s)", (name, month))
             self._months.add((name, month))
+
+
+def positions(db: Db) -> dict[str, Reached]:
+    """Return every source with how far it has been taken in."""
+    rows = db.execute("SELECT source, position, log_id, log_position, link FROM sink_positions ORDER BY source")
+    return {row[0]: Reached(*row[1:]) for row in rows}
 
 
 def _month(at: datetime) -> date:

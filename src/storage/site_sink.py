@@ -8,7 +8,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -19,9 +18,8 @@ from prometheus_client import Counter, Gauge
 from storage.connection import Database, Db
 from storage.errors import LogForkedError, MigrationError, StorageError
 from storage.log_rows import check_same_log, readable
-from storage.migrate import migrate
 from storage.sink import Sink
-from storage.upkeep import keep_up
+from storage.upkeep import open_prepared
 from streams.sqlite_log import LogError, Row, SqliteEventLog
 
 BATCH: Final = 250
@@ -31,6 +29,7 @@ WAIT_S: Final = 1.0
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 HOPELESS_RETRY_S: Final = 60.0
 BREATH_S: Final = 0.01
+END_WITHIN_S: Final = 30.0
 UPKEEP_EVERY_S: Final = 3600.0
 
 LAG: Final = Gauge("bonewatch_sink_lag_events", "Events of the site log that the database does not have yet.")
@@ -61,7 +60,9 @@ class SiteSink:
         self._database = database
         self._kept_months = events_kept_months
         self._sink = Sink(self._prepared)
-        self._position: int | None = None
+        self._position = 0
+        self._failures = 0
+        self._trouble = ""
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="site-sink", daemon=True)
@@ -76,39 +77,45 @@ class SiteSink:
         self._wake.set()
 
     def stop(self) -> None:
-        """Finish the batch in hand, then stop the database if it is ours."""
+        """Finish the batch in hand, unless the server does not answer; then stop the database if it is ours."""
         self._stopped.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(END_WITHIN_S)
         self._sink.close()
         self._database.stop()
 
     def _run(self) -> None:
-        tries = 0
         while not self._stopped.is_set():
             try:
                 with SqliteEventLog(self._path, read_only=True) as log:
                     for _ in self._follow(log):
-                        tries = self._succeeded(tries)
-            except (StorageError, LogError, sqlite3.Error, OSError) as error:
-                FAILURES.inc()
-                if tries == 0:
-                    self._logger.warning("database_away", error=type(error).__name__, reason=str(error))
-                FORKED.set(isinstance(error, LogForkedError))
-                self._wait_out(error, tries)
-                tries += 1
+                        self._succeeded()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the log has everything: try again
+                self._failed(error)
+                self._wait_out(error)
 
-    def _succeeded(self, tries: int) -> int:
-        if tries:
-            self._logger.warning("database_back", failures=tries)
+    def _succeeded(self) -> None:
+        if self._failures:
+            self._logger.warning("database_back", failures=self._failures)
             FORKED.set(0)
-        return 0
+        self._failures, self._trouble = 0, ""
 
-    def _wait_out(self, error: Exception, tries: int) -> None:
+    def _failed(self, error: Exception) -> None:
+        """Count it, and say it once for as long as it is the same trouble."""
+        FAILURES.inc()
+        self._failures += 1
+        is_forked = isinstance(error, LogForkedError)
+        FORKED.set(is_forked)
+        if self._trouble != type(error).__name__:
+            self._trouble = type(error).__name__
+            reason = str(error) if isinstance(error, StorageError | LogError) else ""
+            self._logger.warning("log_forked" if is_forked else "database_away", error=self._trouble, reason=reason)
+
+    def _wait_out(self, error: Exception) -> None:
         """Wait, longer each time and never in step with other sites; the lag stays true meanwhile."""
         hopeless = isinstance(error, LogForkedError | MigrationError)
-        wait_s = HOPELESS_RETRY_S if hopeless else RETRY_S[min(tries, len(RETRY_S) - 1)]
+        wait_s = HOPELESS_RETRY_S if hopeless else RETRY_S[min(self._failures, len(RETRY_S)) - 1]
         left_s = wait_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         while left_s > 0 and not self._stopped.is_set():
             self._say_lag()
@@ -118,7 +125,7 @@ class SiteSink:
     def _say_lag(self) -> None:
         try:
             with SqliteEventLog(self._path, read_only=True) as log:
-                LAG.set(log.last_position() - (self._position or 0))
+                LAG.set(log.last_position() - self._position)
         except (LogError, sqlite3.Error):
             return
 
@@ -155,12 +162,4 @@ class SiteSink:
         self._wake.clear()
 
     def _prepared(self) -> Db:
-        """Return a connection to a database whose schema and partitions are as they ought to be."""
-        db = self._database.connect()
-        try:
-            migrate(db)
-            keep_up(db, datetime.now(UTC), events_kept_months=self._kept_months)
-        except BaseException:
-            db.close()
-            raise
-        return db
+        return open_prepared(self._database, events_kept_months=self._kept_months)

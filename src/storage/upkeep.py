@@ -1,15 +1,34 @@
 """What a database over time needs now and then: months made ahead, and old raw events dropped where so configured."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 import psycopg
 
-from storage.connection import Db
+from storage.connection import Database, Db
 from storage.errors import DatabaseAwayError
+from storage.migrate import migrate
 from storage.rows import TABLES
 
 MONTHS_AHEAD: Final = 2
+
+
+def open_prepared(database: Database, *, events_kept_months: int = 0) -> Db:
+    """Return a connection to a database whose schema and partitions are as they ought to be: what a sink wants.
+
+    Raises
+    ------
+    StorageError
+        As `Database.connect` and `migrate` say.
+    """
+    db = database.connect()
+    try:
+        migrate(db)
+        keep_up(db, datetime.now(UTC), events_kept_months=events_kept_months)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def keep_up(db: Db, now: datetime, *, events_kept_months: int = 0) -> None:

@@ -1,0 +1,49 @@
+"""`[database]`: what is refused, and that its documentation is what the code does."""
+
+import msgspec
+import pytest
+
+from bonewatch.config import ConfigError, parse, warnings
+from storage.settings import DatabaseSettings
+from tests.running import configuration
+from tests.unit.test_documents import rows_under
+
+SECRET = "swordfish"  # noqa: S105 - an invented password that must not be said
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('url = "mysql://db/x"', "begins with postgresql://"),
+        (f'url = "postgresql://me:{SECRET}@db/x"', "no password in this file"),
+        (f'url = "postgresql://me@db/x?password={SECRET}"', "no password in this file"),
+        ('password_file = "/run/secrets/db"', "goes with a url"),
+        ('url = "postgresql://me@db/x"\npassword_file = "secret"', "absolute path"),
+        ("events_kept_months = -1", "0 (for ever) or more"),
+        ('path = "x"', "unknown field `path`"),
+    ],
+)
+def test_a_wrong_database_section_is_a_sentence_without_a_secret(lines: str, words: str) -> None:
+    text = configuration() + f"\n[database]\n{lines}\n"
+    with pytest.raises(ConfigError) as refused:
+        parse(text, "site.toml")
+    assert words in str(refused.value)
+    assert "line " in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_server_whose_name_nobody_checks_is_said() -> None:
+    def said(url: str) -> bool:
+        notes = warnings(parse(configuration() + f'\n[database]\nurl = "{url}"\n', "site.toml"))
+        return any("sslmode=verify-full" in note for note in notes)
+
+    assert said("postgresql://me@db.example.org/x")
+    assert not said("postgresql://me@db.example.org/x?sslmode=verify-full")
+
+
+def test_every_key_is_documented_with_its_default() -> None:
+    rows = rows_under("## `[database]`")
+    defaults = {
+        field.name: msgspec.json.encode(field.default).decode() for field in msgspec.structs.fields(DatabaseSettings)
+    }
+    assert {name: said.strip("`") for name, said in rows.items()} == defaults
