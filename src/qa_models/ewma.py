@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from qa_models.run_rules import refuse_centre
-from qa_models.series import finite_number, one_per_device, scans_first
+from qa_models.series import finite_number, one_per_device, positive_number, real_number, scans_first
+from qa_models.standardise import refuse_centre
 
 if TYPE_CHECKING:
     import numpy as np
@@ -242,9 +242,8 @@ def _state_refusal(state: EwmaState, *, time_varying: bool) -> str:
 
 def _refuse_parameters(target: float, sigma: float, lam: float, width: float) -> None:
     refuse_centre(target, sigma)
-    if not 0 < lam <= 1:
+    if not 0 < real_number(lam, "lam") <= 1:
         raise ValueError(f"lam = {lam!r} is not in (0, 1]")
-    if not 0 < width < inf:
-        raise ValueError(f"width = {width!r} is not positive and finite")
-    if not abs(target) + width * sigma < inf:
+    positive_number(width, "width")
+    if not abs(float(target)) + float(width) * float(sigma) < inf:
         raise ValueError(f"width * sigma = {width * sigma!r} from target = {target!r} is beyond all floats")

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scipy import special
 
-from qa_models.cross_calibration.paired import named_series
 from qa_models.quantiles import two_sided_normal
-from qa_models.series import Series
+from qa_models.series import Series, named_series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

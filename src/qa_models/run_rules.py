@@ -3,6 +3,10 @@
 Distances are in sigmas from the centre line. The conventions, which differ between books and programs:
 
 - A point is beyond a level when it is strictly farther; a point on a limit is not beyond it (R qcc).
+- A point is on a limit when it agrees with it to 12 significant digits: a scan that reads exactly 3 sigmas off
+  would otherwise be beyond the limit or not by the last bit of a division. So a level is passed by
+  ``z > level * (1 + 1e-12)``, which floats and arrays compute alike, and the range's width likewise; on the centre
+  line is 0 alone. z itself is nowhere rounded.
 - Points count together only on one side of the centre line; a point on the centre line is on no side.
 - A rule signals at a point only if that point itself takes part in the pattern (R qcc).
 - At the start a rule judges the points there are: two beyond 2 sigmas are "2 of 3" at the second point of a
@@ -24,10 +28,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from math import inf, isfinite, nan
+from math import inf, nan
 from typing import Any, Final, TypeAlias
 
-from qa_models.series import Series, finite_series
+from qa_models.series import Series, finite_series, positive_number
+from qa_models.standardise import refuse_centre, sigmas_from_target
+
+ON_LIMIT: Final = 1 + 1e-12
+"""How many times a level a point is still on it, and not beyond."""
 
 Points: TypeAlias = Sequence[Any]
 """Latest points in sigmas, oldest first; NaN where there was none yet, which no rule counts.
@@ -215,10 +223,8 @@ def beyond_tolerance(tolerance_percent: float, cv_percent: float) -> RuleSet:
     >>> beyond_tolerance(1.5, 0.5)
     (Beyond(name='tolerance', count=1, window=1, level=3.0, warning=False),)
     """
-    for name, value in (("tolerance_percent", tolerance_percent), ("cv_percent", cv_percent)):
-        if not 0 < value < inf:
-            raise ValueError(f"{name} = {value!r} is not positive and finite")
-    return (Beyond("tolerance", 1, 1, tolerance_percent / cv_percent),)
+    tolerance = positive_number(tolerance_percent, "tolerance_percent")
+    return (Beyond("tolerance", 1, 1, tolerance / positive_number(cv_percent, "cv_percent")),)
 
 
 def violations(
@@ -254,11 +260,16 @@ def violations(
     --------
     >>> violations([1.000, 1.011, 1.012, 1.001, 0.984], 1.000, 0.005, WESTERN_ELECTRIC)
     [('we_2', 2), ('we_1', 4)]
+
+    References
+    ----------
+    .. [1] Western Electric Co., "Statistical Quality Control Handbook" (1956).
+    .. [2] D. C. Montgomery, "Introduction to Statistical Quality Control", sensitizing rules for Shewhart charts.
     """
     refuse_rules(rules)
     refuse_centre(target, sigma)
-    observations = enumerate(finite_series(x, at_least=0))
-    z = [sigmas_from_target(value, target, sigma, f"x[{i}]") for i, value in observations]
+    centre, unit = float(target), float(sigma)
+    z = [sigmas_from_target(value, centre, unit, f"x[{i}]") for i, value in enumerate(finite_series(x, at_least=0))]
     longest = longest_window(rules)
     points = [nan] * (longest - 1) + z
     return [
@@ -298,14 +309,14 @@ def _shows(points: Points, rule: Rule) -> Any:
         case Beyond():
             return _some((sum(side) >= rule.count) & side[-1] for side in _beyond(points, rule.level))
         case Range():
-            return abs(points[1] - points[0]) > rule.width
+            return abs(points[1] - points[0]) > rule.width * ON_LIMIT
         case Trend():
             return _some(_every(steps) for steps in _steps(points))
         case Alternation():
             rises, falls = _steps(points)
             return _every(rises[::2] + falls[1::2]) | _every(falls[::2] + rises[1::2])
         case Within():
-            return _every([abs(z) <= rule.level for z in points])
+            return _every([abs(z) <= rule.level * ON_LIMIT for z in points])
         case Mixture():
             above, below = _beyond(points, rule.level)
             return _every(map(operator.or_, above, below)) & _some(above) & _some(below)
@@ -313,7 +324,8 @@ def _shows(points: Points, rule: Rule) -> Any:
 
 def _beyond(points: Points, level: float) -> tuple[list[Any], list[Any]]:
     """Mark the points above the level, and those below it on the other side."""
-    return [z > level for z in points], [z < -level for z in points]
+    edge = level * ON_LIMIT
+    return [z > edge for z in points], [z < -edge for z in points]
 
 
 def _steps(points: Points) -> tuple[list[Any], list[Any]]:
@@ -327,22 +339,6 @@ def _every(marks: Iterable[Any]) -> Any:
 
 def _some(marks: Iterable[Any]) -> Any:
     return reduce(operator.or_, marks)
-
-
-def sigmas_from_target(x: float, target: float, sigma: float, place: str) -> float:
-    """Return z of a finite x; a ValueError naming `place` if that is too far away for a float."""
-    z = (x - target) / sigma
-    if not isfinite(z):
-        raise ValueError(f"{place} = {x!r} is no finite number of sigmas from {target!r}")
-    return z
-
-
-def refuse_centre(target: float, sigma: float) -> None:
-    """Raise a ValueError unless the target is finite and sigma positive and finite."""
-    if not -inf < target < inf:
-        raise ValueError(f"target = {target!r} is not finite")
-    if not 0 < sigma < inf:
-        raise ValueError(f"sigma = {sigma!r} is not positive and finite")
 
 
 def refuse_rules(rules: RuleSet) -> None:

@@ -13,11 +13,10 @@ from qa_models.run_rules import (
     RuleSet,
     fires,
     longest_window,
-    refuse_centre,
     refuse_rules,
-    sigmas_from_target,
 )
-from qa_models.series import finite_number, scans_first
+from qa_models.series import finite_number, real_number, scans_first
+from qa_models.standardise import refuse_centre, sigmas_from_target
 from qa_models.subgroups import Limits, PhaseOneLimits, individuals, xbar_r, xbar_s
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ class ShewhartChart:
         self.rules: Final = tuple(rules)
         self.full_window: Final = full_window
         before = longest_window(rules) - 1
-        recent = [] if state is None else [float(z) for z in state.recent]
+        recent = [] if state is None else [real_number(z, f"state.recent[{i}]") for i, z in enumerate(state.recent)]
         if len(recent) > before or not all(map(isfinite, recent)):
             raise ValueError(f"{state} is no state of a chart that looks back at {before} observations")
         self._recent = [nan] * (before - len(recent)) + recent

@@ -55,10 +55,11 @@ def brute_force(rule: Rule, z: Sequence[float], i: int, *, full_window: bool = F
 def _holds(rule: Rule, last: Sequence[float]) -> bool:
     match rule:
         case Beyond():
-            sides = ([v for v in last if v > rule.level], [v for v in last if -v > rule.level])
+            edge = rule.level * (1 + 1e-12)  # farther than the twelfth digit
+            sides = ([v for v in last if v > edge], [v for v in last if -v > edge])
             return any(len(side) >= rule.count and last[-1] in side for side in sides)
         case Range():
-            return max(last) - min(last) > rule.width
+            return max(last) - min(last) > rule.width * (1 + 1e-12)
         case Trend():
             return len(set(last)) == len(last) and list(last) in (sorted(last), sorted(last, reverse=True))
         case Alternation():
@@ -67,9 +68,9 @@ def _holds(rule: Rule, last: Sequence[float]) -> bool:
                 last[i] > max(last[i - 1], last[i + 1]) or last[i] < min(last[i - 1], last[i + 1]) for i in inner
             )
         case Within():
-            return max(last) <= rule.level and min(last) >= -rule.level
+            return max(last) <= rule.level * (1 + 1e-12) and min(last) >= -rule.level * (1 + 1e-12)
         case Mixture():
-            return min(map(abs, last)) > rule.level and min(last) < 0 < max(last)
+            return min(map(abs, last)) > rule.level * (1 + 1e-12) and min(last) < 0 < max(last)
 
 
 def _indices(z: Sequence[float], rule: Rule, *, full_window: bool = False) -> list[int]:

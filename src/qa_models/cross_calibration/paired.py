@@ -1,12 +1,9 @@
 """Two series measured on the same things: read together, or refused by name, value and place."""
 
 import math
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from qa_models.series import Series, finite_series
-
-LARGEST: Final = 1e100
-"""No quantity measured here is larger, and the square of nothing smaller overflows."""
+from qa_models.series import Series, named_series
 
 
 class Moments(NamedTuple):
@@ -17,27 +14,6 @@ class Moments(NamedTuple):
     sxx: float
     syy: float
     sxy: float
-
-
-def named_series(name: str, x: Series, *, at_least: int) -> list[float]:
-    """Return x as `finite_series` does; a refusal calls it by `name`.
-
-    Raises
-    ------
-    ValueError
-        As `finite_series`, and if a value is larger than 1e100.
-
-    Examples
-    --------
-    >>> named_series("before", [1.0, float("nan")], at_least=2)
-    Traceback (most recent call last):
-    ValueError: before[1] = nan is not finite
-    """
-    values = finite_series(x, at_least=at_least, name=name)
-    for i, value in enumerate(values):
-        if abs(value) > LARGEST:
-            raise ValueError(f"{name}[{i}] = {value!r} is beyond {LARGEST:g}")
-    return values
 
 
 def paired_series(

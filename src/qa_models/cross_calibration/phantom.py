@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from qa_models.baseline import tolerance_limits
 from qa_models.cross_calibration.line_fit import Interval, interval_about
-from qa_models.cross_calibration.paired import named_series, refuse_no_spread
+from qa_models.cross_calibration.paired import refuse_no_spread
 from qa_models.quantiles import two_sided_t
-from qa_models.series import Series
+from qa_models.series import Series, named_series
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from qa_models.series import finite_number, one_per_device, scans_first
+from qa_models.series import finite_number, one_per_device, real_number, scans_first, whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,21 +137,22 @@ class TabularCusum:
         head_start: float = 0.0,
         state: CusumState | None = None,
     ) -> None:
-        if not (-inf < target < inf and 0 < sigma < inf and 0 <= k < inf and 0 <= head_start < h < inf):
-            raise ValueError(_parameter_refusal(target, sigma, k, h, head_start))
-        self.target: Final = float(target)
-        self.sigma: Final = float(sigma)
-        self.k: Final = float(k)
-        self.h: Final = float(h)
-        self.head_start: Final = float(head_start)
+        self.target: Final = real_number(target, "target")
+        self.sigma: Final = real_number(sigma, "sigma")
+        self.k: Final = real_number(k, "k")
+        self.h: Final = real_number(h, "h")
+        self.head_start: Final = real_number(head_start, "head_start")
+        centred = -inf < self.target < inf and 0 < self.sigma < inf
+        if not (centred and 0 <= self.k < inf and 0 <= self.head_start < self.h < inf):
+            raise ValueError(_parameter_refusal(self.target, self.sigma, self.k, self.h, self.head_start))
         if state is None:
             self._upper = self._lower = self.head_start
             self._n_upper = self._n_lower = 0
             return
+        state = _of_numbers(state)
         if not _possible(state):
             raise ValueError(_state_refusal(state))
-        self._upper, self._lower = float(state.upper), float(state.lower)
-        self._n_upper, self._n_lower = int(state.n_upper), int(state.n_lower)
+        self._upper, self._lower, self._n_upper, self._n_lower = state.upper, state.lower, state.n_upper, state.n_lower
 
     @property
     def state(self) -> CusumState:
@@ -288,6 +289,16 @@ def cusum_states(state: CusumState | CusumStates, n_devices: int) -> CusumStates
         device = int(possible.argmin())
         raise ValueError(_state_refusal(CusumState(*(values[device].item() for values in starts))))
     return starts
+
+
+def _of_numbers(state: CusumState) -> CusumState:
+    """Return the state in Python's numbers; a ValueError for a sum that is none or a count that is not whole."""
+    return CusumState(
+        real_number(state.upper, "state.upper"),
+        real_number(state.lower, "state.lower"),
+        whole_number(state.n_upper, "state.n_upper"),
+        whole_number(state.n_lower, "state.n_lower"),
+    )
 
 
 def _possible(state: CusumState | CusumStates) -> Any:

@@ -4,8 +4,8 @@ from math import gamma, pi, sqrt
 from typing import TYPE_CHECKING, Final
 
 from qa_models.cusum.tabular import CusumPath, CusumPoint, CusumState, CusumStates, TabularCusum
-from qa_models.run_rules import refuse_centre, sigmas_from_target
 from qa_models.series import finite_number, scans_first
+from qa_models.standardise import refuse_centre, sigmas_from_target
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
