@@ -32,11 +32,12 @@ from tests.mutation.mutants import Mutant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TESTS: Final = {
-    "cusum.tabular": ("test_cusum", "test_cusum_replay"),
+    "cusum.tabular": ("test_cusum", "test_cusum_replay", "test_borders"),
     "cusum.self_starting": ("test_self_starting",),
-    "cusum.variability": ("test_variability",),
-    "run_rules": ("test_run_rules", "test_shewhart"),
-    "change_point": ("test_change_point", "test_change_point_sets"),
+    "cusum.variability": ("test_variability", "test_borders"),
+    "run_rules": ("test_run_rules", "test_shewhart", "test_on_the_limit", "test_borders"),
+    "standardise": ("test_run_rules", "test_shewhart", "test_variability", "test_borders"),
+    "change_point": ("test_change_point", "test_change_point_sets", "test_change_point_charts"),
     "metrology.weighing": ("test_metrology",),
     "metrology.stadiometer": ("test_stadiometer",),
     "metrology.exact": ("test_metrology", "test_stadiometer"),
