@@ -5,7 +5,7 @@ from typing import Final
 
 from storage.connection import Database, Db, GivenServer
 from storage.embedded import EmbeddedPostgres
-from storage.errors import ServerInUseError
+from storage.errors import ServerInUseError, StorageError
 from storage.settings import DatabaseSettings
 
 FOLDER: Final = "database"
@@ -13,7 +13,15 @@ FOLDER: Final = "database"
 
 
 def database_of(settings: DatabaseSettings, data_dir: Path) -> Database:
-    """Return the given server, or the embedded one of a data folder; neither is connected to yet."""
+    """Return the given server, or the embedded one of a data folder; neither is connected to yet.
+
+    Raises
+    ------
+    StorageError
+        If the configuration says that there is no database.
+    """
+    if not settings.enabled:
+        raise StorageError("[database] enabled = false: this site keeps no database")
     if settings.url:
         return GivenServer(settings.url, Path(settings.password_file) if settings.password_file else None)
     return EmbeddedPostgres(data_dir / FOLDER)

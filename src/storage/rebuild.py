@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from storage.checksum import checksums
 from storage.connection import Database, Db
-from storage.errors import StorageError
+from storage.errors import DatabaseAwayError, StorageError
 from storage.log_rows import batches, readable
 from storage.migrate import drop_everything, migrate, status
 from storage.sink import Sink
@@ -63,7 +63,10 @@ def rebuild(
 
 def _content(db: Db) -> str | None:
     found = status(db)
-    return checksums(db)[""] if found.applied and not found.pending else None
+    try:
+        return checksums(db)[""] if found.applied and not found.pending else None
+    except DatabaseAwayError:
+        return None  # tables of another program's making
 
 
 def _other_sources(db: Db, site: str) -> list[str]:

@@ -78,14 +78,16 @@ class Sink:
     def apply_all(self, batches: Iterable[Batch]) -> Applied:
         """Take in rows of several sources in one transaction: all of it stands afterwards, or none.
 
-        A row that stands already changes nothing, in whatever order rows come.
+        A row that stands already changes nothing, in whatever order rows come. A batch without rows only moves the
+        position of a source that is known.
 
         Raises
         ------
         DatabaseAwayError
             Nothing stands, or (a commit without an answer) all of it; apply the same again.
         LogForkedError
-            A source sends another log than before; nothing stands.
+            A source sends another log than before; nothing stands. It names the source: park that one, and apply
+            the others again.
         """
         given = sorted(batches, key=lambda batch: batch.source)  # sinks that share sources lock them in one order
         with self._session() as (db, staging):

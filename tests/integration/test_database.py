@@ -1,6 +1,7 @@
 """The sink, the views and the rebuild against a real PostgreSQL: every outcome once, whatever comes how often."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +19,10 @@ from hypothesis import strategies as st
 from storage.checksum import checksums
 from storage.connection import Db
 from storage.errors import DatabaseAwayError, LogForkedError, StorageError
-from storage.log_rows import readable
+from storage.log_rows import check_same_log, readable
 from storage.rebuild import rebuild
 from storage.rows import TABLES
-from storage.sink import Batch, Sink, SinkRow
+from storage.sink import Batch, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
 from streams.messages import FaultCleared, FaultLogged, Person, QcJudged, QcReleased, ReviewDecided
 from streams.sqlite_log import SqliteEventLog
@@ -289,6 +290,30 @@ def test_a_next_row_that_does_not_continue_the_chain_is_a_fork(database: ServerD
         apply(sink, copy.log.rows[len(here.log.rows) :])
 
 
+def test_an_older_copy_of_a_site_log_is_told_from_the_log(database: ServerDatabase, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.sqlite", SITE, devices=1, days=2)
+    shutil.copy(tmp_path / "log.sqlite", tmp_path / "copy.sqlite")
+    write_log(tmp_path / "log.sqlite", SITE, devices=1, days=2, from_day=2)
+    sink = Sink(database.connect)
+    with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log:
+        apply(sink, readable(log.rows()))
+    reached = sink.reached(SITE)
+    assert reached is not None
+    compare(tmp_path / "log.sqlite", reached)
+    with pytest.raises(LogForkedError, match="is not there"):
+        compare(tmp_path / "copy.sqlite", reached)
+    write_log(tmp_path / "copy.sqlite", SITE, devices=1, days=9, from_day=5)
+    with pytest.raises(LogForkedError, match="holds another link"):
+        compare(tmp_path / "copy.sqlite", reached)
+    sink.close()
+
+
+def compare(path: Path, reached: Reached) -> None:
+    """Compare a log with what the database has reached, as a starting site does."""
+    with SqliteEventLog(path, read_only=True) as log:
+        check_same_log(log, SITE, reached)
+
+
 # --- odd content -------------------------------------------------------------------------------------------
 
 ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
@@ -374,15 +399,17 @@ def test_a_sink_killed_anywhere_leaves_every_outcome_once(database: ServerDataba
     write_log(tmp_path / "log.sqlite", SITE, devices=3, days=20)
     with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log:
         rows = readable(log.rows())
-    chance = random.Random(4)  # noqa: S311 - when to kill, not a secret
+    chance, under_way = random.Random(4), 0  # noqa: S311 - when to kill, not a secret
     for _ in range(KILLS):
         process = _sink_process(tmp_path / "log.sqlite", database.conninfo)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(chance.uniform(0.0, 0.15))
+        under_way += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         process.stdout.close()
+    assert under_way, "a kill hit a sink at work"
     with _sink_process(tmp_path / "log.sqlite", database.conninfo) as last:
         assert last.wait(60) == 0
     db = database.connect()

@@ -1,9 +1,13 @@
 """`[database]`: what is refused, and that its documentation is what the code does."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from bonewatch.config import ConfigError, parse, warnings
+from storage.errors import StorageError
+from storage.opening import database_of
 from storage.settings import DatabaseSettings
 from tests.running import configuration
 from tests.unit.test_documents import rows_under
@@ -47,3 +51,9 @@ def test_every_key_is_documented_with_its_default() -> None:
         field.name: msgspec.json.encode(field.default).decode() for field in msgspec.structs.fields(DatabaseSettings)
     }
     assert {name: said.strip("`") for name, said in rows.items()} == defaults
+
+
+def test_a_site_without_a_database_has_none_to_open(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="keeps no database"):
+        database_of(DatabaseSettings(enabled=False), tmp_path)
+    assert list(tmp_path.iterdir()) == []

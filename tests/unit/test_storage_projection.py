@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from storage.log_rows import readable
 from storage.projection import rows_from, without_nul
 from storage.rows import (
     TABLES,
@@ -20,6 +21,7 @@ from storage.rows import (
 )
 from storage.upkeep import month_after
 from streams.messages import FaultLogged, QcReleased
+from streams.sqlite_log import Row
 from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, baseline
 from tests.postgres import Recorded
 
@@ -107,6 +109,18 @@ def test_a_baseline_names_who_accepted_it() -> None:
     device.fact(baseline(epoch=3))
     row = next(row for row in rows_of(device) if isinstance(row, BaselineRow))
     assert (row.epoch, row.accepted_by, row.accepted_by_role, row.n) == (3, PHYSICIST.name, "physicist", 10)
+
+
+def test_rows_of_a_version_that_is_not_known_are_left_for_a_later_program() -> None:
+    device = Recorded()
+    device.fact(baseline())
+    first, second = (
+        Row(one.position, one.event.event_id, DEVICE, one.event.device_seq, one.body, one.link, one.outcome_bodies)
+        for one in device.log.rows
+    )
+    unknown = second._replace(body=second.body.replace(b"baseline-accepted.v1", b"baseline-accepted.v9"))
+    odd = second._replace(outcomes=(b"{}",))
+    assert readable([first, unknown, odd, second]) == device.log.rows
 
 
 def test_nul_goes_from_texts_and_lists_and_json() -> None:
