@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from qa_models.robust import MedianMad, median_mad, moving_range_sigma, qn_scale
-from qa_models.series import Series, finite_series
+from qa_models.series import Series, finite_number, finite_series, real_number, whole_number
 
 __all__ = ["Baseline", "MedianMad", "median_mad", "moving_range_sigma", "qn_scale"]
 
@@ -39,7 +39,8 @@ class Baseline:
     established
         Whether there are enough scans for charts to be more than advisory.
     outliers
-        Indices (from 0) of scans far from the median. They are part of every number above.
+        Indices (from 0) of scans far from the median, or beyond the baseline's own tolerance. They are part of
+        every number above.
     """
 
     n: int
@@ -73,20 +74,20 @@ class Baseline:
         x
             Scans, shape ``(n_scans,)``, oldest first.
         min_scans
-            Fewest scans accepted, at least 2.
+            Fewest scans accepted, a whole number of at least 2.
         tolerance_percent
             Half-width of the tolerance in percent of the mean, above 0 and below 100.
         sigma_floor_percent
             Least sigma in percent of the mean, so that a few quiet scans do not make charts over-alarm.
         established_at
-            Number of scans from which the baseline counts as established.
+            Number of scans from which the baseline counts as established, a whole number.
 
         Returns
         -------
         Baseline
             Limits are rounded to 12 significant digits, so that a scan that reads exactly 1.5 % off is on the
             limit and not, by the last bit, beyond it. A scan is an outlier when it is more than 3.5 robust
-            sigmas (`median_mad`, not less than the floor) from the median.
+            sigmas (`median_mad`, not less than the floor) from the median [2]_, or beyond these limits.
 
         Raises
         ------
@@ -109,13 +110,13 @@ class Baseline:
            service", v3 (2025), appendix 3.
         .. [2] B. Iglewicz and D. C. Hoaglin, "How to Detect and Handle Outliers", ASQC (1993).
         """
-        _refuse_settings(min_scans, tolerance_percent, sigma_floor_percent)
+        _refuse_settings(min_scans, established_at, tolerance_percent, sigma_floor_percent)
         scans = finite_series(x, at_least=min_scans)
         mean = statistics.mean(scans)
         if mean <= 0:
             raise ValueError(f"mean of x = {mean!r} is not positive")
         sd = statistics.stdev(scans)
-        floor = mean * sigma_floor_percent / 100
+        floor = mean * float(sigma_floor_percent) / 100
         sigma = max(sd, floor)
         if sigma == 0:
             raise ValueError(f"all {len(scans)} values of x are {scans[0]!r} and there is no sigma floor")
@@ -129,7 +130,7 @@ class Baseline:
             lower=lower,
             upper=upper,
             established=len(scans) >= established_at,
-            outliers=_outliers(scans, floor),
+            outliers=_outliers(scans, floor, lower, upper),
         )
 
     def deviation_percent(self, value: float) -> float:
@@ -140,14 +141,14 @@ class Baseline:
         Raises
         ------
         ValueError
-            If value is not finite.
+            If value is not a finite number.
 
         Examples
         --------
         >>> round(Baseline.from_scans([1.0] * 10).deviation_percent(0.993), 9)
         -0.7
         """
-        return 100 * (_finite_value(value) - self.mean) / self.mean
+        return 100 * (finite_number(value, "value") - self.mean) / self.mean
 
     def within_tolerance(self, value: float) -> bool:
         """Return whether `value` is on or between the limits.
@@ -155,7 +156,7 @@ class Baseline:
         Raises
         ------
         ValueError
-            If value is not finite: a missing reading is neither within nor outside.
+            If value is not a finite number: a missing reading is neither within nor outside.
 
         Examples
         --------
@@ -163,7 +164,7 @@ class Baseline:
         >>> baseline.within_tolerance(1.218), baseline.within_tolerance(1.2181)
         (True, False)
         """
-        return self.lower <= _finite_value(value) <= self.upper
+        return self.lower <= finite_number(value, "value") <= self.upper
 
 
 def tolerance_limits(mean: float, tolerance_percent: float) -> tuple[float, float]:
@@ -171,35 +172,48 @@ def tolerance_limits(mean: float, tolerance_percent: float) -> tuple[float, floa
 
     Rounded to 12 significant digits, so that a scan that reads exactly on the limit is within.
 
+    Raises
+    ------
+    ValueError
+        If the mean is not finite, or the tolerance not between 0 and 100.
+
     Examples
     --------
     >>> tolerance_limits(1.0, 1.5)
     (0.985, 1.015)
     """
-    half_width = mean * tolerance_percent / 100
-    return _twelve_digits(mean - half_width), _twelve_digits(mean + half_width)
+    centre = finite_number(mean, "mean")
+    half_width = centre * percentage(tolerance_percent, "tolerance_percent") / 100
+    return twelve_digits(centre - half_width), twelve_digits(centre + half_width)
 
 
-def _outliers(scans: list[float], floor: float) -> tuple[int, ...]:
+def percentage(value: float, place: str) -> float:
+    """Return a tolerance as a Python float; a ValueError unless it is above 0 and below 100."""
+    if not 0 < real_number(value, place) < 100:
+        raise ValueError(f"{place} = {value!r} is not between 0 and 100")
+    return float(value)
+
+
+def _outliers(scans: list[float], floor: float, lower: float, upper: float) -> tuple[int, ...]:
     centre, sigma = median_mad(scans, allow_zero=True)  # the floor stands in for it
     limit = OUTLIER_SIGMAS * max(sigma, floor)
-    return tuple(i for i, scan in enumerate(scans) if abs(scan - centre) > limit)
+    return tuple(i for i, scan in enumerate(scans) if abs(scan - centre) > limit or not lower <= scan <= upper)
 
 
-def _twelve_digits(value: float) -> float:
+def twelve_digits(value: float) -> float:
+    """Return value to 12 significant digits: what is left is a reading, not the last bit of arithmetic."""
     return float(f"{value:.12g}")
 
 
-def _finite_value(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"value = {value!r} is not finite")
-    return value
-
-
-def _refuse_settings(min_scans: int, tolerance_percent: float, sigma_floor_percent: float) -> None:
-    if min_scans < 2:
+def refuse_min_scans(min_scans: int) -> None:
+    """Raise a ValueError unless so many scans can have a spread."""
+    if whole_number(min_scans, "min_scans") < 2:
         raise ValueError(f"min_scans = {min_scans!r} is below 2, the fewest that have a spread")
-    if not 0 < tolerance_percent < 100:
-        raise ValueError(f"tolerance_percent = {tolerance_percent!r} is not between 0 and 100")
-    if not 0 <= sigma_floor_percent < math.inf:
+
+
+def _refuse_settings(min_scans: int, established_at: int, tolerance_percent: float, sigma_floor_percent: float) -> None:
+    refuse_min_scans(min_scans)
+    whole_number(established_at, "established_at")
+    percentage(tolerance_percent, "tolerance_percent")
+    if not 0 <= real_number(sigma_floor_percent, "sigma_floor_percent") < math.inf:
         raise ValueError(f"sigma_floor_percent = {sigma_floor_percent!r} is negative or not finite")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scipy import special
 
 from qa_models.quantiles import two_sided_normal
-from qa_models.series import Series, named_series
+from qa_models.series import Series, named_series, positive_number, whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def least_significant_change(
     confidence
         Two-sided; 0.80 is used where a missed change costs more than a false one.
     scans_before, scans_after
-        Scans averaged at each visit, >= 1.
+        Scans averaged at each visit, whole numbers >= 1.
 
     Returns
     -------
@@ -155,6 +155,12 @@ def least_significant_change(
     --------
     >>> round(least_significant_change(0.015), 4), round(least_significant_change(0.015, confidence=0.8), 3)
     (0.0416, 0.027)
+
+    References
+    ----------
+    .. [1] C. C. Gluer, "Monitoring skeletal changes by radiological techniques", J. Bone Miner. Res. 14 (1999)
+       1952-1962.
+    .. [2] International Society for Clinical Densitometry, "Official Positions: Adult", precision assessment.
     """
     return least_significant_change_between(
         precision, precision, confidence=confidence, scans_before=scans_before, scans_after=scans_after
@@ -190,9 +196,14 @@ def least_significant_change_between(
     --------
     >>> round(least_significant_change_between(0.003, 0.004), 6)
     0.0098
+
+    References
+    ----------
+    .. [1] J. A. Shepherd and Y. Lu, "A generalized least significant change for individuals measured on different
+       DXA systems", J. Clin. Densitom. 10 (2007) 249-258.
     """
-    before = _positive("precision_before", precision_before) / math.sqrt(_scan_count("scans_before", scans_before))
-    after = _positive("precision_after", precision_after) / math.sqrt(_scan_count("scans_after", scans_after))
+    before = _of_mean("before", precision_before, scans_before)
+    after = _of_mean("after", precision_after, scans_after)
     return two_sided_normal(confidence) * math.hypot(before, after)
 
 
@@ -208,17 +219,16 @@ def iscd_least_significant_change(precision: float) -> float:
     --------
     >>> round(iscd_least_significant_change(1.9), 3)
     5.263
+
+    References
+    ----------
+    .. [1] International Society for Clinical Densitometry, "Official Positions: Adult", precision assessment.
     """
-    return ISCD_FACTOR * _positive("precision", precision)
+    return ISCD_FACTOR * positive_number(precision, "precision")
 
 
-def _positive(name: str, value: float) -> float:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} = {value!r} is not positive and finite")
-    return value
-
-
-def _scan_count(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{name} = {value!r} is below 1")
-    return value
+def _of_mean(when: str, precision: float, scans: int) -> float:
+    """Return the precision error of the mean of so many scans."""
+    if whole_number(scans, f"scans_{when}") < 1:
+        raise ValueError(f"scans_{when} = {scans!r} is below 1")
+    return positive_number(precision, f"precision_{when}") / math.sqrt(scans)

@@ -5,6 +5,8 @@ from typing import Final
 
 from scipy import special
 
+from qa_models.series import real_number
+
 _NORMAL: Final = NormalDist()
 
 
@@ -41,6 +43,6 @@ def two_sided_t(confidence: float, degrees_of_freedom: float) -> float:
 
 
 def _confidence(confidence: float) -> float:
-    if not 0 < confidence < 1:
+    if not 0 < real_number(confidence, "confidence") < 1:
         raise ValueError(f"confidence = {confidence!r} is not between 0 and 1")
-    return confidence
+    return float(confidence)

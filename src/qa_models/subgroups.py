@@ -105,6 +105,10 @@ def xbar_s(x: "ArrayLike") -> PhaseOneLimits:
     >>> limits = xbar_s([[1.000, 1.004, 1.002], [0.998, 1.001, 1.001]])
     >>> round(limits.sigma, 6), round(limits.spread.ucl, 6)
     (0.002106, 0.004792)
+
+    References
+    ----------
+    .. [1] D. C. Montgomery, "Introduction to Statistical Quality Control", control charts for x-bar and s.
     """
     groups = _subgroups(x)
     c4 = _c4(len(groups[0]))
@@ -131,6 +135,10 @@ def individuals(x: Series) -> PhaseOneLimits:
     >>> limits = individuals([1.000, 1.002, 0.998, 1.001, 0.999])
     >>> round(limits.sigma, 6), round(limits.location.lcl, 6), round(limits.spread.ucl, 6)
     (0.002438, 0.992686, 0.008985)
+
+    References
+    ----------
+    .. [1] D. C. Montgomery, "Introduction to Statistical Quality Control", control charts for individuals.
     """
     sigma = moving_range_sigma(x)
     return _limits(

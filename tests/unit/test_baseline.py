@@ -116,17 +116,24 @@ def test_a_baseline_is_established_from_25_scans(n: int, established: bool) -> N
 def test_an_outlier_is_beyond_three_and_a_half_robust_sigmas() -> None:
     # Median 1, median absolute deviation 0.01: 3.5 robust sigmas are 0.0519.
     x = [0.98, 0.99, 0.99, 0.99, 1.0, 1.01, 1.01, 1.01, 1.02]
-    assert Baseline.from_scans([*x, 1.0, 1.0515]).outliers == ()
-    assert Baseline.from_scans([*x, 1.0, 1.0525]).outliers == (10,)
-    assert Baseline.from_scans([0.9475, *x, 1.0]).outliers == (0,)
+    assert Baseline.from_scans([*x, 1.0, 1.0515], tolerance_percent=10).outliers == ()
+    assert Baseline.from_scans([*x, 1.0, 1.0525], tolerance_percent=10).outliers == (10,)
+    assert Baseline.from_scans([0.9475, *x, 1.0], tolerance_percent=10).outliers == (0,)
+
+
+def test_a_scan_beyond_the_tolerance_of_its_own_baseline_is_an_outlier() -> None:
+    # Scans so wide that 3.5 robust sigmas hold them all; the mean is 1.0, the limits 0.985 and 1.015.
+    wide = [0.98, 1.02, 0.985, 1.015, 0.9849, 1.0151, 0.99, 1.01, 1.0, 1.0]
+    assert Baseline.from_scans(wide).outliers == (0, 1, 4, 5)
+    assert Baseline.from_scans(wide, tolerance_percent=2).outliers == ()
 
 
 def test_nothing_within_the_floor_is_an_outlier() -> None:
     x = [1.0] * 9  # no spread at all: the floor of 0.5 % is the scale, 1.75 % the limit
-    assert Baseline.from_scans([*x, 1.017]).outliers == ()
-    assert Baseline.from_scans([*x, 1.018]).outliers == (9,)
+    assert Baseline.from_scans([*x, 1.017], tolerance_percent=10).outliers == ()
+    assert Baseline.from_scans([*x, 1.018], tolerance_percent=10).outliers == (9,)
     on_the_limit = [0.5, 7.5, *[4.0] * 8]  # a floor of exactly 1, a limit of exactly 3.5 from the median
-    assert Baseline.from_scans(on_the_limit, sigma_floor_percent=25).outliers == ()
+    assert Baseline.from_scans(on_the_limit, sigma_floor_percent=25, tolerance_percent=90).outliers == ()
 
 
 @given(st.integers(200, 3000), st.sampled_from(["0.5", "1", "1.5", "2"]))
@@ -213,6 +220,10 @@ def test_a_mean_that_is_not_positive_is_refused(x: list[float], mean: str) -> No
     ("setting", "message"),
     [
         ({"min_scans": 1}, "min_scans = 1"),
+        *[({"min_scans": bad}, "min_scans = .* is not a whole number") for bad in (math.nan, 2.5, True, None)],
+        *[({"established_at": bad}, "established_at = .* is not a whole number") for bad in (math.nan, 25.0, "25")],
+        ({"tolerance_percent": "1.5"}, r"tolerance_percent = '1\.5' is not a number"),
+        ({"sigma_floor_percent": None}, "sigma_floor_percent = None is not a number"),
         ({"tolerance_percent": 0.0}, r"tolerance_percent = 0\.0"),
         ({"tolerance_percent": -1.5}, r"tolerance_percent = -1\.5"),
         ({"tolerance_percent": 100.0}, r"tolerance_percent = 100\.0"),
@@ -233,6 +244,26 @@ def test_a_value_that_is_not_finite_is_neither_within_nor_outside(bad: float) ->
     for judge in (baseline.within_tolerance, baseline.deviation_percent):
         with pytest.raises(ValueError, match=f"value = {bad!r} is not finite"):
             judge(bad)
+
+
+@pytest.mark.parametrize("bad", [True, np.True_, None, "1.0", np.ma.masked, np.array([1.0])])
+def test_a_value_that_is_no_number_is_neither_within_nor_outside(bad: Any) -> None:
+    baseline = Baseline.from_scans([1.0] * 10)
+    for judge in (baseline.within_tolerance, baseline.deviation_percent):
+        with pytest.raises(ValueError, match=r"^value = .* is not a number"):
+            judge(bad)
+
+
+@pytest.mark.parametrize("value", [np.float16(1.0159), np.float32(1.0156)])
+def test_a_value_is_judged_in_full_precision(value: Any) -> None:
+    baseline = Baseline.from_scans([1.0005] * 10)  # upper limit 1.0155075, which half precision rounds up
+    assert not baseline.within_tolerance(value)
+    assert type(baseline.deviation_percent(value)) is float
+
+
+@pytest.mark.parametrize("value", [Decimal("1.218"), np.float64(1.218)])
+def test_a_limit_is_met_by_any_type_that_holds_it(value: Any) -> None:
+    assert Baseline.from_scans([Decimal("1.2")] * 10).within_tolerance(value)
 
 
 # Laws

@@ -12,14 +12,19 @@ from qa_models.cross_calibration import generalised_lsc, phantom_comparison
 OLD, NEW = [0.8, 1.0, 1.2, 1.4], [0.85, 1.03, 1.28, 1.46]
 """Four subjects on two scanners, g/cm^2."""
 
+T_OF_2 = 4.302652730
+"""Student's t of 2 degrees of freedom, two-sided 95 %."""
+
 # Generalised least significant change
 
 
 def test_generalised_lsc_by_hand() -> None:
-    # R: qnorm(.975) * sigma * sqrt(1 + 1/4 + (x - mean)^2 / Sxx) of the four pairs.
+    # R: sigma * sqrt(1 + 1/4 + (x - mean)^2 / Sxx) of the four pairs, times 1.959963985 as the reference has it;
+    # here times the t quantile of 2 degrees of freedom, from a table.
     glsc = generalised_lsc(OLD, NEW)
-    assert glsc.at(1.1).value == pytest.approx(0.04850663385, abs=5e-11)
-    assert glsc.at(1.4).value == pytest.approx(0.05656796971, abs=5e-11)
+    assert glsc.quantile == pytest.approx(T_OF_2, abs=5e-10)
+    assert glsc.at(1.1).value == pytest.approx(0.04850663385 * T_OF_2 / 1.959963985, abs=5e-10)
+    assert glsc.at(1.4).value == pytest.approx(0.05656796971 * T_OF_2 / 1.959963985, abs=5e-10)
     assert (glsc.mean_x, glsc.sxx) == pytest.approx((1.1, 0.2), abs=1e-12)
 
 
@@ -30,14 +35,48 @@ def test_generalised_lsc_of_one_scanner_read_twice_is_2_77_precision_errors() ->
     assert generalised_lsc(first, second).at(1.0).value == pytest.approx(2.7718 * precision, rel=0.02)
 
 
+def test_generalised_lsc_of_many_pairs_is_the_form_of_the_reference() -> None:
+    random, n = np.random.default_rng(249), 40_000
+    x = random.uniform(0.6, 1.4, n)
+    y = 0.02 + 1.03 * x + random.normal(0, 0.02, n)
+    see = math.sqrt(stats.linregress(x, y).stderr ** 2 * ((x - x.mean()) ** 2).sum())
+    reference = 1.959963985 * see * math.sqrt(1 + 1 / n + (1.3 - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
+    assert generalised_lsc(x, y).at(1.3).value == pytest.approx(reference, rel=5e-5)
+
+
+@pytest.mark.parametrize("n", [5, 10, 30])
+def test_one_in_twenty_who_did_not_change_is_called_changed(n: int) -> None:
+    random, studies = np.random.default_rng(2026), 4000
+    bmd = random.normal(1.0, 0.15, (studies, n + 1))  # the last one is the subject who changes scanner
+    old, new = bmd + random.normal(0, 0.01, bmd.shape), 0.03 + 0.98 * bmd + random.normal(0, 0.012, bmd.shape)
+    called = 0
+    for x, y in zip(old, new, strict=True):
+        glsc = generalised_lsc(x[:n], y[:n])
+        called += abs(y[n] - glsc.fit.predict(x[n]).value) >= glsc.at(x[n]).value
+    assert called / studies == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / studies))
+
+
+@pytest.mark.parametrize(("n", "sufficient"), [(29, False), (30, True)])
+def test_thirty_pairs_suffice(n: int, sufficient: bool) -> None:  # noqa: FBT001 - a table's column
+    x = np.linspace(0.6, 1.4, n)
+    assert generalised_lsc(x, x + 0.01 * np.cos(7 * x)).sufficient is sufficient
+
+
+@pytest.mark.parametrize("y", [OLD, [2.0 * bmd + 0.1 for bmd in OLD], [1e6 * bmd for bmd in OLD]])
+def test_pairs_on_one_line_have_no_least_change(y: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"^all 4 pairs of x and y lie on one line: see = .* is rounding$"):
+        generalised_lsc(OLD, y)
+    assert generalised_lsc(OLD, [*y[:3], y[3] * (1 + 1e-9)]).see > 0
+
+
 def test_generalised_lsc_flags_what_was_not_calibrated() -> None:
     glsc = generalised_lsc(OLD, NEW)
     assert [glsc.at(x).within_range for x in (0.79, 0.8, 1.4, 1.41)] == [False, True, True, False]
 
 
 def test_a_generalised_lsc_of_another_confidence() -> None:
-    # 1.281552 normal standard deviations instead of 1.959964.
-    expected = 0.04850663385 * 1.281552 / 1.959964
+    # t of 2 degrees of freedom is 1.885618 for 80 %.
+    expected = 0.04850663385 * 1.885618 / 1.959964
     assert generalised_lsc(OLD, NEW, confidence=0.8).at(1.1).value == pytest.approx(expected, abs=5e-8)
 
 
@@ -74,6 +113,15 @@ def test_means_that_differ_by_one_percent_are_within(shift: float, within: bool)
     comparison = phantom_comparison(TEN, [bmd + shift for bmd in TEN])
     assert comparison.within is within
     assert comparison.difference_percent == pytest.approx(100 * shift, abs=1e-9)
+
+
+def test_a_mean_that_is_one_percent_off_is_within_whatever_its_last_bit() -> None:
+    random = np.random.default_rng(3000)
+    for _ in range(1000):
+        before = random.normal(random.uniform(0.5, 1.5), 0.004, 10).round(3)
+        assert phantom_comparison(before, before * 1.01).within
+        assert phantom_comparison(before, before * 0.99).within
+        assert not phantom_comparison(before, before * 1.0100001).within
 
 
 def test_phantom_comparison_says_what_it_compared() -> None:
@@ -115,6 +163,9 @@ def test_two_scans_of_each_are_the_fewest_that_can_be_compared() -> None:
         ([bmd - 1.0 for bmd in TEN[:-1]] + [-0.5], TEN, {}, "mean of before = -0.05"),
         (TEN, [*TEN[:9], math.nan], {}, r"after\[9\] = nan is not finite"),
         (TEN, TEN, {"min_scans": 1}, "min_scans = 1"),
+        (TEN, TEN, {"min_scans": math.nan}, "min_scans = nan is not a whole number"),
+        (TEN, TEN, {"limit_percent": "1"}, "limit_percent = '1' is not a number"),
+        (None, TEN, {}, "before = None is no series of numbers"),
         (TEN, TEN, {"limit_percent": 0}, "limit_percent = 0"),
         (TEN, TEN, {"limit_percent": 100}, "limit_percent = 100"),
         (TEN, TEN, {"limit_percent": math.nan}, "limit_percent = nan"),

@@ -1,6 +1,7 @@
 """Precision errors and least significant changes against published values and arithmetic by hand."""
 
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,17 @@ def test_what_has_no_precision_is_named(repeats: Any, message: str) -> None:
         precision_error(repeats)
 
 
+def test_a_precision_may_be_a_decimal() -> None:
+    precision: Any = Decimal("0.015")
+    assert least_significant_change(precision) == least_significant_change(0.015)
+
+
+@pytest.mark.parametrize("bad", [None, "0.01", True])
+def test_a_precision_that_is_no_number_is_named(bad: Any) -> None:
+    with pytest.raises(ValueError, match=f"^precision_before = {bad!r} is not a number$"):
+        least_significant_change(bad)
+
+
 @pytest.mark.parametrize("bad", [0, -0.01, math.nan, math.inf])
 def test_a_precision_that_is_none_is_named(bad: float) -> None:
     with pytest.raises(ValueError, match=f"precision_before = {bad!r} is not positive"):
@@ -149,6 +161,9 @@ def test_a_precision_that_is_none_is_named(bad: float) -> None:
     [
         ({"scans_before": 0}, "scans_before = 0 is below 1"),
         ({"scans_after": -1}, "scans_after = -1 is below 1"),
+        *[({"scans_before": bad}, "scans_before = .* is not a whole number") for bad in (math.inf, math.nan, True)],
+        *[({"scans_after": bad}, "scans_after = .* is not a whole number") for bad in (math.inf, 2.0, "2", None)],
+        ({"confidence": "0.95"}, r"confidence = '0\.95' is not a number"),
         ({"confidence": 0.0}, r"confidence = 0\.0"),
         ({"confidence": 95}, "confidence = 95"),
     ],

@@ -99,7 +99,7 @@ def test_means_of_subgroups_spread_by_the_root_of_their_size() -> None:
         ([[1.0, math.nan], [2.0, 2.0]], r"x\[0, 1\] = nan"),
         ([[1.0, 2.0], [True, 2.0]], "bool"),
         ([1.0, 2.0], r"shape \(2,\)"),
-        ([[1.0, 2.0], [1.0]], "inhomogeneous"),
+        ([[1.0, 2.0], [1.0]], "unequal shape"),
         ([[1.0], [2.0]], "x has subgroups of 1; 2 to"),
         (np.empty((0, 5)), "x has no subgroup"),
     ],

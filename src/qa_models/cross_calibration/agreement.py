@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from qa_models.cross_calibration.line_fit import Interval, interval_about
 from qa_models.cross_calibration.paired import paired_series, refuse_no_spread
 from qa_models.quantiles import two_sided_t
-from qa_models.series import Series
+from qa_models.series import Series, positive_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,13 @@ def bland_altman(a: Series, b: Series, *, multiplier: float = 1.96, confidence: 
     .. [1] J. M. Bland and D. G. Altman, "Statistical methods for assessing agreement between two methods of
        clinical measurement", Lancet i (1986) 307-310.
     """
-    if not 0 < multiplier < math.inf:
-        raise ValueError(f"multiplier = {multiplier!r} is not positive and finite")
+    times = positive_number(multiplier, "multiplier")
     firsts, seconds = paired_series(a, b, at_least=3, names=("a", "b"))
     differences = [first - second for first, second in zip(firsts, seconds, strict=True)]
     refuse_no_spread("a - b", differences)
     n, bias, sd = len(differences), statistics.fmean(differences), statistics.stdev(differences)
     t = two_sided_t(confidence, n - 1)
-    limits, limit_se = interval_about(bias, multiplier * sd), sd * math.sqrt(3 / n)
+    limits, limit_se = interval_about(bias, times * sd), sd * math.sqrt(3 / n)
     return Agreement(
         n=n,
         bias=bias,

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 from qa_models.cross_calibration.line_fit import LineFit, line_from_errors
 from qa_models.cross_calibration.paired import moments, paired_series
 from qa_models.quantiles import two_sided_t
-from qa_models.series import Series
+from qa_models.series import Series, positive_number
 
 UNRELATED: Final = 1e-12
 """A correlation no larger than this is rounding: no line can be drawn."""
@@ -66,9 +66,9 @@ def deming(x: Series, y: Series, *, ratio: float = 1.0, confidence: float = 0.95
     .. [1] K. Linnet, "Evaluation of regression procedures for methods comparison studies", Clin. Chem. 39
        (1993) 424-432.
     """
-    _refuse_ratio(ratio)
+    variances = positive_number(ratio, "ratio")
     xs, ys = paired_series(x, y, at_least=4)
-    return _jackknifed(lambda some_x, some_y: _closed_form(some_x, some_y, ratio), xs, ys, confidence)
+    return _jackknifed(lambda some_x, some_y: _closed_form(some_x, some_y, variances), xs, ys, confidence)
 
 
 def weighted_deming(x: Series, y: Series, *, ratio: float = 1.0, confidence: float = 0.95) -> LineFit:
@@ -106,13 +106,13 @@ def weighted_deming(x: Series, y: Series, *, ratio: float = 1.0, confidence: flo
        proportional errors", Statistics in Medicine 9 (1990) 1463-1473.
     .. [2] K. Linnet, Clin. Chem. 39 (1993) 424-432.
     """
-    _refuse_ratio(ratio)
+    variances = positive_number(ratio, "ratio")
     xs, ys = paired_series(x, y, at_least=4)
     for name, values in (("x", xs), ("y", ys)):
         for i, value in enumerate(values):
             if value <= 0:
                 raise ValueError(f"{name}[{i}] = {value!r} is not positive, as a constant CV needs")
-    return _jackknifed(lambda some_x, some_y: _reweighted(some_x, some_y, ratio), xs, ys, confidence)
+    return _jackknifed(lambda some_x, some_y: _reweighted(some_x, some_y, variances), xs, ys, confidence)
 
 
 def _closed_form(x: list[float], y: list[float], ratio: float, weights: list[float] | None = None) -> _Line:
@@ -157,8 +157,3 @@ def _without(i: int, fit: _Fit, x: list[float], y: list[float]) -> _Line:
         return fit(x[:i] + x[i + 1 :], y[:i] + y[i + 1 :])
     except ValueError as refusal:
         raise ValueError(f"the fit hangs on x[{i}] = {x[i]!r}, y[{i}] = {y[i]!r}: without it {refusal}") from refusal
-
-
-def _refuse_ratio(ratio: float) -> None:
-    if not 0 < ratio < math.inf:
-        raise ValueError(f"ratio = {ratio!r} is not positive and finite")

@@ -2,17 +2,24 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from qa_models.cross_calibration.line_fit import LineFit, Prediction, line_from_errors
 from qa_models.cross_calibration.paired import Moments, moments, paired_series
-from qa_models.quantiles import two_sided_normal, two_sided_t
+from qa_models.quantiles import two_sided_t
 from qa_models.series import Series, finite_number
+
+ROUNDING: Final = 1e-12
+"""A standard error of estimate that is no larger part of the readings is rounding."""
+
+SUFFICIENT_PAIRS: Final = 30
+"""Subjects of a cross-calibration in vivo; with fewer the answer holds, but is wide."""
 
 
 def ordinary(x: Series, y: Series, *, confidence: float = 0.95) -> LineFit:
     """Fit a line by ordinary least squares: all the error is taken to be in y.
 
-    Between two scanners both err, and the slope comes out too low; prefer `deming`. It is the line to
+    Between two scanners both err, and the slope comes out too low [2]_; prefer `deming`. It is the line to
     predict y from a reading x, as `generalised_lsc` does.
 
     Parameters
@@ -33,6 +40,13 @@ def ordinary(x: Series, y: Series, *, confidence: float = 0.95) -> LineFit:
     >>> fit = ordinary([0.8, 1.0, 1.2, 1.4], [0.85, 1.03, 1.28, 1.46])
     >>> round(fit.slope, 6), round(fit.intercept, 6), round(fit.slope_se, 6)
     (1.04, 0.011, 0.049497)
+
+    References
+    ----------
+    .. [1] D. C. Montgomery, E. A. Peck and G. G. Vining, "Introduction to Linear Regression Analysis", simple
+       linear regression.
+    .. [2] K. Linnet, "Evaluation of regression procedures for methods comparison studies", Clin. Chem. 39
+       (1993) 424-432.
     """
     xs, ys = paired_series(x, y, at_least=3)
     return _least_squares(xs, ys, confidence)[0]
@@ -61,7 +75,8 @@ class GeneralisedLsc:
     mean_x, sxx
         Mean of x, and sum of squares about it.
     quantile
-        Standard errors of the prediction that make a change significant.
+        Standard errors of the prediction that make a change significant, by Student's t with n - 2 degrees of
+        freedom.
     """
 
     fit: LineFit
@@ -69,6 +84,11 @@ class GeneralisedLsc:
     mean_x: float
     sxx: float
     quantile: float
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether there are at least 30 pairs. With fewer as many false changes, but more true ones missed."""
+        return self.fit.n >= SUFFICIENT_PAIRS
 
     def at(self, x: float) -> Prediction:
         """Return the change that is significant for a subject who read x, in the unit of y.
@@ -79,6 +99,12 @@ class GeneralisedLsc:
         ------
         ValueError
             If x is not a finite number.
+
+        Examples
+        --------
+        >>> glsc = generalised_lsc([0.8, 1.0, 1.2, 1.4], [0.85, 1.03, 1.28, 1.46])
+        >>> round(glsc.at(1.1).value, 6), glsc.at(1.5).within_range, glsc.sufficient
+        (0.106485, False, False)
         """
         distance = (finite_number(x, "x") - self.mean_x) ** 2 / self.sxx
         change = self.quantile * self.see * math.sqrt(1 + 1 / self.fit.n + distance)
@@ -88,27 +114,31 @@ class GeneralisedLsc:
 def generalised_lsc(x: Series, y: Series, *, confidence: float = 0.95) -> GeneralisedLsc:
     """Return the least significant change across two scanners, from subjects scanned once on each.
 
-    ``1.96 * SEE * sqrt(1 + 1/n + (x - mean)^2 / Sxx)``, the normal interval of a prediction. It holds both
-    scanners' precision and the uncertainty of the calibration. The form was derived, not read in the paper
-    [1]_; for identical scanners and many subjects it is 2.77 times their precision error, as it must be.
+    ``t * SEE * sqrt(1 + 1/n + (x - mean)^2 / Sxx)``, the interval of a prediction, with Student's t of n - 2
+    degrees of freedom: of subjects who did not change one in twenty is called changed, however few were scanned
+    for the calibration. It holds both scanners' precision and the uncertainty of the calibration. The form was
+    derived, not read in the paper [1]_; its 1.96 in place of t is the case of many subjects (of ten, 1.96 would
+    call one in twelve changed). For identical scanners and many subjects it is 2.77 times their precision error,
+    as it must be.
 
     Parameters
     ----------
     x, y
-        Readings on the earlier and on the later scanner, each of shape ``(n,)``, n >= 3; 30 are usual.
+        Readings on the earlier and on the later scanner, each of shape ``(n,)``, n >= 3; 30 are usual
+        (`GeneralisedLsc.sufficient`), and fewer than 10 give a change too wide to be of use.
     confidence
-        Two-sided; the quantile is the exact normal one (1.959964 for 0.95).
+        Two-sided.
 
     Raises
     ------
     ValueError
-        As `ordinary`.
+        As `ordinary`; if the pairs lie on one line but for rounding, so that any change would be significant.
 
     Examples
     --------
     >>> glsc = generalised_lsc([0.8, 1.0, 1.2, 1.4], [0.85, 1.03, 1.28, 1.46])
     >>> round(glsc.at(1.1).value, 6), round(glsc.at(1.4).value, 6)
-    (0.048507, 0.056568)
+    (0.106485, 0.124182)
 
     References
     ----------
@@ -117,4 +147,6 @@ def generalised_lsc(x: Series, y: Series, *, confidence: float = 0.95) -> Genera
     """
     xs, ys = paired_series(x, y, at_least=3)
     fit, see, sums = _least_squares(xs, ys, confidence)
-    return GeneralisedLsc(fit, see, sums.mean_x, sums.sxx, two_sided_normal(confidence))
+    if see <= ROUNDING * max(map(abs, ys)):
+        raise ValueError(f"all {fit.n} pairs of x and y lie on one line: see = {see!r} is rounding")
+    return GeneralisedLsc(fit, see, sums.mean_x, sums.sxx, two_sided_t(confidence, fit.n - 2))

@@ -69,6 +69,13 @@ class LineFit:
         ------
         ValueError
             If x is not a finite number.
+
+        Examples
+        --------
+        >>> from qa_models.cross_calibration import ordinary
+        >>> fit = ordinary([0.8, 1.0, 1.2, 1.4], [0.85, 1.03, 1.28, 1.46])
+        >>> round(fit.predict(1.1).value, 6), fit.predict(1.1).within_range, fit.predict(1.5).within_range
+        (1.155, True, False)
         """
         at = finite_number(x, "x")
         return Prediction(self.intercept + self.slope * at, self.x_min <= at <= self.x_max)

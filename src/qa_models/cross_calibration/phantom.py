@@ -4,7 +4,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from qa_models.baseline import tolerance_limits
+from qa_models.baseline import percentage, refuse_min_scans, tolerance_limits, twelve_digits
 from qa_models.cross_calibration.line_fit import Interval, interval_about
 from qa_models.cross_calibration.paired import refuse_no_spread
 from qa_models.quantiles import two_sided_t
@@ -28,8 +28,8 @@ class PhantomComparison:
     limit_percent
         The limit it was held against.
     within
-        Whether the mean after is on or between the limits: the rule looks at the means alone. Beyond, the
-        manufacturer is called before patients are scanned.
+        Whether the mean after, to 12 significant digits as the limits, is on or between them: the rule looks
+        at the means alone. Beyond, the manufacturer is called before patients are scanned.
     """
 
     n_before: int
@@ -47,7 +47,7 @@ def phantom_comparison(
 ) -> PhantomComparison:
     """Compare the phantom before and after a change of hardware, or on a replacement of the same make and model.
 
-    ISCD: one technologist, ten scans each **with** repositioning; means that differ by more than 1 % go to
+    ISCD [1]_: one technologist, ten scans each **with** repositioning; means that differ by more than 1 % go to
     the manufacturer. (A baseline's ten scans are without: another protocol.)
 
     Parameters
@@ -57,9 +57,9 @@ def phantom_comparison(
     limit_percent
         Largest difference within, above 0 and below 100; the limits are rounded as those of a `Baseline`.
     min_scans
-        Fewest scans of either, at least 2.
+        Fewest scans of either, a whole number of at least 2.
     confidence
-        Of the interval of the ratio of means: delta method, with Welch's degrees of freedom.
+        Of the interval of the ratio of means: delta method, with Welch's degrees of freedom [2]_.
 
     Raises
     ------
@@ -75,15 +75,20 @@ def phantom_comparison(
     (1.2, False)
     >>> [round(bound, 4) for bound in comparison.interval_percent]
     [0.9559, 1.4441]
+
+    References
+    ----------
+    .. [1] International Society for Clinical Densitometry, "Official Positions: Adult", cross-calibration of DXA
+       systems.
+    .. [2] B. L. Welch, "The generalization of Student's problem when several different population variances are
+       involved", Biometrika 34 (1947) 28-35.
     """
-    if not 0 < limit_percent < 100:
-        raise ValueError(f"limit_percent = {limit_percent!r} is not between 0 and 100")
-    if min_scans < 2:
-        raise ValueError(f"min_scans = {min_scans!r} is below 2, the fewest that have a spread")
+    limit = percentage(limit_percent, "limit_percent")
+    refuse_min_scans(min_scans)
     first, second = _scans("before", before, min_scans), _scans("after", after, min_scans)
     mean_before, mean_after = statistics.mean(first), statistics.mean(second)
     difference = 100 * (mean_after - mean_before) / mean_before
-    lower, upper = tolerance_limits(mean_before, limit_percent)
+    lower, upper = tolerance_limits(mean_before, limit)
     return PhantomComparison(
         n_before=len(first),
         n_after=len(second),
@@ -91,8 +96,8 @@ def phantom_comparison(
         mean_after=mean_after,
         difference_percent=difference,
         interval_percent=interval_about(difference, 100 * _ratio_half_width(first, second, confidence)),
-        limit_percent=limit_percent,
-        within=lower <= mean_after <= upper,
+        limit_percent=limit,
+        within=lower <= twelve_digits(mean_after) <= upper,
     )
 
 
