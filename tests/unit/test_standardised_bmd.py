@@ -2,6 +2,7 @@
 
 import csv
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def test_every_published_equation(reference_data: Path, bmd: float) -> None:
         site, _, study = row["site"].partition("_") if row["site"].startswith("spine") else (row["site"], "", "")
         form = {"Hui1997": "hui", "Genant1994_memory": "proportional", "": None}[study]
         expected_g_cm2 = b * (bmd - a) + 1.0436 if form == "hui" else a + b * bmd
-        got: Any = standardised_bmd(bmd, make, site, form=form)  # type: ignore[arg-type]
+        got = standardised_bmd(bmd, make, site, form=form)  # type: ignore[arg-type]
         assert got == pytest.approx(1000 * expected_g_cm2, abs=1e-9)
 
 
@@ -75,6 +76,35 @@ def test_what_is_no_bmd_in_g_cm2_is_named(bad: float) -> None:
         standardised_bmd(bad, "hologic", "total_hip")
 
 
+@pytest.mark.parametrize("bad", [None, "1.0", True])
+def test_what_is_no_number_is_named(bad: Any) -> None:
+    with pytest.raises(ValueError, match=f"^value_g_cm2 = {bad!r} is not a number$"):
+        standardised_bmd(bad, "hologic", "total_hip")
+
+
+@pytest.mark.parametrize(
+    ("make", "site", "plain_make", "plain_site"),
+    [
+        ("Hologic", "Total hip", "hologic", "total_hip"),
+        ("HOLOGIC", "TOTAL-HIP", "hologic", "total_hip"),
+        ("GE", "Femoral Neck", "lunar", "femoral_neck"),
+        ("ge lunar", "femoral-neck", "lunar", "femoral_neck"),
+        ("GE_Lunar", " trochanter ", "lunar", "trochanter"),
+        ("Lunar", "lumbar_spine", "lunar", "spine"),
+        ("Norland", "Lumbar spine", "norland", "spine"),
+    ],
+)
+def test_makes_and_sites_are_known_by_the_names_of_reports(
+    make: str, site: str, plain_make: str, plain_site: str
+) -> None:
+    assert standardised_bmd(1.1, make, site) == standardised_bmd(1.1, plain_make, plain_site)
+
+
+def test_a_bmd_may_be_a_decimal() -> None:
+    bmd: Any = Decimal("0.8942")
+    assert standardised_bmd(bmd, "norland", "spine") == standardised_bmd(0.8942, "norland", "spine")
+
+
 @pytest.mark.parametrize(("bmd", "expected"), [(0.05, 56.4), (5.0, 5046.0)])
 def test_the_smallest_and_the_largest_bmd_are_taken(bmd: float, expected: float) -> None:
     assert standardised_bmd(bmd, "hologic", "total_hip") == pytest.approx(expected, abs=1e-9)
@@ -83,9 +113,18 @@ def test_the_smallest_and_the_largest_bmd_are_taken(bmd: float, expected: float)
 @pytest.mark.parametrize(
     ("make", "site", "form", "message"),
     [
-        ("ge", "spine", None, "make = 'ge' is not one of hologic, lunar, norland"),
-        ("Hologic", "total_hip", None, "make = 'Hologic'"),
-        ("lunar", "ward", None, "site = 'ward' has no equation"),
+        ("gee", "spine", None, "make = 'gee' is not one of hologic, lunar, ge, ge_lunar, norland$"),
+        (None, "total_hip", None, "make = None is not one of hologic"),
+        (
+            "lunar",
+            "ward",
+            None,
+            "site = 'ward' is not one of spine, lumbar_spine, total_hip, femoral_neck, trochanter$",
+        ),
+        ("lunar", "totalhip", None, "site = 'totalhip' is not one of"),
+        ("lunar", 3, None, "site = 3 is not one of"),
+        ("lunar", "", None, "site = '' is not one of"),
+        ("GE", "Total hip", "hui", "form = 'hui' is for the spine, not for total_hip"),
         ("lunar", "total_hip", "proportional", "form = 'proportional' is for the spine, not for total_hip"),
         ("lunar", "spine", "genant", "form = 'genant' is neither hui nor proportional"),
     ],

@@ -1,6 +1,9 @@
 """Standardised BMD: the scales of three makes put on one, for comparing populations."""
 
-from typing import Final, Literal, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+
+from qa_models.series import real_number
 
 Make: TypeAlias = Literal["hologic", "lunar", "norland"]
 """Makes as in the published equations; GE scanners are "lunar"."""
@@ -9,6 +12,24 @@ Site: TypeAlias = Literal["spine", "total_hip", "femoral_neck", "trochanter"]
 """The spine is L2-L4."""
 
 SpineForm: TypeAlias = Literal["hui", "proportional"]
+
+MAKES: Final[Mapping[str, Make]] = {
+    "hologic": "hologic",
+    "lunar": "lunar",
+    "ge": "lunar",
+    "ge_lunar": "lunar",
+    "norland": "norland",
+}
+SITES: Final[Mapping[str, Site]] = {
+    "spine": "spine",
+    "lumbar_spine": "spine",
+    "total_hip": "total_hip",
+    "femoral_neck": "femoral_neck",
+    "trochanter": "trochanter",
+}
+"""Names as reports print them; case does not matter, and a space or a hyphen is as good as an underscore."""
+
+_Known = TypeVar("_Known", bound=str)
 
 SINGLE_PATIENT_ERROR_PERCENT: Final = 3.5
 """Mean error of a universal equation for one patient (University of Washington, bone densitometry course)."""
@@ -50,7 +71,7 @@ PROPORTIONAL_SPINE: Final[dict[Make, float]] = {"hologic": 1.0755, "lunar": 0.95
 memory and only agree with the pairwise equations of the same paper."""
 
 
-def standardised_bmd(value_g_cm2: float, make: Make, site: Site, *, form: SpineForm | None = None) -> float:
+def standardised_bmd(value_g_cm2: float, make: str, site: str, *, form: SpineForm | None = None) -> float:
     """Return BMD on the common scale of the three makes.
 
     **Not for a single patient**: the mean error of a universal equation for one person is 3.5 %, more than
@@ -62,9 +83,10 @@ def standardised_bmd(value_g_cm2: float, make: Make, site: Site, *, form: SpineF
     value_g_cm2
         BMD as the scanner reads it, in g/cm^2, 0.05 to 5.
     make
-        "hologic", "lunar" (GE) or "norland".
+        "hologic", "lunar" (also "GE", "GE Lunar") or "norland"; case does not matter.
     site
-        "spine" (L2-L4), "total_hip", "femoral_neck" or "trochanter".
+        "spine" (L2-L4, also "lumbar spine"), "total_hip", "femoral_neck" or "trochanter"; case does not matter,
+        and a space or a hyphen is as good as an underscore.
     form
         For the spine alone. "hui" (the default, since its coefficients were read at their source) is
         Hui 1997 [1]_; "proportional" is Genant 1994 [2]_, a factor only: what makers print on reports, to be
@@ -78,13 +100,15 @@ def standardised_bmd(value_g_cm2: float, make: Make, site: Site, *, form: SpineF
     Raises
     ------
     ValueError
-        If the value is not finite or beyond any BMD in g/cm^2, make, site or form unknown, or a form is given
-        for a site of the hip.
+        If the value is no number or beyond any BMD in g/cm^2, make, site or form unknown (the message lists the
+        known ones), or a form is given for a site of the hip.
 
     Examples
     --------
     >>> round(standardised_bmd(0.950, "lunar", "total_hip"), 2)
     899.05
+    >>> standardised_bmd(0.950, "GE Lunar", "Total hip") == standardised_bmd(0.950, "lunar", "total_hip")
+    True
     >>> round(standardised_bmd(0.8942, "norland", "spine", form="proportional"), 1)
     962.2
 
@@ -98,18 +122,24 @@ def standardised_bmd(value_g_cm2: float, make: Make, site: Site, *, form: SpineF
     .. [4] Y. Lu et al., "Standardization of bone mineral density at femoral neck, trochanter and Ward's
        triangle", Osteoporos. Int. 12 (2001) 438-444.
     """
-    if not SMALLEST_G_CM2 <= value_g_cm2 <= LARGEST_G_CM2:
+    bmd = real_number(value_g_cm2, "value_g_cm2")
+    if not SMALLEST_G_CM2 <= bmd <= LARGEST_G_CM2:
         raise ValueError(f"value_g_cm2 = {value_g_cm2!r} is not between {SMALLEST_G_CM2:g} and {LARGEST_G_CM2:g}")
-    if make not in HUI_SPINE:
-        raise ValueError(f"make = {make!r} is not one of {', '.join(HUI_SPINE)}")
-    if site == "spine":
-        return 1000 * _spine(value_g_cm2, make, form)
-    if (site, make) not in HIP:
-        raise ValueError(f"site = {site!r} has no equation")
+    known_make, known_site = _known("make", make, MAKES), _known("site", site, SITES)
+    if known_site == "spine":
+        return 1000 * _spine(bmd, known_make, form)
     if form is not None:
-        raise ValueError(f"form = {form!r} is for the spine, not for {site}")
-    line = HIP[site, make]
-    return 1000 * (line.offset + line.slope * value_g_cm2)
+        raise ValueError(f"form = {form!r} is for the spine, not for {known_site}")
+    line = HIP[known_site, known_make]
+    return 1000 * (line.offset + line.slope * bmd)
+
+
+def _known(what: str, name: object, names: Mapping[str, _Known]) -> _Known:
+    """Return what a report calls by this name."""
+    plain = "_".join(name.casefold().replace("-", " ").replace("_", " ").split()) if isinstance(name, str) else ""
+    if plain not in names:
+        raise ValueError(f"{what} = {name!r} is not one of {', '.join(names)}")
+    return names[plain]
 
 
 def _spine(value_g_cm2: float, make: Make, form: SpineForm | None) -> float:

@@ -1,11 +1,17 @@
 """Readings of displays and certificates as exact decimals, so that a limit is met or not and never by a last bit."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 Number: TypeAlias = int | float | Decimal
-"""Decimals and ints are taken as they are, floats rounded to 12 significant digits: 0.1 is a tenth."""
+"""Decimals and ints are taken as they are, floats rounded to 12 significant digits: 0.1 is a tenth. NumPy's floats
+in single precision are rounded to the 7 digits that they hold."""
+
+LARGEST_EXPONENT: Final = 100
+"""No quantity measured here is 1e101 or more, or below 1e-100 without being zero; decimals of any such have sums,
+products and quotients."""
 
 
 def exact(name: str, value: Number) -> Decimal:
@@ -16,7 +22,7 @@ def exact(name: str, value: Number) -> Decimal:
     Raises
     ------
     ValueError
-        If value is not a finite number (a bool is none).
+        If value is not a finite number (a bool is none), or beyond what is measured.
 
     Examples
     --------
@@ -32,7 +38,35 @@ def exact(name: str, value: Number) -> Decimal:
     number = decimal_from(value)
     if not number.is_finite():
         raise ValueError(f"{name} = {value!r} is not finite")
+    if number and abs(number.adjusted()) > LARGEST_EXPONENT:
+        raise ValueError(f"{name}, a number of order 1e{number.adjusted()}, is beyond what is measured")
     return number
+
+
+def exact_series(name: str, values: Iterable[Number], *, positive: bool = False) -> list[Decimal]:
+    """Return values as `exact` or `exact_positive` does; a refusal calls them by `name` and place.
+
+    Raises
+    ------
+    ValueError
+        If values are no series, or one is not a finite number (above zero).
+    """
+    if not isinstance(values, Iterable):
+        raise ValueError(f"{name} = {values!r} is no series of numbers")  # noqa: TRY004 - see exact
+    take = exact_positive if positive else exact
+    return [take(f"{name}[{i}]", value) for i, value in enumerate(values)]
+
+
+def refuse_no_bool(name: str, value: Any) -> None:
+    """Raise a ValueError unless value is True or False: text is true whatever it says.
+
+    Raises
+    ------
+    ValueError
+        If value is no bool.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} = {value!r} is neither True nor False")  # noqa: TRY004 - see exact
 
 
 def exact_positive(name: str, value: Number) -> Decimal:
@@ -55,4 +89,8 @@ def decimal_from(value: Number | Real) -> Decimal:
         return value
     if isinstance(value, Integral):
         return Decimal(int(value))
-    return Decimal(f"{float(value):.12g}")
+    digits = 7 if getattr(value, "dtype", None) == "float32" else 12
+    try:
+        return Decimal(f"{float(value):.{digits}g}")
+    except OverflowError:  # a fraction beyond all floats
+        return Decimal("Infinity")

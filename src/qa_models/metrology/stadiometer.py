@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from qa_models.metrology.exact import Number, exact, exact_positive
+from qa_models.metrology.exact import Number, exact, exact_positive, exact_series
 from qa_models.metrology.verdict import Verdict
 
 ROD_WARN_MM: Final = 2
@@ -48,6 +48,11 @@ def judge_rod(
     --------
     >>> [judge_rod(reading, 1000).verdict.value for reading in (1002, 1002.1, 995, 994.9)]
     ['pass', 'warn', 'warn', 'fail']
+
+    References
+    ----------
+    .. [1] JCGM 200, "International vocabulary of metrology" (2012), 2.16: an error is the measured value less the
+       reference value. The limits are in no standard.
     """
     warn, fail = exact("warn_mm", warn_mm), exact("fail_mm", fail_mm)
     if not 0 <= warn <= fail:
@@ -102,9 +107,13 @@ def linearity(standards: Sequence[Number], readings: Sequence[Number]) -> Linear
     >>> result = linearity([60, 100, 150, 200], [60.1, 100.1, 150.2, 200.2])
     >>> result.mean_error, result.largest_error, round(result.error_slope, 9)
     (Decimal('0.15'), Decimal('0.2'), 0.000857788)
+
+    References
+    ----------
+    .. [1] D. C. Montgomery, "Introduction to Statistical Quality Control", gauge capability: linearity is how the
+       bias depends on the size measured.
     """
-    known = [exact_positive(f"standards[{i}]", value) for i, value in enumerate(standards)]
-    read = [exact(f"readings[{i}]", value) for i, value in enumerate(readings)]
+    known, read = exact_series("standards", standards, positive=True), exact_series("readings", readings)
     if len(known) != len(read):
         raise ValueError(f"standards has {len(known)} values, readings has {len(read)}: they are no pairs")
     if len(known) < 3:
