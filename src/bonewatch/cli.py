@@ -16,7 +16,9 @@ from rich.markup import escape
 
 from bonewatch import logs
 from bonewatch.config import ConfigError, load, warnings
+from bonewatch.fleet_cli import fleet_app
 from storage.errors import StorageError
+from streams.broker import BrokerError
 from streams.sqlite_log import LogError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, db_app, bench_app):
+for group in (log_app, user_app, db_app, fleet_app, bench_app):
     app.command(group)
 
 out: Final = Console(highlight=False)
@@ -46,7 +48,7 @@ def main() -> None:
     """Run the command line; a mistake of configuration is a sentence, not a stack trace."""
     try:
         result = app()
-    except (ConfigError, LogError, StorageError) as error:
+    except (ConfigError, LogError, StorageError, BrokerError) as error:
         err.print("[bold red]error[/]", escape(str(error)), soft_wrap=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)

@@ -83,6 +83,15 @@ class ModeSection(Section, frozen=True):
     procedure_codes: tuple[str, ...] = ()
 
 
+class KafkaSection(Section, frozen=True):
+    """``[kafka]``: where the site's log is sent to; empty servers: the site stands alone."""
+
+    bootstrap_servers: str = ""
+    ca_file: str = ""
+    username: str = ""
+    password_file: str = ""
+
+
 class DeviceSection(Section, frozen=True):
     """``[[device]]``: one scanner, scale, stadiometer or hoist. `ring` says whom the operator rings."""
 
@@ -120,6 +129,7 @@ class Config(Section, frozen=True):
     dicom: DicomSettings = DicomSettings()
     http: HttpSection = HttpSection()
     database: DatabaseSettings = DatabaseSettings()
+    kafka: KafkaSection = KafkaSection()
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 import structlog
 
@@ -28,6 +28,9 @@ from streams.engine import SiteEngine
 from streams.messages import Draft, Person
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
+
+if TYPE_CHECKING:
+    from bonewatch.fleet import SiteForwarder
 
 LOG_FILE: Final = "site-log.sqlite"
 USERS_FILE: Final = "users.sqlite"
@@ -89,14 +92,14 @@ class Site:
         self.engine.import_history(history)
         devices = self._config.devices()
         self._stack.callback(self.engine.stop)
-        sink = self._database_sink()
+        followers = [follower for follower in (self._database_sink(), self._forwarder()) if follower is not None]
         self.engine.start(devices)
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         self._start_dicom()
         self._start_console()
-        if sink is not None:
-            sink.start()
+        for follower in followers:
+            follower.start()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked through while a scanner waits
         self._logger.info("site_ready", site=self._config.site.id, console=self.url, dicom_port=self.dicom_port)
@@ -112,6 +115,18 @@ class Site:
         self._stack.callback(sink.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: sink.wake()))
         return sink
+
+    def _forwarder(self) -> "SiteForwarder | None":
+        """Make what sends the log to Kafka, where there is one; nothing waits for it."""
+        if not self._config.kafka.bootstrap_servers:
+            return None
+        from bonewatch.fleet import SiteForwarder, broker_from  # noqa: PLC0415 - most sites need no Kafka libraries
+
+        broker = broker_from(self._config.kafka)
+        forwarder = SiteForwarder(self._data_dir / LOG_FILE, self._config.site.id, broker)
+        self._stack.callback(forwarder.stop)
+        self._stack.callback(self.engine.subscribe(lambda _news: forwarder.wake()))
+        return forwarder
 
     def _start_dicom(self) -> None:
         quarantine = Quarantine(self._data_dir)

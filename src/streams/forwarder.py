@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from streams import codec
-from streams.broker import Broker
+from streams.broker import Broker, BrokerError
 from streams.envelope import Record, notice_from_row, record_from_row
 from streams.sqlite_log import Row, SqliteEventLog
 from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
@@ -36,7 +36,7 @@ TOO_LARGE: Final = Counter("bonewatch_forward_too_large_total", "Events too larg
 FORKED: Final = Gauge("bonewatch_forward_log_forked", "1 where the broker holds another log of this site.")
 
 
-class LogForkedError(Exception):
+class LogForkedError(BrokerError):
     """The broker holds another log under this site's name; a person must say which one counts."""
 
 
@@ -116,6 +116,7 @@ class Forwarder:
             max_block_ms=REQUEST_MS,
             delivery_timeout_ms=2 * REQUEST_MS,
             request_timeout_ms=REQUEST_MS,
+            bootstrap_timeout_ms=REQUEST_MS,
             linger_ms=5,
             max_request_size=MAX_RECORD_BYTES + HEADERS_BYTES,
         )
@@ -180,7 +181,9 @@ class Forwarder:
 def last_sent(options: dict[str, Any], site: str) -> Tail | None:
     """Return what the last record of a site's topic was, or None where there is none yet."""
     place = TopicPartition(device_events(site), 0)
-    consumer = KafkaConsumer(**options, enable_auto_commit=False, request_timeout_ms=2 * REQUEST_MS)
+    consumer = KafkaConsumer(
+        **options, enable_auto_commit=False, request_timeout_ms=2 * REQUEST_MS, bootstrap_timeout_ms=REQUEST_MS
+    )
     try:
         consumer.assign([place])
         end = consumer.end_offsets([place])[place]

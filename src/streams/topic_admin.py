@@ -19,7 +19,7 @@ from kafka.errors import KafkaError
 from streams.broker import Broker, BrokerError
 from streams.topics import Topic
 
-REQUEST_MS: Final = 15_000
+REQUEST_MS: Final = 10_000
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def administration(broker: Broker) -> Iterator[KafkaAdminClient]:
         If the broker cannot be reached or refuses.
     """
     try:
-        admin = KafkaAdminClient(**broker.options(), request_timeout_ms=REQUEST_MS)
+        admin = KafkaAdminClient(**broker.options(), request_timeout_ms=REQUEST_MS, bootstrap_timeout_ms=REQUEST_MS)
         try:
             yield admin
         finally:

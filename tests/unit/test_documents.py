@@ -17,6 +17,7 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("## `[dicom]`", DicomSettings, set()),
     ("`upstream`:", Upstream, set()),
     ("## `[http]`", config_file.HttpSection, set()),
+    ("## `[kafka]`", config_file.KafkaSection, set()),
     ("## `[[device]]`", config_file.DeviceSection, {"phantom", "qc", "mode"}),
     ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
     ("### `[device.qc]`", config_file.QcSection, set()),

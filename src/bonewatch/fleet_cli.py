@@ -1,0 +1,81 @@
+"""The command line's ``fleet`` group; the fleet's libraries are loaded only when one of its commands runs."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Final
+
+import cyclopts
+from cyclopts import Parameter
+from rich.console import Console
+from rich.markup import escape
+
+from bonewatch import logs
+from bonewatch.config import load
+from bonewatch.config_file import KafkaSection
+
+fleet_app: Final = cyclopts.App(name="fleet", help="Many sites: send logs to Kafka, work on them there.")
+out: Final = Console(highlight=False)
+
+Servers = Annotated[str, Parameter(help="host:port of the brokers, several separated by commas.")]
+CaFile = Annotated[str, Parameter(help="PEM of who signed the brokers' certificates; without it: no TLS.")]
+Username = Annotated[str, Parameter(help="Of SASL/SCRAM-SHA-512; the password comes from its file or the environment.")]
+PasswordFile = Annotated[str, Parameter(help="File with the password in its first line.")]
+
+
+@fleet_app.command
+def forward(config: Annotated[Path, Parameter(name=["--config", "-c"], help="The site's TOML file.")]) -> int:
+    """Send a site's log to Kafka beside the running site, until it is told to stop; `run` does so by itself."""
+    from bonewatch import fleet, site  # noqa: PLC0415 - the rest of the command line starts without Kafka's libraries
+
+    logs.configure()
+    settings, stopped = load(config), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    path = (config.resolve().parent / settings.site.data_dir).resolve() / site.LOG_FILE
+    fleet.forward(path, settings.site.id, fleet.broker_from(settings.kafka), stopped)
+    return 0
+
+
+@fleet_app.command
+def topics(
+    *sites: str,
+    servers: Servers,
+    ca_file: CaFile = "",
+    username: Username = "",
+    password_file: PasswordFile = "",
+    partitions: int = 8,
+    replicas: int = 1,
+) -> int:
+    """Create what topics are missing, and say where others differ; 1 if any does.
+
+    Parameters
+    ----------
+    sites
+        Ids of the sites that get a topic.
+    partitions
+        Of each outcome topic.
+    replicas
+        Copies of each partition; three on a cluster that must survive a machine.
+    """
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+
+    broker = fleet.broker_from(KafkaSection(servers, ca_file, username, password_file))
+    created, wrong = fleet.ensure_topics(broker, list(sites), partitions=partitions, replicas=replicas)
+    for name in created:
+        out.print(f"created {name}")
+    for words in wrong:
+        out.print("[bold red]differs[/]", escape(words), soft_wrap=True)
+    if not created and not wrong:
+        out.print("All topics are as they should be.")
+    return 1 if wrong else 0
+
+
+@fleet_app.command
+def worker(*, servers: Servers, ca_file: CaFile = "", username: Username = "", password_file: PasswordFile = "") -> int:
+    """Run one worker until it is told to stop; start as many as there is work for."""
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+
+    logs.configure()
+    fleet.work(fleet.broker_from(KafkaSection(servers, ca_file, username, password_file)))
+    return 0
