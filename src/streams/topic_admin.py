@@ -38,7 +38,7 @@ def administration(broker: Broker) -> Iterator[KafkaAdminClient]:
         finally:
             admin.close()
     except KafkaError as error:
-        raise BrokerError(f"{broker.servers}: {type(error).__name__}: {error}") from error
+        raise BrokerError(f"{broker.servers}: {error}") from error
 
 
 def create(broker: Broker, topics: Iterable[Topic], *, replicas: int = 1) -> list[str]:
