@@ -13,6 +13,7 @@ from tests.mutation.mutants import Mutant, mutants
 SOURCE = '''"""A docstring."""
 
 LIMITS: Final = {"narrow": 2}
+ENDLESS: Final = 1e100
 Word: TypeAlias = "str"
 
 
@@ -25,6 +26,7 @@ class Chart:
         raise ValueError(f"{x} is no number", zip(x, limit, strict=True))
 '''
 FAULTS = {
+    ("ENDLESS", "ENDLESS: Final = None"),
     ("LIMITS", "LIMITS: Final = None"),
     ("LIMITS", 'LIMITS: Final = {"XXnarrowXX": 2}'),
     ("LIMITS", 'LIMITS: Final = {"NARROW": 2}'),

@@ -101,14 +101,16 @@ def _changed(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """Yield the node as each operator changes it; mutmut adds one to a number, the last rule takes one away."""
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
-            yield from (changed for changed in operator(node) if not _same_but_strict(node, changed))
-    if isinstance(node, cst.Integer | cst.Float) and node.evaluated_value >= 1:
+            yield from (changed for changed in operator(node) if not _same(node, changed))
+    if isinstance(node, cst.Integer | cst.Float) and 1 <= node.evaluated_value != node.evaluated_value - 1:
         yield node.with_changes(value=repr(node.evaluated_value - 1))
 
 
-def _same_but_strict(old: cst.CSTNode, new: cst.CSTNode) -> bool:
-    """Whether only ``zip``'s `strict` differs, which refuses what the code never gives it."""
+def _same(old: cst.CSTNode, new: cst.CSTNode) -> bool:
+    """Whether no run can tell: 1e100 + 1 is 1e100; the `strict` of ``zip`` refuses what the code never gives it."""
     match old, new:
+        case cst.Float(), cst.Float():
+            return old.evaluated_value == new.evaluated_value
         case cst.Call(func=cst.Name("zip")), cst.Call():
             zipped = [[arg.value for arg in call.args if arg.keyword is None] for call in (old, new)]
             return len(zipped[0]) == len(zipped[1]) and all(a is b for a, b in zip(*zipped, strict=True))

@@ -247,6 +247,20 @@ def test_a_series_without_spread_needs_a_sigma() -> None:
 def test_a_signal_at_the_first_observation_can_be_dated() -> None:
     assert step_mle([6.0], 0.0, sigma=1.0).last_in_control == 0
     assert cusum_last_zero([3.0, 3.0, 3.0], 0.0, 1.0).size == pytest.approx(3.0)
+    assert cusum_last_zero([3.0], 0.0, 1.0).last_in_control == 0
+    with pytest.raises(ValueError, match=r"^x has 0 values; at least 1"):
+        cusum_last_zero([], 0.0, 1.0)
+
+
+def test_a_head_start_may_be_higher_than_the_usual_limit() -> None:
+    # From 6 the sum stands at 5.5, 5 and 6.5: it was never at zero.
+    change = cusum_last_zero([0.0, 0.0, 2.0], 0.0, 1.0, head_start=6.0)
+    assert (change.last_in_control, change.size) == (0, pytest.approx(0.5 + 6.5 / 3))
+
+
+def test_the_largest_readings_are_dated() -> None:
+    assert step_mle([0.0, 0.0, 1e100, 1e100], 0.0, sigma=1e99).last_in_control == 2
+    assert step_mle([0.0, 0.0, 1e100, 1e100], 1e100, sigma=1e99).last_in_control == 0
 
 
 def test_sums_that_end_at_zero_date_nothing() -> None:

@@ -206,6 +206,13 @@ def test_a_parameter_out_of_range_is_named(parameters: dict[str, float], message
         TabularCusum(**{"target": 1.0, "sigma": 0.005, **parameters})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["target", "sigma", "k", "h", "head_start"])
+@pytest.mark.parametrize("bad", [None, True, "1.0"])
+def test_a_parameter_that_is_no_number_is_named(name: str, bad: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{name} = {bad!r} is not a number$"):
+        TabularCusum(**{"target": 1.0, "sigma": 0.005, name: bad})
+
+
 @pytest.mark.parametrize(
     "state",
     [

@@ -246,6 +246,14 @@ def test_a_tolerance_is_a_rule_at_its_distance() -> None:
     ]
 
 
+def test_the_last_point_that_is_on_a_limit() -> None:
+    edge = 4 * (1 + 1e-12)
+    rules = (Beyond("beyond", 1, 1, 4.0), Range("range", 4.0), Within("within", 2, 4.0), Mixture("mixture", 2, 4.0))
+    assert violations([0.0, edge], 0, 1, rules) == [("within", 1)]
+    assert violations([0.0, math.nextafter(edge, 5)], 0, 1, rules) == [("beyond", 1), ("range", 1)]
+    assert violations([-edge, edge], 0, 1, rules) == [("range", 1), ("within", 1)]
+
+
 # Refusals
 
 

@@ -103,6 +103,8 @@ def test_without_any_spread_nothing_is_judged() -> None:
     path = SelfStartingCusum().replay([[1.1] * 30 + [1.2, 1.1]])
     assert path.judged.tolist() == [[False] * 31 + [True]]
     assert np.isnan(path.score).tolist() == [[True] * 31 + [False]]
+    frozen = SelfStartingCusum(freeze_on_signal=True).replay([[1.1] * 30 + [1.2, 1.1]])
+    assert frozen.states.n.tolist() == [32]  # where nothing is judged nothing signals, and all is learned
 
 
 def test_scans_known_to_be_good_let_the_next_one_be_judged() -> None:
