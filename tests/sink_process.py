@@ -21,4 +21,5 @@ def main(path: str, site: str, conninfo: str) -> None:
     sink.close()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -189,9 +189,7 @@ def qc_out(judged: QcJudged) -> QcOut:
     chart = judged.chart
     limits = LimitsOut(chart.target, chart.lower, chart.upper) if chart else None
     statistics = (
-        StatisticsOut(**{name: getattr(chart, name) for name in StatisticsOut.__struct_fields__})
-        if chart
-        else None
+        StatisticsOut(**{name: getattr(chart, name) for name in StatisticsOut.__struct_fields__}) if chart else None
     )
     return QcOut(
         event_id=judged.subject_event_id,
