@@ -279,7 +279,7 @@ def _dated(x: Series, mean: float, sigma: float | None, shape: Shape) -> ChangeP
     gain = score**2 / information
     best = int(np.argmax(gain))
     sizes = score / information
-    left = max(0.0, float(deviations @ deviations - gain[best]))
+    left = _left(deviations, best, float(sizes[best]), shape)
     rounding = ROUNDING * float(np.abs(values).max()) / unit
     noise = _Noise(n, left if left > n * rounding**2 else 0.0, None if sigma is None else sigma / unit)
     at_end = np.abs(sizes) * (after if shape == "drift" else 1) / noise.sigma
@@ -297,6 +297,13 @@ def _dated(x: Series, mean: float, sigma: float | None, shape: Shape) -> ChangeP
             for t in np.flatnonzero(spare >= 0)
         ),
     )
+
+
+def _left(deviations: Array, onset: int, size: float, shape: Shape) -> float:
+    """Return the sum of squares that a change leaves; as a difference of two sums it would drown in rounding."""
+    since = np.maximum(np.arange(1.0, len(deviations) + 1) - onset, 0)
+    rest = deviations - size * (since if shape == "drift" else np.minimum(since, 1))
+    return float(rest @ rest)
 
 
 class _Noise:

@@ -244,6 +244,25 @@ def test_a_series_without_spread_needs_a_sigma() -> None:
     assert step_mle([1.0, 1.0, 1.0, 2.0, 2.0], 1.0, sigma=0.1).last_in_control == 3
 
 
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1000.0])
+def test_rounding_is_no_spread(unit: float) -> None:
+    for mean in (unit * thousandths / 1000 for thousandths in range(500, 540)):
+        drift = [mean] * 6 + [mean + 0.003 * mean * scans for scans in range(1, 8)]
+        step = [mean, math.nextafter(mean, 1e9), mean, math.nextafter(mean, 0), *[1.02 * mean] * 3]
+        for estimate, x in ((drift_mle, drift), (step_mle, step)):
+            with pytest.raises(ValueError, match="sigma cannot be estimated"):
+                estimate(x, mean)
+
+
+def test_the_least_spread_that_a_display_shows_is_one() -> None:
+    x = [1.0, 1.0 + 1e-9, 1.0, 1.0 - 1e-9, 1.5, 1.5 + 1e-9, 1.5 - 1e-9, 1.5]
+    change = step_mle(x, 1.0)
+    assert change.confidence_set == (4,)
+    # The squares add up to 4e-18, and beyond 5.5 sigma 4.0 are allowed of onset and size together.
+    half = math.sqrt(4e-18 * math.expm1(4.0 / (8 - 3)) / 4)
+    assert change.size_at(8).high - 0.5 == pytest.approx(half, rel=1e-4)
+
+
 def test_a_signal_at_the_first_observation_can_be_dated() -> None:
     assert step_mle([6.0], 0.0, sigma=1.0).last_in_control == 0
     assert cusum_last_zero([3.0, 3.0, 3.0], 0.0, 1.0).size == pytest.approx(3.0)
@@ -255,7 +274,8 @@ def test_a_signal_at_the_first_observation_can_be_dated() -> None:
 def test_a_head_start_may_be_higher_than_the_usual_limit() -> None:
     # From 6 the sum stands at 5.5, 5 and 6.5: it was never at zero.
     change = cusum_last_zero([0.0, 0.0, 2.0], 0.0, 1.0, head_start=6.0)
-    assert (change.last_in_control, change.size) == (0, pytest.approx(0.5 + 6.5 / 3))
+    assert change.last_in_control == 0
+    assert change.size == pytest.approx(0.5 + 6.5 / 3)
 
 
 def test_the_largest_readings_are_dated() -> None:
