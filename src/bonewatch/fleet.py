@@ -11,6 +11,10 @@ import structlog
 
 from bonewatch.config import ConfigError
 from bonewatch.config_file import KafkaSection
+from storage.connection import GivenServer
+from storage.kafka_sink import KafkaSink
+from storage.sink import Sink
+from storage.upkeep import open_prepared
 from streams.broker import Broker, BrokerError
 from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder
@@ -98,6 +102,11 @@ def ensure_topics(broker: Broker, sites: list[str], *, partitions: int, replicas
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return create(broker, topics, replicas=replicas), differences(broker, topics)
+
+
+def fill(broker: Broker, database: GivenServer, stopped: threading.Event) -> None:
+    """Keep the fleet's database true to the topics of all sites until stopped."""
+    KafkaSink(broker, Sink(lambda: open_prepared(database))).run(stopped)
 
 
 def work(broker: Broker) -> None:

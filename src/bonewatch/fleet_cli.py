@@ -29,9 +29,7 @@ def forward(config: Annotated[Path, Parameter(name=["--config", "-c"], help="The
     from bonewatch import fleet, site  # noqa: PLC0415 - the rest of the command line starts without Kafka's libraries
 
     logs.configure()
-    settings, stopped = load(config), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stopped.set())
+    settings, stopped = load(config), _until_told()
     path = (config.resolve().parent / settings.site.data_dir).resolve() / site.LOG_FILE
     fleet.forward(path, settings.site.id, fleet.broker_from(settings.kafka), stopped)
     return 0
@@ -79,3 +77,32 @@ def worker(*, servers: Servers, ca_file: CaFile = "", username: Username = "", p
     logs.configure()
     fleet.work(fleet.broker_from(KafkaSection(servers, ca_file, username, password_file)))
     return 0
+
+
+@fleet_app.command
+def sink(
+    *,
+    servers: Servers,
+    database_url: Annotated[str, Parameter(help="postgresql://user@host/database, without a password.")],
+    database_password_file: PasswordFile = "",
+    ca_file: CaFile = "",
+    username: Username = "",
+    password_file: PasswordFile = "",
+) -> int:
+    """Keep the fleet's database true to the topics of all sites, until told to stop; several share the sites."""
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+    from storage.connection import GivenServer  # noqa: PLC0415 - see forward
+
+    logs.configure()
+    stopped = _until_told()
+    database = GivenServer(database_url, Path(database_password_file) if database_password_file else None)
+    fleet.fill(fleet.broker_from(KafkaSection(servers, ca_file, username, password_file)), database, stopped)
+    return 0
+
+
+def _until_told() -> threading.Event:
+    """Return what SIGINT and SIGTERM set."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    return stopped
