@@ -269,6 +269,8 @@ def test_a_signal_at_the_first_observation_can_be_dated() -> None:
     assert cusum_last_zero([3.0], 0.0, 1.0).last_in_control == 0
     with pytest.raises(ValueError, match=r"^x has 0 values; at least 1"):
         cusum_last_zero([], 0.0, 1.0)
+    with pytest.raises(ValueError, match=r"^x has 0 values; at least 1"):
+        step_mle([], 0.0, sigma=1.0)
 
 
 def test_a_head_start_may_be_higher_than_the_usual_limit() -> None:

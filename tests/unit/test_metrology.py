@@ -114,6 +114,7 @@ def test_any_kind_of_number_is_taken(number: Any) -> None:
         (10_000_000_000_001.0, "10000000000000"),
         (500.0000000000001, "500"),
         (0.1 + 0.2, "0.3"),
+        (1.2345678901234, "1.23456789012"),
     ],
 )
 def test_only_floats_are_rounded_to_twelve_digits(value: Any, taken: str) -> None:
@@ -334,6 +335,7 @@ def test_tolerances_and_share_are_the_users() -> None:
         ([20_000], 0, {}, "mpe_g = 0 is not positive"),
         ([20_000], math.inf, {}, "mpe_g = inf is not finite"),
         ([20_000], 50, {"share": 0}, "share = 0 is below 1"),
+        ([20_000], 50, {"share": math.nan}, "share = nan is not finite"),
     ],
 )
 def test_weights_that_prove_nothing_are_named(nominal_g: Any, mpe_g: Any, setting: Any, message: str) -> None:

@@ -95,6 +95,11 @@ def test_the_largest_error_keeps_its_sign() -> None:
     assert linearity([60, 100, 150], [60.2, 99.8, 150]).largest_error == Decimal("0.2")
 
 
+def test_a_faulty_stadiometer_may_read_anything() -> None:
+    result = linearity([60, 100, 150], [0, -100, 150])
+    assert (result.largest_error, result.mean_error * 3) == (-200, -260)
+
+
 def test_a_perfect_stadiometer_has_no_error_anywhere() -> None:
     result = linearity(ROD_CM, ROD_CM)
     assert [result.mean_error, result.largest_error] == [0, 0]
