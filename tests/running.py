@@ -39,7 +39,7 @@ upstream = {{ ae_title = "RIS", host = "127.0.0.1", port = {ris_port} }}
 port = 0
 
 [database]
-enabled = {database}
+{database}
 """
 
 SCANNER = """
@@ -62,9 +62,9 @@ ring = "Medical physics, extension 0001"
 STARTED_WITHIN_S = 30.0
 
 
-def configuration(ris_port: int = 1, scanners: int = 2, *, database: bool = False) -> str:
-    """TOML of a department where it is about noon, so that no test sees a midnight; with a database where it counts."""
-    head = CONFIGURATION.format(ris_port=ris_port, zone=noon_zone(), database=str(database).lower())
+def configuration(ris_port: int = 1, scanners: int = 2, *, database: str = "enabled = false") -> str:
+    """TOML of a department where it is about noon, so that no test sees a midnight; `database` is that section."""
+    head = CONFIGURATION.format(ris_port=ris_port, zone=noon_zone(), database=database)
     return head + "".join(SCANNER.format(n=n + 1) for n in range(scanners))
 
 

@@ -64,7 +64,7 @@ def ris() -> Iterator[VirtualRis]:
 
 
 def test_scans_go_on_while_the_database_is_killed_and_it_catches_up(tmp_path: Path, ris: VirtualRis) -> None:
-    seed(tmp_path, configuration(ris.port, scanners=1, database=True))
+    seed(tmp_path, configuration(ris.port, scanners=1, database=""))
     with SiteProcess(tmp_path) as site, console("DXA1", site.dicom_port, phantom="SPINE-0001") as dxa:
         assert dxa.scan(1.0).status == 0x0000  # before the database is up
         eventually(lambda: caught_up(site))
@@ -111,7 +111,7 @@ def check_content(folder: Path) -> None:
 
 
 def test_a_killed_site_leaves_no_server_and_its_successor_goes_on(tmp_path: Path) -> None:
-    seed(tmp_path, configuration(scanners=1, database=True))
+    seed(tmp_path, configuration(scanners=1, database=""))
     for _ in range(2):
         site = SiteProcess(tmp_path)
         with console("DXA1", site.dicom_port, phantom="SPINE-0001") as dxa:
@@ -123,11 +123,11 @@ def test_a_killed_site_leaves_no_server_and_its_successor_goes_on(tmp_path: Path
 
 
 def test_another_log_of_the_site_is_not_mixed_in(tmp_path: Path) -> None:
-    seed(tmp_path, configuration(scanners=1, database=True))
+    seed(tmp_path, configuration(scanners=1, database=""))
     with SiteProcess(tmp_path) as site:
         eventually(lambda: caught_up(site))
     (tmp_path / "var").rename(tmp_path / "lost")
-    seed(tmp_path, configuration(scanners=1, database=True))  # a log begun anew
+    seed(tmp_path, configuration(scanners=1, database=""))  # a log begun anew
     (tmp_path / "lost" / "database").rename(tmp_path / FOLDER)
     with SiteProcess(tmp_path) as site:
         eventually(lambda: site.metric("bonewatch_sink_log_forked") == 1)
@@ -140,7 +140,7 @@ def test_another_log_of_the_site_is_not_mixed_in(tmp_path: Path) -> None:
 
 
 def test_a_site_without_a_database_starts_none(tmp_path: Path) -> None:
-    seed(tmp_path, configuration(scanners=1, database=True) + "\n[database]\nenabled = false\n")
+    seed(tmp_path, configuration(scanners=1))
     with SiteProcess(tmp_path) as site:
         assert site.get("/readyz").status_code == 200
     assert not (tmp_path / FOLDER).exists()
@@ -148,7 +148,7 @@ def test_a_site_without_a_database_starts_none(tmp_path: Path) -> None:
 
 def test_a_given_server_that_is_not_there_is_no_obstacle(tmp_path: Path) -> None:
     url = "postgresql://bonewatch@127.0.0.1:1/bonewatch"
-    seed(tmp_path, configuration(scanners=1, database=True) + f'\n[database]\nurl = "{url}"\n')
+    seed(tmp_path, configuration(scanners=1, database=f'url = "{url}"'))
     with SiteProcess(tmp_path) as site, console("DXA1", site.dicom_port, phantom="SPINE-0001") as dxa:
         eventually(lambda: site.metric("bonewatch_sink_failures_total") >= 2)
         assert dxa.scan(1.0).status == 0x0000

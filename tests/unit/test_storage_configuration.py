@@ -28,7 +28,7 @@ SECRET = "swordfish"  # noqa: S105 - an invented password that must not be said
     ],
 )
 def test_a_wrong_database_section_is_a_sentence_without_a_secret(lines: str, words: str) -> None:
-    text = configuration() + f"\n[database]\n{lines}\n"
+    text = configuration(database=lines)
     with pytest.raises(ConfigError) as refused:
         parse(text, "site.toml")
     assert words in str(refused.value)
@@ -38,7 +38,7 @@ def test_a_wrong_database_section_is_a_sentence_without_a_secret(lines: str, wor
 
 def test_a_server_whose_name_nobody_checks_is_said() -> None:
     def said(url: str) -> bool:
-        notes = warnings(parse(configuration() + f'\n[database]\nurl = "{url}"\n', "site.toml"))
+        notes = warnings(parse(configuration(database=f'url = "{url}"'), "site.toml"))
         return any("sslmode=verify-full" in note for note in notes)
 
     assert said("postgresql://me@db.example.org/x")
