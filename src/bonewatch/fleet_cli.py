@@ -100,6 +100,27 @@ def sink(
     return 0
 
 
+@fleet_app.command
+def contracts(folder: Path, *, check: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Write the JSON Schemas and the AsyncAPI document of everything on Kafka; docs/contracts is made so.
+
+    Parameters
+    ----------
+    folder
+        Where to; what is no more is removed there.
+    check
+        Write nothing; 1 if a file is not what this program says.
+    """
+    from streams import contracts as made  # noqa: PLC0415 - see forward
+
+    differs = made.differences(folder) if check else made.write(folder)
+    for path in differs:
+        out.print("differs" if check else "changed", escape(str(folder / path)), soft_wrap=True)
+    if not differs:
+        out.print("The contracts are as they should be.")
+    return 1 if check and differs else 0
+
+
 def _until_told() -> threading.Event:
     """Return what SIGINT and SIGTERM set."""
     stopped = threading.Event()
