@@ -19,9 +19,10 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from streams.broker import Broker
-from streams.envelope import LogRow, Record, RejectedRecordError, row_from_record
-from streams.fleet.check import Known, known_from_blob, refold_known
+from streams.envelope import Record
+from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan, SiteDesk
+from streams.fleet.topic_reader import folded_anew, whole
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
 GROUP: Final = "bonewatch-fleet"
@@ -127,16 +128,17 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Take in what came of one site, if it goes on where the last batch ended.
 
         A batch that was fetched before the site was taken over may begin elsewhere: it is not used, and what it
-        skipped is asked for again.
+        skipped is asked for again. What was taken in before the seek and came again is left out.
         """
         desk, expected = self._desks.get(site_of(place.topic) or ""), self._next.get(place)
-        if desk is None or expected is None:
+        if desk is None or expected is None or records[-1].offset < expected:
             return False
         if records[0].offset > expected:
             self._consumer.seek(place, expected)
             return False
         for record in records:
-            desk.take(plan, record.key, record.value, list(record.headers))
+            if record.offset >= expected:
+                desk.take(plan, record.key, record.value, list(record.headers))
         return True
 
     async def _send(self, records: Iterable[tuple[str, Record]], *, by_site: bool = False) -> None:
@@ -200,7 +202,8 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Read the partitions of the table that hold these sites, to their ends."""
         found: dict[str, dict[str, Known]] = {site: {} for site in sites}
         partitions = {await self._table_partition(f"{site}/".encode()) for site in sites}
-        async for record in self._whole([TopicPartition(WORKER_STATES, partition) for partition in partitions]):
+        places = [TopicPartition(WORKER_STATES, partition) for partition in partitions]
+        async for record in whole(self._settings.broker, places):
             device = record.key.decode()
             site = device.partition("/")[0]
             if site in found and record.value is not None:
@@ -210,35 +213,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         return {site: list(devices.values()) for site, devices in found.items()}
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
-        """Fold a device anew from its site's topic, where a row is missing from what came."""
-        site = device.partition("/")[0]
-        rows: list[LogRow] = []
-        topic = TopicPartition(DEVICE_EVENTS + site, 0)
-        async for record in self._whole([topic]):
-            if record.key == device.encode():
-                try:
-                    rows.append(row_from_record(site, record.key, record.value, list(record.headers)))
-                except RejectedRecordError:
-                    continue  # it is missing, and named so
-        known = refold_known(device, log_id, rows)
-        self._desks[site].put(known)
+        known = await folded_anew(self._settings.broker, device, log_id)
+        self._desks[device.partition("/")[0]].put(known)
         plan.states[device] = known
         self._logger.error("device_refolded", device=device, parked=known.parked or None)
-
-    async def _whole(self, places: list[Any]) -> Any:
-        """Yield every record of some partitions, up to where they end now."""
-        consumer = AIOKafkaConsumer(**self._settings.broker.options(), enable_auto_commit=False)
-        await consumer.start()
-        try:
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            ends = await consumer.end_offsets(places)
-            waiting = {place for place in places if ends[place] > await consumer.position(place)}
-            while waiting:
-                for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-                    for record in records:
-                        if record.offset < ends[place]:
-                            yield record
-                waiting = {place for place in waiting if await consumer.position(place) < ends[place]}
-        finally:
-            await consumer.stop()
