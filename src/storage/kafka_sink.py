@@ -26,6 +26,7 @@ BATCH: Final = 5_000
 POLL_MS: Final = 500
 NEW_TOPICS_MS: Final = 5_000
 SESSION_MS: Final = 10_000
+BACKOFF_MS: Final = 5_000
 RETRY_S: Final = 2.0
 
 UNREADABLE: Final = Counter("bonewatch_fleet_sink_unreadable_total", "Records that hold no row of a site's log.")
@@ -67,6 +68,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             max_poll_records=BATCH,
             metadata_max_age_ms=NEW_TOPICS_MS,
             session_timeout_ms=SESSION_MS,
+            reconnect_backoff_max_ms=BACKOFF_MS,
             # The range assignor, the default, would give the first sink every topic of one partition.
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
         )

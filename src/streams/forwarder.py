@@ -25,9 +25,13 @@ from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
 
 BATCH: Final = 500
 HEADERS_BYTES: Final = 2_000
+LOOK_BACK: Final = 500
+"""Records to read at once where the last one of a topic is no row."""
 WAIT_S: Final = 1.0
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 REQUEST_MS: Final = 10_000
+BACKOFF_MS: Final = 5_000
+"""A broker that comes back is noticed within this time; the clients' own limit is half a minute."""
 
 LAG: Final = Gauge("bonewatch_forward_lag_events", "Events of the site log that the broker does not have yet.")
 SENT: Final = Counter("bonewatch_forwarded_events_total", "Events that the broker has acknowledged.")
@@ -117,6 +121,7 @@ class Forwarder:
             delivery_timeout_ms=2 * REQUEST_MS,
             request_timeout_ms=REQUEST_MS,
             bootstrap_timeout_ms=REQUEST_MS,
+            reconnect_backoff_max_ms=BACKOFF_MS,
             linger_ms=5,
             max_request_size=MAX_RECORD_BYTES + HEADERS_BYTES,
         )
@@ -179,28 +184,56 @@ class Forwarder:
 
 
 def last_sent(options: dict[str, Any], site: str) -> Tail | None:
-    """Return what the last record of a site's topic was, or None where there is none yet."""
+    """Return what the last row on a site's topic was, or None where there is none yet.
+
+    What stands behind it and is no row of a log (whoever put it there) is passed over.
+    """
     place = TopicPartition(device_events(site), 0)
     consumer = KafkaConsumer(
-        **options, enable_auto_commit=False, request_timeout_ms=2 * REQUEST_MS, bootstrap_timeout_ms=REQUEST_MS
+        **options,
+        enable_auto_commit=False,
+        request_timeout_ms=2 * REQUEST_MS,
+        bootstrap_timeout_ms=REQUEST_MS,
+        reconnect_backoff_max_ms=BACKOFF_MS,
     )
     try:
         consumer.assign([place])
-        end = consumer.end_offsets([place])[place]
-        if end == 0:
-            return None
-        consumer.seek(place, max(0, end - 1))
-        records = _polled(consumer, place)
-        said = dict(records[-1].headers)
-        return Tail(int(said["ce_logposition"]), bytes.fromhex(said["ce_link"].decode()), said["ce_logid"].decode())
+        end, looked_at = consumer.end_offsets([place])[place], 1
+        while end > 0:
+            begin = max(0, end - looked_at)
+            tails = [tail for record in _between(consumer, place, begin, end) if (tail := _tail(record)) is not None]
+            if tails:
+                return tails[-1]
+            end, looked_at = begin, LOOK_BACK
+        return None
     finally:
         consumer.close()
 
 
-def _polled(consumer: KafkaConsumer, place: TopicPartition, *, tries: int = 10) -> list[Any]:
+def _tail(record: Any) -> Tail | None:
+    """Return which row a record is, or None where it is none."""
+    said = dict(record.headers)
+    try:
+        return Tail(int(said["ce_logposition"]), bytes.fromhex(said["ce_link"].decode()), said["ce_logid"].decode())
+    except (KeyError, ValueError):
+        return None
+
+
+def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> list[Any]:
+    """Return the records of a stretch of a topic.
+
+    Raises
+    ------
+    KafkaError
+        If the broker gives none of them in that many tries.
+    """
     poll: Callable[..., dict[TopicPartition, list[Any]]] = consumer.poll
-    for _ in range(tries):
-        found = poll(timeout_ms=1000).get(place, [])
-        if found:
-            return found
-    raise KafkaError(f"the last record of {place.topic} could not be read")
+    consumer.seek(place, begin)
+    found: list[Any] = []
+    while consumer.position(place) < end:
+        new = poll(timeout_ms=1000).get(place, [])
+        found += [record for record in new if record.offset < end]
+        tries -= not new
+        if tries < 0:
+            raise KafkaError(f"the last records of {place.topic} could not be read")
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams import forwarder as forwarding
 from streams.broker import Broker
@@ -184,6 +184,47 @@ def test_a_copy_that_ends_before_what_was_sent_is_refused(
     restored = forward(copy)
     restored.join()
     assert isinstance(restored.failure, LogForkedError)
+
+
+def test_records_of_others_at_the_end_of_the_topic_do_not_stop_a_site(
+    kafka: RealKafka,
+    site: str,
+    log_path: Path,
+    forward: Callable[[Path], Running],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = forward(log_path)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    wait_until(lambda: count_there(kafka.broker, site) == last)
+    first.stop()
+    monkeypatch.setattr(forwarding, "LOOK_BACK", 2)
+    producer = KafkaProducer(**kafka.broker.options())
+    for n in range(5):
+        producer.send(device_events(site), key=f"{site}/dxa-1".encode(), value=b"no row", headers=[("n", b"%d" % n)])
+    producer.send(device_events(site), value=b"", headers=[("ce_logposition", b"one"), ("ce_link", b"")])
+    producer.close()
+    assert count_there(kafka.broker, site) == last
+    write_log(log_path, site, days=2, from_day=10)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) == last)
+    positions = [dict(record.headers).get("ce_logposition") for record in records(kafka.broker, device_events(site))]
+    assert [int(said) for said in positions if said not in {None, b"one"}] == list(range(1, last + 1))
+
+
+def test_a_topic_of_which_no_record_is_a_row_is_begun_at_the_first(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running]
+) -> None:
+    producer = KafkaProducer(**kafka.broker.options())
+    producer.send(device_events(site), value=b"hello")
+    producer.close()
+    assert forwarding.last_sent(kafka.broker.options(), site) is None
+    forward(log_path)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    wait_until(lambda: count_there(kafka.broker, site) == last)
 
 
 def test_an_event_too_large_to_travel_leaves_a_notice_in_its_place(
