@@ -14,15 +14,19 @@ from typing import Any, Final, get_args
 import msgspec
 
 from streams import messages, policy
-from streams.envelope import CONTENT_TYPE, SPECVERSION, TOO_LARGE
+from streams.envelope import CONTENT_TYPE, FLEET_SOURCE, SPECVERSION, TOO_LARGE
+from streams.fleet import messages as fleet_messages
 from streams.fleet.desk import GATE_KEY
+from streams.fleet.messages import CirculatingPhantomRead, CrossCalibrationEstimated, ScannerRead, SharedStepEstimated
 from streams.forwarder import Head
 from streams.messages import Event, Fact, Message, Outcome, RecordedOutcome
 from streams.topics import (
+    COMPARISONS,
     DEAD_LETTERS,
     DEVICE_EVENTS,
     GATES,
     OUTCOMES,
+    READS,
     SITE_HEADS,
     WORKER_STATES,
     Topic,
@@ -40,6 +44,8 @@ JSON_TYPE: Final = CONTENT_TYPE.decode()
 ANY_SITE: Final = "any-site"
 SITE: Final = "{site}"
 
+VOCABULARIES: Final = (messages, policy, fleet_messages)
+
 Json = dict[str, Any]
 
 
@@ -53,6 +59,7 @@ class SiteRow(msgspec.Struct, frozen=True):
 RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
     DEVICE_EVENTS.rstrip("."): SiteRow,
     SITE_HEADS: Head,
+    **{topic: kind for kind, topic in (READS | COMPARISONS).items()},
 }
 """The value of a record on a topic that carries no single outcome."""
 
@@ -60,9 +67,18 @@ SAID: Final = {
     DEVICE_EVENTS.rstrip("."): "The log of one site, whole and in its order, hash chain and all; kept for ever.",
     GATES: "The gate of each mode of each device; the last one of each is kept. Past `valid_until` it is held.",
     SITE_HEADS: "How far each site's log reaches, anchored outside the site; the last one of each site is kept.",
+    READS[CirculatingPhantomRead]: "Readings of phantoms that visit several scanners, by phantom; kept for ever.",
+    READS[ScannerRead]: "Charted readings of scanners' own phantoms, by make, for comparison between them.",
+    COMPARISONS[CrossCalibrationEstimated]: "Scanners against the consensus of those that a phantom visited: "
+    "an estimate for a physicist to accept, never in itself a correction. The last of each phantom is kept.",
+    COMPARISONS[SharedStepEstimated]: "Steps that scanners of one make have in common, by software version and by "
+    "time, and whether they are beyond what each does on its own. The last of each is kept.",
     DEAD_LETTERS: "Records that belong to no device of the site on whose topic they stood, as they came.",
     WORKER_STATES: "Internal to the fleet's workers: MessagePack without a contract, of a shape that changes.",
 }
+
+READ_KINDS: Final = {topic: kind for kind, topic in READS.items()}
+COMPARISON_KINDS: Final = {topic: kind for kind, topic in COMPARISONS.items()}
 
 INTERNAL: Final = {WORKER_STATES: "application/x-msgpack", DEAD_LETTERS: "application/octet-stream"}
 """Topics whose values have no schema, with what they are."""
@@ -107,8 +123,8 @@ def schema(message: Any) -> Json:
         if "description" in definition:
             definition["description"] = cleandoc(definition["description"])
         if "prefixItems" in definition:  # an array in the place of an object: its fields keep their names as titles
-            fields = (getattr(messages, name, None) or getattr(policy, name)).__struct_fields__
-            for field, item in zip(fields, definition["prefixItems"], strict=True):
+            kind = next(getattr(module, name) for module in VOCABULARIES if hasattr(module, name))
+            for field, item in zip(kind.__struct_fields__, definition["prefixItems"], strict=True):
                 item["title"] = field
     return {"$schema": DIALECT, **found}
 
@@ -209,6 +225,12 @@ def _messages(base: str) -> Iterator[tuple[str, Json]]:
     if base == SITE_HEADS:
         yield "head", message | {"headers": _headers(("content-type", JSON_TYPE))}
         return
+    if base in READ_KINDS:
+        yield "reading", message | {"headers": _cloud_event([_tag(READ_KINDS[base])])}
+        return
+    if base in COMPARISON_KINDS:
+        yield "comparison", message | {"headers": _of_fleet(_tag(COMPARISON_KINDS[base]))}
+        return
     if base not in RECORDS:
         types = [_tag(kind) for kind, name in OUTCOMES.items() if name == base]
         yield "outcome", message | {"headers": _cloud_event(types)}
@@ -246,6 +268,18 @@ def _cloud_event(types: list[str], *, of_row: bool = False) -> Json:
     )
 
 
+def _of_fleet(type_: str) -> Json:
+    """Return the schema of the headers of what no single device says."""
+    return _headers(
+        ("content-type", JSON_TYPE),
+        ("ce_specversion", SPECVERSION.decode()),
+        ("ce_source", FLEET_SOURCE.decode()),
+        ("ce_type", type_),
+        ce_id={"type": "string", "description": "Of the comparison in this revision."},
+        ce_subject={"type": "string", "description": "What was compared: as the key."},
+    )
+
+
 def _headers(*fixed: tuple[str, str], **free: Json) -> Json:
     properties = {name: {"type": "string", "const": value} for name, value in fixed} | free
     return {"type": "object", "properties": properties, "required": list(properties)}
@@ -256,6 +290,8 @@ def _key(base: str) -> Json:
     pattern, said = "^[^/]+/.+$", "the device, `site/device`"
     if base == GATES:
         pattern, said = f"^[^/]+/[^{GATE_KEY}]+{GATE_KEY}.+$", f"device and mode, `site/device{GATE_KEY}mode`"
+    if base in READ_KINDS or base in COMPARISON_KINDS:
+        pattern, said = "^.+$", "what is compared together: a phantom, or scanners of one make"
     if base == SITE_HEADS:
         pattern, said = "^[a-z0-9][a-z0-9-]{0,62}$", "the site's id"
     key = {"type": "string", "pattern": pattern, "description": said}

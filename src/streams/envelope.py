@@ -10,12 +10,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streams import codec
-from streams.messages import Event, RecordedOutcome, type_name
+from streams.fleet.messages import Comparison, Read, group_of
+from streams.messages import Event, RecordedOutcome, event_id, type_name
 
 Headers = list[tuple[str, bytes]]
 
 CONTENT_TYPE: Final = b"application/json"
 SPECVERSION: Final = b"1.0"
+FLEET_SOURCE: Final = b"/fleet"
+"""Source of what no single site says."""
 TOO_LARGE: Final = "bonewatch.event-too-large.v1"
 """Type of the notice that takes the place of an event too large to travel."""
 
@@ -95,11 +98,28 @@ def _row_headers(event: Event, type_: str, position: int, link: bytes) -> Header
 
 def record_from_outcome(recorded: RecordedOutcome, body: bytes, *, at: str) -> Record:
     """Return the record of an outcome; `at` is when its event was recorded."""
-    return Record(
-        recorded.device.encode(),
-        body,
-        _headers(recorded.outcome_id, type_name(recorded.outcome), recorded.device, at),
-    )
+    headers = _headers(recorded.outcome_id, type_name(recorded.outcome), recorded.device, at)
+    return Record(recorded.device.encode(), body, headers)
+
+
+def record_from_read(read: Read) -> Record:
+    """Return the record of what is compared between scanners; its key brings together what is compared."""
+    headers = _headers(read.event_id, type_name(read), read.device, read.measured_at.isoformat())
+    return Record(group_of(read).encode(), _encoder.encode(read), headers)
+
+
+def record_from_comparison(key: str, comparison: Comparison) -> Record:
+    """Return the record of what a comparison came to; the same comparison has the same identity."""
+    body = _encoder.encode(comparison)
+    headers = [
+        ("content-type", CONTENT_TYPE),
+        ("ce_specversion", SPECVERSION),
+        ("ce_id", event_id(key, str(comparison.revision)).encode()),
+        ("ce_source", FLEET_SOURCE),
+        ("ce_type", type_name(comparison).encode()),
+        ("ce_subject", key.encode()),
+    ]
+    return Record(key.encode(), body, headers)
 
 
 def _headers(id_: str, type_: str, device: str, at: str) -> Headers:

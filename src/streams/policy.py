@@ -32,10 +32,11 @@ class Enforcement(StrEnum):
 
 
 class PhantomRole(StrEnum):
-    """Which duty a phantom's scans fulfil."""
+    """Which duty a phantom's scans fulfil; a circulating one fulfils none, it compares scanners (DESIGN 2)."""
 
     MANUFACTURER_DAILY = "manufacturer_daily"
     INDEPENDENT = "independent"
+    CIRCULATING = "circulating"
 
 
 class Frequency(StrEnum):
@@ -110,6 +111,11 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
     def mode_names(self) -> tuple[str, ...]:
         """Names of the modes the gate is kept for; a device without modes has the one mode ``all``."""
         return tuple(mode.name for mode in self.modes) or (ALL_MODES,)
+
+    @property
+    def own_phantoms(self) -> tuple[Phantom, ...]:
+        """The phantoms with a duty here: all but those that circulate."""
+        return tuple(p for p in self.phantoms if p.role is not PhantomRole.CIRCULATING)
 
     def phantom(self, patient_id: str) -> Phantom | None:
         """Return the phantom filed under `patient_id`, or None."""

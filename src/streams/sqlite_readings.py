@@ -89,7 +89,7 @@ class SqliteReadings:
             gate=gate,
             gates={mode: self._engine.gate(key, mode) for mode in policy.mode_names},
             phantoms=tuple(
-                _phantom_status(state, phantom, last.get(phantom.patient_id)) for phantom in policy.phantoms
+                _phantom_status(state, phantom, last.get(phantom.patient_id)) for phantom in policy.own_phantoms
             ),
             vendor_qc_required=policy.qc.manufacturer_required,
             vendor_qc_last=last.get(VENDOR_QC),

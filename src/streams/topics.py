@@ -8,6 +8,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from streams.fleet.messages import (
+    CirculatingPhantomRead,
+    Comparison,
+    CrossCalibrationEstimated,
+    Read,
+    ScannerRead,
+    SharedStepEstimated,
+)
 from streams.messages import GateChanged, Outcome, QcJudged, ReviewOpened, StateChanged
 
 DEVICE_EVENTS: Final = "bonewatch.device-events.v1."
@@ -28,7 +36,21 @@ OUTCOMES: Final[dict[type[Outcome], str]] = {
 }
 """The topic of each kind of outcome."""
 
+READS: Final[dict[type[Read], str]] = {
+    CirculatingPhantomRead: "bonewatch.circulating-phantom-reads.v1",
+    ScannerRead: "bonewatch.scanner-reads.v1",
+}
+"""The topic of what is compared between scanners; keyed by what is compared together."""
+
+COMPARISONS: Final[dict[type[Comparison], str]] = {
+    CrossCalibrationEstimated: "bonewatch.cross-calibrations.v1",
+    SharedStepEstimated: "bonewatch.shared-steps.v1",
+}
+"""The topic of what comparisons of scanners come to; the latest of each is kept."""
+
 FOR_EVER: Final = "-1"
+COMPARED_FOR: Final = str(800 * 24 * 3600 * 1000)
+"""Milliseconds that a scanner's readings are kept for comparison; each stands in its site's topic for ever."""
 MAX_RECORD_BYTES: Final = 1_000_000
 """A larger event does not travel; its place is taken by a notice, and the device is parked (DESIGN 6.4)."""
 
@@ -80,8 +102,15 @@ def fleet_topics(partitions: int) -> tuple[Topic, ...]:
     kept = {"cleanup.policy": "delete", "retention.ms": FOR_EVER}
     compacted = {"cleanup.policy": "compact"}
     outcomes = [Topic(name, partitions, compacted if name == GATES else kept) for name in OUTCOMES.values()]
+    retention = {CirculatingPhantomRead: FOR_EVER, ScannerRead: COMPARED_FOR}
+    reads = [
+        Topic(name, partitions, {"cleanup.policy": "delete", "retention.ms": retention[kind]})
+        for kind, name in READS.items()
+    ]
     return (
         *outcomes,
+        *reads,
+        *(Topic(name, 1, compacted) for name in COMPARISONS.values()),
         Topic(SITE_HEADS, 1, compacted),
         Topic(DEAD_LETTERS, 1, kept),
         Topic(WORKER_STATES, partitions, {**compacted, "max.message.bytes": str(MAX_RECORD_BYTES)}),

@@ -11,12 +11,22 @@ import msgspec
 import pytest
 
 from streams import codec, contracts
-from streams.envelope import Headers, Record, notice_from_row, record_from_row
+from streams.envelope import (
+    Headers,
+    Record,
+    notice_from_row,
+    record_from_comparison,
+    record_from_read,
+    record_from_row,
+)
+from streams.fleet.combine import Combination
 from streams.fleet.desk import published
+from streams.fleet.messages import Read
 from streams.forwarder import Head
 from streams.messages import Fact, Outcome
 from streams.sqlite_log import SqliteEventLog
-from streams.topics import DEVICE_EVENTS, OUTCOMES, SITE_HEADS, Topic, fleet_topics
+from streams.topics import COMPARISONS, DEVICE_EVENTS, OUTCOMES, READS, SITE_HEADS, Topic, fleet_topics
+from tests.comparisons import upgraded, visits
 from tests.contracts import CONTRACTS, asyncapi_faults, faults, message_schema, record_schema
 from tests.site_logs import write_log
 
@@ -94,6 +104,25 @@ def test_keys_and_headers_are_as_the_document_says(document: Any, records: list[
         (message,) = (m for name, m in _channel(document, topic)["messages"].items() if name != "tooLarge")
         assert faults(message["headers"], headers_of(record.headers)) == []
         assert faults(message["bindings"]["kafka"]["key"], record.key.decode()) == []
+
+
+def test_readings_and_comparisons_are_as_their_topics_say(document: Any) -> None:
+    combination, seen = Combination(), set()
+    reads: list[Read] = [*visits(), *upgraded(0.6)]
+    for read in reads:
+        combination.take(read)
+        seen.add(_check(document, READS[type(read)], record_from_read(read)))
+    for key, comparison in combination.news():
+        seen.add(_check(document, COMPARISONS[type(comparison)], record_from_comparison(key, comparison)))
+    assert seen == {*READS.values(), *COMPARISONS.values()}
+
+
+def _check(document: Any, topic: str, record: Record) -> str:
+    (message,) = _channel(document, topic)["messages"].values()
+    assert faults(record_schema(topic), json.loads(record.value)) == []
+    assert faults(message["headers"], headers_of(record.headers)) == []
+    assert faults(message["bindings"]["kafka"]["key"], record.key.decode()) == []
+    return topic
 
 
 def test_facts_and_outcomes_alone_are_as_their_schemas_say(records: list[tuple[str, Record]]) -> None:

@@ -17,11 +17,13 @@ from streams.envelope import (
     RejectedRecordError,
     Rejection,
     record_from_outcome,
+    record_from_read,
     row_from_record,
 )
 from streams.fleet.check import Kind, Known, Received, blob_from_known, parked, receive
+from streams.fleet.comparable import comparable
 from streams.messages import GateChanged, RecordedOutcome
-from streams.topics import DEAD_LETTERS, OUTCOMES, WORKER_STATES
+from streams.topics import DEAD_LETTERS, OUTCOMES, READS, WORKER_STATES
 
 GATE_KEY: Final = "#"
 """Between device and mode in the key of a gate: each mode's latest gate is kept."""
@@ -31,7 +33,8 @@ GATE_KEY: Final = "#"
 class Plan:
     """What one batch of records leads to.
 
-    `outcomes` are published first, then the `states` of the devices that changed; `counts` and `divergences` are for
+    `outcomes` and `reads` (for the comparison of scanners) are published first, then the `states` of the devices
+    that changed; `counts` and `divergences` are for
     metrics and alarms. `gaps` are devices whose rows are missing: fold them anew from the topic.
     """
 
@@ -39,6 +42,7 @@ class Plan:
     states: dict[str, Known] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     divergences: list[str] = field(default_factory=list)
+    reads: list[tuple[str, Record]] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)
 
     def count(self, what: str) -> None:
@@ -87,6 +91,9 @@ class SiteDesk:
         if received.kind is Kind.GAP:
             plan.gaps[device] = row.event.log_id
         self._keep(plan, device, received, at=row.event.recorded_at.isoformat())
+        if received.kind is Kind.NEW:
+            reads = comparable(row, received.known.state, received.outcomes)
+            plan.reads += [(READS[type(read)], record_from_read(read)) for read in reads]
 
     def _tampered(self, row: LogRow) -> Received | None:
         """Check the link of a row that follows the last one; park the device whose row breaks the chain."""

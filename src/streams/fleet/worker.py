@@ -23,6 +23,7 @@ from streams.envelope import Record
 from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan, SiteDesk
 from streams.fleet.topic_reader import folded_anew, whole
+from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
 GROUP: Final = "bonewatch-fleet"
@@ -64,6 +65,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._busy = asyncio.Lock()
         self._moved = time.monotonic()
         self._logger = structlog.get_logger("streams.fleet")
+        self._complaints = Complaints(settings.broker, self._logger)
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Work until stopped; what is in hand is finished first. The broker's absence is waited out.
@@ -77,7 +79,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             try:
                 await self._work(stopped)
             except KafkaError as error:
-                self._logger.warning("broker_away", error=type(error).__name__, retry_s=RETRY_S)
+                await asyncio.to_thread(self._complaints.say, error, retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _work(self, stopped: asyncio.Event) -> None:
@@ -100,6 +102,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             await self._consumer.start()
             while not stopped.is_set():
                 await self._turn()
+                self._complaints.over()
         finally:
             self._desks, self._next = {}, {}
             await self._consumer.stop()
@@ -115,7 +118,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                     offsets[place] = records[-1].offset + 1
             for device, log_id in plan.gaps.items():
                 await self._refold(plan, device, log_id)
-            await self._send(plan.outcomes)
+            await self._send([*plan.outcomes, *plan.reads])
             await self._send(plan.records(), by_site=True)
             if offsets:
                 await self._consumer.commit(offsets)

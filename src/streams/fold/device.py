@@ -97,6 +97,8 @@ def _phantom_measured(fact: PhantomMeasured, event: Event, state: DeviceState) -
     phantom = state.policy.phantom(fact.phantom_id) if state.policy else None
     if phantom is None or phantom.region != fact.region:
         return state, ()  # another region of the same scan: kept, not charted
+    if phantom.role is PhantomRole.CIRCULATING:
+        return state, ()  # it has no chart here: the fleet compares scanners by it
     subject = Subject(phantom.patient_id, phantom.role, phantom.region)
     acquisition = event_id(fact.acquisition_id)[:ACQUISITION]
     reading = Reading(event.event_id, fact.measured_at, fact.bmd_g_cm2, acquisition, failed=False)
@@ -138,7 +140,7 @@ def _terms(state: DeviceState, phantom_id: str) -> Terms:
 
 def _window_readings(policy: DevicePolicy) -> int:
     """Return how many readings of a phantom may still change: the state stays under 8 kB."""
-    phantoms = len(policy.phantoms)
+    phantoms = len(policy.own_phantoms)
     if phantoms == 1:
         return WINDOW_READINGS
     shared = SHARED_READINGS - (READINGS_FOR_RULES if policy.qc.rules != "none" else 0)
@@ -172,7 +174,7 @@ def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState)
     state = replace(state, charts={name: closed(chart) for name, chart in state.charts.items()})
     chart = _restarted(state.chart(fact.phantom_id))
     state = _with_chart(state, fact.phantom_id, replace(chart, baseline=fact, candidates=()))
-    phantoms = state.policy.phantoms if state.policy else ()
+    phantoms = state.policy.own_phantoms if state.policy else ()
     if state.stage == "commissioning" and all(state.chart(p.patient_id).baseline for p in phantoms):
         return replace(state, stage="clinical"), (StateChanged(stage="clinical", previous="commissioning"),)
     return state, ()

@@ -71,7 +71,7 @@ def _duties(
     state: DeviceState, policy: DevicePolicy, mode: str, now: datetime
 ) -> Iterator[tuple[Reason | None, datetime | None]]:
     """Yield each duty's reasons (or None) with the instant at which its pass lapses."""
-    own = [p for p in policy.phantoms if not p.modes or mode in p.modes]
+    own = [p for p in policy.own_phantoms if not p.modes or mode in p.modes]
     vendor = state.chart(VENDOR_QC)
     if policy.qc.manufacturer_required and not any(p.role is PhantomRole.MANUFACTURER_DAILY for p in own):
         yield from _duty(state, Phantom(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY), vendor, now)
