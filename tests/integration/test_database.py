@@ -46,6 +46,10 @@ VIEWS = (
     "faults",
     "stages",
     "sink_state",
+    "cross_calibrations",
+    "cross_calibration_differences",
+    "shared_steps",
+    "shared_step_devices",
 )
 
 

@@ -22,7 +22,7 @@ def test_a_schema_grows_step_by_step_over_data(bare_database: ServerDatabase) ->
     db = bare_database.connect()
     before = migrate(db, up_to=5)
     assert len(before.applied) == 5
-    assert len(before.pending) == 2
+    assert len(before.pending) == len(migrations(status(db).flavour)) - 5 > 0
     sink = Sink(bare_database.connect)
     sink.apply("test-site", device.log.rows, len(device.log.rows))
     content = checksums(db)
@@ -75,7 +75,7 @@ def test_a_database_newer_than_the_program_is_left_alone(bare_database: ServerDa
     db = bare_database.connect()
     migrate(db)
     folder = copied(tmp_path)
-    for path in folder.glob("0007_*"):
+    for path in sorted(folder.glob("*.sql"))[-1:]:
         path.unlink()
     with pytest.raises(MigrationError, match="newer than this program"):
         migrate(db, folder=folder)
