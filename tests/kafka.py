@@ -24,15 +24,22 @@ class RealKafka:
 
     folder: Path
     port: int
+    secure: bool = False
 
     @property
     def broker(self) -> Broker:
-        """Where clients find it."""
+        """Where clients find it; a secured one as its administrator."""
+        if self.secure:
+            return self.as_user("admin", (self.folder / "admin-password").read_text())
         return Broker(f"127.0.0.1:{self.port}")
+
+    def as_user(self, name: str, password: str) -> Broker:
+        """Where a user of a secured one finds it."""
+        return Broker(f"127.0.0.1:{self.port}", self.folder / "tls" / "ca.pem", name, password)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self._do("start", str(self.port))
+        self._do("start", str(self.port), *(["--secure"] if self.secure else []))
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -50,13 +57,13 @@ class RealKafka:
 
 
 @contextmanager
-def real_kafka(folder: Path) -> Iterator[RealKafka]:
+def real_kafka(folder: Path, *, secure: bool = False) -> Iterator[RealKafka]:
     """Run a broker; skip where there is no Java (never in CI)."""
     for command in ("java", "mvn"):
         if shutil.which(command) is None:
             reason = f"{command} is not installed (tests/system-packages.txt names its package)"
             pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    kafka = RealKafka(folder, free_port())
+    kafka = RealKafka(folder, free_port(), secure)
     kafka.start()
     try:
         yield kafka

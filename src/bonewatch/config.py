@@ -57,6 +57,8 @@ def warnings(config: Config) -> list[str]:
             said.append(f"{device.id}: a {device.kind} is shown but not yet listened to")
     if config.dicom.upstream is None:
         said.append("no [dicom] upstream: worklist queries are answered with a failure status")
+    if config.kafka.bootstrap_servers and not config.kafka.ca_file:
+        said.append("[kafka] without ca_file: everybody on the way may read and change what goes to the fleet")
     if config.database.url and "sslmode=verify-full" not in config.database.url:
         said.append("[database] url without sslmode=verify-full: nobody checks whom it talks to across a network")
     return said

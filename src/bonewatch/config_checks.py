@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from storage.connection import tls_fault
 from storage.settings import DatabaseSettings
 from streams.fold.schedule import zone
 from streams.fold.state import VENDOR_QC
@@ -44,6 +45,8 @@ def _database_faults(path: str, database: DatabaseSettings) -> list[tuple[str, s
     if has_password:
         words = "no password in this file: give password_file, or the environment BONEWATCH_DATABASE_PASSWORD"
         faults.append((f"{path}.url", words))
+    elif database.url and (fault := tls_fault(database.url)) is not None:
+        faults.append((f"{path}.url", fault))
     if database.password_file and not database.url:
         faults.append((f"{path}.password_file", "password_file goes with a url"))
     if database.password_file and not Path(database.password_file).is_absolute():

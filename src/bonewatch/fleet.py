@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +14,16 @@ import structlog
 from bonewatch.config import ConfigError
 from bonewatch.config_file import KafkaSection
 from storage.connection import GivenServer
+from storage.errors import DatabaseAwayError, DatabaseRefusedError
 from storage.kafka_sink import KafkaSink
 from storage.sink import Sink
 from storage.upkeep import open_prepared
+from streams import access_admin
+from streams.access import FleetRole
 from streams.broker import Broker, BrokerError
 from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder
+from streams.refusal import require_accepted
 from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create, differences
 from streams.topics import fleet_topics, site_topic
@@ -38,12 +44,16 @@ def broker_from(kafka: KafkaSection) -> Broker:
         raise ConfigError("[kafka] bootstrap_servers is empty: name the broker")
     password = os.environ.get(PASSWORD)
     if kafka.password_file:
-        try:
-            password = Path(kafka.password_file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-        except OSError as error:
-            raise ConfigError(f"[kafka] password_file {kafka.password_file}: {error.strerror}") from error
+        password = _first_line(Path(kafka.password_file), "[kafka] password_file")
     ca_file = Path(kafka.ca_file) if kafka.ca_file else None
     return Broker(kafka.bootstrap_servers, ca_file, kafka.username or None, password)
+
+
+def _first_line(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{what} {path} cannot be read: {type(error).__name__}") from error
 
 
 class SiteForwarder:
@@ -90,7 +100,16 @@ class SiteForwarder:
 
 
 def forward(path: Path, site: str, broker: Broker, stopped: threading.Event) -> None:
-    """Forward a site's log until stopped; raise LogForkedError where the broker holds another log."""
+    """Forward a site's log until stopped.
+
+    Raises
+    ------
+    LogForkedError
+        Where the broker holds another log of this site.
+    RefusedError
+        If the broker is there and does not take us; one that is away is waited for.
+    """
+    require_accepted(broker)
     with SqliteEventLog(path, read_only=True) as log:
         Forwarder(log, site, broker).run(stopped)
 
@@ -104,13 +123,64 @@ def ensure_topics(broker: Broker, sites: list[str], *, partitions: int, replicas
     return create(broker, topics, replicas=replicas), differences(broker, topics)
 
 
+def give_access(broker: Broker, role: str, name: str, new_password_file: Path | None) -> list[str]:
+    """Give a user what its role needs and it lacks; return that in words."""
+    password = None if new_password_file is None else _first_line(new_password_file, "--new-password-file")
+    if password == "":
+        raise ConfigError(f"--new-password-file {new_password_file}: its first line is empty")
+    with _names_refused():
+        granted = access_admin.grant(broker, FleetRole(role), name, password=password)
+    return [*([f"{name} a password"] if password else []), *(f"{name} {each}" for each in sorted(granted))]
+
+
+def take_access(broker: Broker, name: str) -> list[str]:
+    """Take everything from a user; return in words what it had."""
+    return access_admin.remove(broker, name)
+
+
+def access_differences(broker: Broker, role: str, name: str) -> list[str]:
+    """Return, in words, where a user's rights are not those of its role; nothing is changed."""
+    with _names_refused():
+        found = access_admin.stands(broker, FleetRole(role), name)
+    without = [] if found.has_password else [f"{name} has no SCRAM-SHA-512 password on the broker"]
+    return [*without, *(f"{name} may not {each}" for each in sorted(found.missing)), *found.beyond]
+
+
+@contextmanager
+def _names_refused() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 def fill(broker: Broker, database: GivenServer, stopped: threading.Event) -> None:
-    """Keep the fleet's database true to the topics of all sites until stopped."""
+    """Keep the fleet's database true to the topics of all sites until stopped.
+
+    Raises
+    ------
+    RefusedError, DatabaseRefusedError
+        If one is there and does not take us; what is away is waited for.
+    """
+    require_accepted(broker)
+    try:
+        database.connect().close()
+    except DatabaseRefusedError:
+        raise
+    except DatabaseAwayError as error:
+        structlog.get_logger("bonewatch.fleet").warning("database_away", why=str(error))
     KafkaSink(broker, Sink(lambda: open_prepared(database))).run(stopped)
 
 
 def work(broker: Broker) -> None:
-    """Run one worker until SIGINT or SIGTERM; what is in hand is finished first."""
+    """Run one worker until SIGINT or SIGTERM; what is in hand is finished first.
+
+    Raises
+    ------
+    RefusedError
+        If the broker is there and does not take us; one that is away is waited for.
+    """
+    require_accepted(broker)
     asyncio.run(_work(broker))
 
 

@@ -3,7 +3,7 @@
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -67,6 +67,52 @@ def topics(
     if not created and not wrong:
         out.print("All topics are as they should be.")
     return 1 if wrong else 0
+
+
+@fleet_app.command
+def access(
+    role: Literal["site", "worker", "sink", "subscriber"],
+    name: str,
+    *,
+    servers: Servers,
+    ca_file: CaFile = "",
+    username: Username = "",
+    password_file: PasswordFile = "",
+    new_password_file: Annotated[Path | None, Parameter(help="Its first line becomes the user's password.")] = None,
+    check: Annotated[bool, Parameter(negative="")] = False,
+    remove: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Give a user of Kafka the rights of its role, and say what it may do beyond; 1 if anything is amiss.
+
+    Parameters
+    ----------
+    role
+        site: writes and reads back its own topic. worker, sink: the fleet's own processes. subscriber: reads what is
+        published, in groups called NAME or NAME-...
+    name
+        What it signs in as; a site's is the site's id.
+    check
+        Change nothing.
+    remove
+        Take all rights and the password away.
+    """
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+
+    broker = fleet.broker_from(KafkaSection(servers, ca_file, username, password_file))
+    if remove:
+        done, amiss = fleet.take_access(broker, name), []
+    elif check:
+        done, amiss = [], fleet.access_differences(broker, role, name)
+    else:
+        done = fleet.give_access(broker, role, name, new_password_file)
+        amiss = fleet.access_differences(broker, role, name)
+    for words in done:
+        out.print("removed" if remove else "granted", escape(words), soft_wrap=True)
+    for words in amiss:
+        out.print("[bold red]differs[/]", escape(words), soft_wrap=True)
+    if not done and not amiss:
+        out.print("There was nothing to remove." if remove else "All rights are as they should be.")
+    return 1 if amiss else 0
 
 
 @fleet_app.command

@@ -9,6 +9,10 @@ class DatabaseAwayError(StorageError):
     """The database cannot be reached or gave up in the middle: nothing of the batch stands; try again later."""
 
 
+class DatabaseRefusedError(DatabaseAwayError):
+    """The server is there and does not take us as configured; the text says what to change."""
+
+
 class LogForkedError(StorageError):
     """A source sends another log than the one whose rows stand here; a person must say which one counts."""
 

@@ -19,6 +19,7 @@ from storage.errors import DatabaseAwayError, LogForkedError
 from storage.sink import Batch, Sink
 from streams.broker import Broker
 from streams.envelope import LogRow, RejectedRecordError, row_from_record
+from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, site_of
 
 GROUP: Final = "bonewatch-sink"
@@ -48,14 +49,18 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         self._broker, self._sink, self._group = broker, sink, group
         self._consumer: Any = None
         self._logger = structlog.get_logger("storage.kafka_sink")
+        self._complaints = Complaints(broker, self._logger)
 
     def run(self, stopped: threading.Event) -> None:
         """Follow the topics until stopped; broker and database may go away and come back."""
         while not stopped.is_set():
             try:
                 self._follow(stopped)
-            except (KafkaError, DatabaseAwayError) as error:
-                self._logger.warning("waiting", error=type(error).__name__, retry_s=RETRY_S)
+            except KafkaError as error:
+                self._complaints.say(error, retry_s=RETRY_S)
+                stopped.wait(RETRY_S)
+            except DatabaseAwayError as error:
+                self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
                 stopped.wait(RETRY_S)
         self._sink.close()
 
@@ -76,6 +81,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             self._consumer.subscribe(pattern=f"^{re.escape(DEVICE_EVENTS)}", listener=self)
             while not stopped.is_set():
                 self._take(self._consumer.poll(timeout_ms=POLL_MS))
+                self._complaints.over()
         finally:
             self._consumer.close(autocommit=False)
 

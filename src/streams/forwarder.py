@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 from streams import codec
 from streams.broker import Broker, BrokerError
 from streams.envelope import Record, notice_from_row, record_from_row
+from streams.refusal import Complaints
 from streams.sqlite_log import Row, SqliteEventLog
 from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
 
@@ -94,16 +95,16 @@ class Forwarder:
         LogForkedError
             If the broker holds another log of this site.
         """
-        tries = 0
+        tries, complaints = 0, Complaints(self.broker, self._logger)
         while not stopped.is_set():
             try:
                 for _ in self.batches(stopped):
                     tries = 0
+                    complaints.over()
             except KafkaError as error:
                 FAILURES.inc()
                 wait = RETRY_S[min(tries, len(RETRY_S) - 1)]
-                if tries == 0:
-                    self._logger.warning("broker_away", error=type(error).__name__, retry_s=wait)
+                complaints.say(error, retry_s=wait)
                 tries += 1
                 stopped.wait(wait)
 

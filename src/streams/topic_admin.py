@@ -1,22 +1,15 @@
-"""Creates Kafka's topics and access lists as `streams.topics` has them, and says where a broker differs."""
+"""Creates Kafka's topics as `streams.topics` has them, and says where a broker differs."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from kafka import KafkaAdminClient
-from kafka.admin import (
-    ACL,
-    ACLOperation,
-    ACLPermissionType,
-    ConfigResource,
-    ConfigResourceType,
-    ResourcePattern,
-    ResourceType,
-)
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from streams.broker import Broker, BrokerError
+from streams.refusal import RefusedError, refused_access, require_accepted
 from streams.topics import Topic
 
 REQUEST_MS: Final = 10_000
@@ -28,9 +21,12 @@ def administration(broker: Broker) -> Iterator[KafkaAdminClient]:
 
     Raises
     ------
+    RefusedError
+        If the broker is there and does not take us, or not for this.
     BrokerError
-        If the broker cannot be reached or refuses.
+        If it cannot be reached, or fails.
     """
+    require_accepted(broker)
     try:
         admin = KafkaAdminClient(**broker.options(), request_timeout_ms=REQUEST_MS, bootstrap_timeout_ms=REQUEST_MS)
         try:
@@ -38,6 +34,9 @@ def administration(broker: Broker) -> Iterator[KafkaAdminClient]:
         finally:
             admin.close()
     except KafkaError as error:
+        why = refused_access(error)
+        if why is not None:
+            raise RefusedError(f"{broker.servers}: {why}") from error
         raise BrokerError(f"{broker.servers}: {error}") from error
 
 
@@ -95,30 +94,3 @@ def _config(answer: Any, name: str) -> dict[str, str]:
     """Return a topic's settings from the client's answer."""
     found: dict[str, Any] = answer["topic"][name] if "topic" in answer else answer[name]
     return {key: said["value"] if isinstance(said, dict) else said for key, said in found.items()}
-
-
-def allow_site(broker: Broker, principal: str, topic: str, heads: str) -> None:
-    """Let a site's principal write and read back its own topic, and write its head; nothing else.
-
-    Parameters
-    ----------
-    principal
-        As the broker knows it, such as ``User:bath-ruh``.
-    topic, heads
-        The site's topic, and that of all sites' heads.
-    """
-    wanted = [
-        (topic, ACLOperation.WRITE),
-        (topic, ACLOperation.READ),
-        (topic, ACLOperation.DESCRIBE),
-        (heads, ACLOperation.WRITE),
-        (heads, ACLOperation.DESCRIBE),
-    ]
-    acls = [
-        ACL(principal, "*", operation, ACLPermissionType.ALLOW, ResourcePattern(ResourceType.TOPIC, name))
-        for name, operation in wanted
-    ]
-    with administration(broker) as admin:
-        answer = admin.create_acls(acls)
-        if answer["failed"]:
-            raise BrokerError(f"{broker.servers}: access lists were refused: {answer['failed']}")

@@ -66,3 +66,10 @@ def test_a_broker_that_is_not_there_is_a_sentence() -> None:
     assert failed.returncode == 1
     assert failed.stderr.startswith("error 127.0.0.1:1: ")
     assert "Traceback" not in failed.stderr
+
+
+def test_a_broker_that_keeps_no_access_lists_is_a_sentence(kafka: RealKafka) -> None:
+    failed = bonewatch("fleet", "access", "site", "bath", "--servers", kafka.broker.servers)
+    assert failed.returncode == 1
+    assert "keeps no access lists" in failed.stderr
+    assert "Traceback" not in failed.stderr

@@ -22,7 +22,11 @@ SECRET = "swordfish"  # noqa: S105 - an invented password that must not be said
         (f'url = "postgresql://me:{SECRET}@db/x"', "no password in this file"),
         (f'url = "postgresql://me@db/x?password={SECRET}"', "no password in this file"),
         ('password_file = "/run/secrets/db"', "goes with a url"),
-        ('url = "postgresql://me@db/x"\npassword_file = "secret"', "absolute path"),
+        ('url = "postgresql://me@localhost/x"\npassword_file = "secret"', "absolute path"),
+        ('url = "postgresql://me@db.example.org/x"', "sslmode=verify-full"),
+        ('url = "postgresql://me@db.example.org/x?sslmode=prefer"', "sslmode=verify-full"),
+        ('url = "postgresql://me@127.0.0.1,db.example.org/x"', "sslmode=verify-full"),
+        ('url = "postgresql://me@localhost/x?nonsense=1"', "no connection URL"),
         ("events_kept_months = -1", "0 (for ever) or more"),
         ('path = "x"', "unknown field `path`"),
     ],
@@ -41,8 +45,14 @@ def test_a_server_whose_name_nobody_checks_is_said() -> None:
         notes = warnings(parse(configuration(database=f'url = "{url}"'), "site.toml"))
         return any("sslmode=verify-full" in note for note in notes)
 
-    assert said("postgresql://me@db.example.org/x")
+    assert said("postgresql://me@db.example.org/x?sslmode=require")
+    assert said("postgresql://me@db.example.org/x?sslmode=disable")
     assert not said("postgresql://me@db.example.org/x?sslmode=verify-full")
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "[::1]", "%2Fvar%2Frun"])
+def test_what_stays_on_this_computer_needs_no_tls(host: str) -> None:
+    assert parse(configuration(database=f'url = "postgresql://me@{host}/x"'), "site.toml").database.url
 
 
 def test_every_key_is_documented_with_its_default() -> None:
