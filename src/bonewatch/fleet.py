@@ -4,15 +4,17 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import structlog
+from prometheus_client import start_http_server
 
 from bonewatch.config import ConfigError
 from bonewatch.config_file import KafkaSection
+from storage.comparison_sink import ComparisonSink
 from storage.connection import GivenServer
 from storage.errors import DatabaseAwayError, DatabaseRefusedError
 from storage.kafka_sink import KafkaSink
@@ -21,6 +23,7 @@ from storage.upkeep import open_prepared
 from streams import access_admin
 from streams.access import FleetRole
 from streams.broker import Broker, BrokerError
+from streams.fleet.combiner import Combiner
 from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder
 from streams.refusal import require_accepted
@@ -169,7 +172,21 @@ def fill(broker: Broker, database: GivenServer, stopped: threading.Event) -> Non
         raise
     except DatabaseAwayError as error:
         structlog.get_logger("bonewatch.fleet").warning("database_away", why=str(error))
+    comparisons = ComparisonSink(broker, lambda: open_prepared(database))
+    thread = threading.Thread(target=comparisons.run, args=(stopped,), name="comparisons", daemon=True)
+    thread.start()
     KafkaSink(broker, Sink(lambda: open_prepared(database))).run(stopped)
+    thread.join(STOP_S)
+
+
+def serve_metrics(host: str, port: int | None) -> None:
+    """Serve metrics in a thread of their own; no port, no metrics."""
+    if port is None:
+        return
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise ConfigError(f"--metrics-port {host}:{port} cannot be listened on: {error.strerror}") from error
 
 
 def work(broker: Broker) -> None:
@@ -181,11 +198,23 @@ def work(broker: Broker) -> None:
         If the broker is there and does not take us; one that is away is waited for.
     """
     require_accepted(broker)
-    asyncio.run(_work(broker))
+    asyncio.run(_until_told(FleetWorker(WorkerSettings(broker)).run))
 
 
-async def _work(broker: Broker) -> None:
+def compare(broker: Broker) -> None:
+    """Compare scanners over sites until SIGINT or SIGTERM.
+
+    Raises
+    ------
+    RefusedError
+        As `work` says.
+    """
+    require_accepted(broker)
+    asyncio.run(_until_told(Combiner(broker).run))
+
+
+async def _until_told(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await FleetWorker(WorkerSettings(broker)).run(stopped)
+    await run(stopped)

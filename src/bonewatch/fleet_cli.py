@@ -1,6 +1,7 @@
 """The command line's ``fleet`` group; the fleet's libraries are loaded only when one of its commands runs."""
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -16,20 +17,29 @@ from bonewatch.config_file import KafkaSection
 
 fleet_app: Final = cyclopts.App(name="fleet", help="Many sites: send logs to Kafka, work on them there.")
 out: Final = Console(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
 
 Servers = Annotated[str, Parameter(help="host:port of the brokers, several separated by commas.")]
 CaFile = Annotated[str, Parameter(help="PEM of who signed the brokers' certificates; without it: no TLS.")]
 Username = Annotated[str, Parameter(help="Of SASL/SCRAM-SHA-512; the password comes from its file or the environment.")]
 PasswordFile = Annotated[str, Parameter(help="File with the password in its first line.")]
+MetricsPort = Annotated[int | None, Parameter(help="Serve metrics for Prometheus on this port; without it: nowhere.")]
+MetricsHost = Annotated[str, Parameter(help="Address to serve metrics on.")]
 
 
 @fleet_app.command
-def forward(config: Annotated[Path, Parameter(name=["--config", "-c"], help="The site's TOML file.")]) -> int:
+def forward(
+    config: Annotated[Path, Parameter(name=["--config", "-c"], help="The site's TOML file.")],
+    *,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+) -> int:
     """Send a site's log to Kafka beside the running site, until it is told to stop; `run` does so by itself."""
     from bonewatch import fleet, site  # noqa: PLC0415 - the rest of the command line starts without Kafka's libraries
 
     logs.configure()
     settings, stopped = load(config), _until_told()
+    fleet.serve_metrics(metrics_host, metrics_port)
     path = (config.resolve().parent / settings.site.data_dir).resolve() / site.LOG_FILE
     fleet.forward(path, settings.site.id, fleet.broker_from(settings.kafka), stopped)
     return 0
@@ -116,12 +126,40 @@ def access(
 
 
 @fleet_app.command
-def worker(*, servers: Servers, ca_file: CaFile = "", username: Username = "", password_file: PasswordFile = "") -> int:
+def worker(
+    *,
+    servers: Servers,
+    ca_file: CaFile = "",
+    username: Username = "",
+    password_file: PasswordFile = "",
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+) -> int:
     """Run one worker until it is told to stop; start as many as there is work for."""
     from bonewatch import fleet  # noqa: PLC0415 - see forward
 
     logs.configure()
+    fleet.serve_metrics(metrics_host, metrics_port)
     fleet.work(fleet.broker_from(KafkaSection(servers, ca_file, username, password_file)))
+    return 0
+
+
+@fleet_app.command
+def compare(
+    *,
+    servers: Servers,
+    ca_file: CaFile = "",
+    username: Username = "",
+    password_file: PasswordFile = "",
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+) -> int:
+    """Compare scanners over sites until told to stop: travelling phantoms, and steps that scanners share."""
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+
+    logs.configure()
+    fleet.serve_metrics(metrics_host, metrics_port)
+    fleet.compare(fleet.broker_from(KafkaSection(servers, ca_file, username, password_file)))
     return 0
 
 
@@ -134,6 +172,8 @@ def sink(
     ca_file: CaFile = "",
     username: Username = "",
     password_file: PasswordFile = "",
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
 ) -> int:
     """Keep the fleet's database true to the topics of all sites, until told to stop; several share the sites."""
     from bonewatch import fleet  # noqa: PLC0415 - see forward
@@ -141,9 +181,37 @@ def sink(
 
     logs.configure()
     stopped = _until_told()
+    fleet.serve_metrics(metrics_host, metrics_port)
     database = GivenServer(database_url, Path(database_password_file) if database_password_file else None)
     fleet.fill(fleet.broker_from(KafkaSection(servers, ca_file, username, password_file)), database, stopped)
     return 0
+
+
+@fleet_app.command
+def demo(*, data_dir: Path | None = None, servers: Servers = "") -> int:
+    """Bring a fleet of two hospitals to life on this computer: Kafka, sites, worker, sink, comparison, database.
+
+    Parameters
+    ----------
+    data_dir
+        Keep everything here; without it a temporary folder is used and removed.
+    servers
+        A Kafka without sign-in that runs already; without it one is started from deploy/kafka.
+    """
+    from bonewatch.fleet_demo import FleetDemo  # noqa: PLC0415 - see forward
+
+    stopped = _until_told()
+    with FleetDemo(data_dir, servers) as fleet, err.status("starting") as said:
+        for words in fleet.start():
+            said.update(words)
+            if stopped.is_set():
+                return 0
+        said.stop()
+        for words in fleet.where_to_look():
+            out.print(words, soft_wrap=True)
+        out.print("Press Ctrl-C to end it.", style="dim")
+        sys.stdout.flush()
+        return fleet.watch(stopped)
 
 
 @fleet_app.command

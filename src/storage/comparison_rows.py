@@ -52,8 +52,8 @@ def _keep_cross_calibration(db: Db, said: CrossCalibrationEstimated) -> bool:
         for level, difference in zip(said.levels, scanner.differences_percent, strict=True):
             trend = level.trend_g_cm2_per_year.value if level.trend_g_cm2_per_year else None
             place = (said.phantom, scanner.device, level.region)
-            row = (*place, level.consensus_g_cm2, trend, level.visit_sd_g_cm2, *_parts(difference))
-            _insert(db, "cross_calibration_levels", row)
+            known = (level.consensus_g_cm2, trend, level.visit_sd_g_cm2)
+            _insert(db, "cross_calibration_levels", (*place, *known, *_parts(difference)))
     return True
 
 

@@ -19,6 +19,7 @@ from storage.connection import Db
 from storage.errors import DatabaseAwayError
 from streams.broker import Broker
 from streams.fleet.messages import Comparison
+from streams.refusal import Complaints
 from streams.topics import COMPARISONS
 
 POLL_MS: Final = 500
@@ -43,6 +44,7 @@ class ComparisonSink:
     def __init__(self, broker: Broker, connect: Callable[[], Db]) -> None:
         self._broker, self._connect = broker, connect
         self._logger = structlog.get_logger("storage.comparison_sink")
+        self._complaints = Complaints(broker, self._logger)
 
     def run(self, stopped: threading.Event) -> None:
         """Follow the topics until stopped; broker and database may go away and come back."""
@@ -50,8 +52,11 @@ class ComparisonSink:
             try:
                 with self._connect() as db:
                     self._follow(db, stopped)
-            except (KafkaError, DatabaseAwayError) as error:
-                self._logger.warning("waiting", error=type(error).__name__, retry_s=RETRY_S)
+            except KafkaError as error:
+                self._complaints.say(error, retry_s=RETRY_S)
+                stopped.wait(RETRY_S)
+            except DatabaseAwayError as error:
+                self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
                 stopped.wait(RETRY_S)
 
     def _follow(self, db: Db, stopped: threading.Event) -> None:
@@ -61,6 +66,7 @@ class ComparisonSink:
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
             while not stopped.is_set():
+                self._complaints.over()
                 for records in consumer.poll(timeout_ms=POLL_MS).values():
                     for record in records:
                         self._keep(db, record)

@@ -21,7 +21,8 @@ from tests.fakes import FakeSite
 MEASURED = datetime(2026, 1, 5, 7, 45, tzinfo=UTC)
 PHANTOM = Phantom("SPINE-1234", PhantomRole.INDEPENDENT, patient_name="PHANTOM^SPINE")
 UNNAMED_PHANTOM = Phantom("SPINE-1234", PhantomRole.INDEPENDENT)
-DXA1, DXA2, DXA3, DXA4 = "site/dxa-1", "site/dxa-2", "site/dxa-3", "site/dxa-4"
+DXA1, DXA2, DXA3, DXA4, DXA5 = (f"site/dxa-{n}" for n in range(1, 6))
+VISITOR = Phantom("ESP-TOUR", PhantomRole.CIRCULATING, region="L1-L3", serial="ESP-7")
 MODES = (Mode("spine-hip", ("DXASH",)), Mode("forearm", ("DXAFA",)))
 
 
@@ -38,6 +39,7 @@ DEVICES = {
     DXA2: msgspec.structs.replace(scanner_policy("DXA2"), phantoms=(UNNAMED_PHANTOM,)),
     DXA3: scanner_policy("DXA3", Enforcement.SHADOW),
     DXA4: scanner_policy("DXA4", Enforcement.WORKLIST, MODES),
+    DXA5: msgspec.structs.replace(scanner_policy("DXA5"), phantoms=(PHANTOM, VISITOR)),
 }
 
 

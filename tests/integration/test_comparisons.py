@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -22,7 +24,6 @@ from streams.engine import SiteEngine
 from streams.envelope import record_from_comparison, record_from_read
 from streams.fleet.combiner import Combiner
 from streams.fleet.messages import Read, SharedStepEstimated
-from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder
 from streams.messages import DeviceRegistered, Draft, PhantomMeasured, VendorQcReported, event_id
 from streams.policy import Phantom, PhantomRole
@@ -50,12 +51,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
 
 
 @contextmanager
-def running(*work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> Iterator[None]:
-    """Run these beside the test until it is done."""
+def running(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> Iterator[None]:
+    """Run this beside the test until it is done."""
 
     async def together() -> None:
         loop.set_result((asyncio.get_running_loop(), stopped := asyncio.Event()))
-        await asyncio.gather(*(each(stopped) for each in work))
+        await work(stopped)
 
     loop: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = threading.Thread(target=asyncio.run, args=(together(),))
@@ -83,11 +84,21 @@ def sinking(kafka: RealKafka, database: ServerDatabase) -> Iterator[None]:
 
 
 @contextmanager
-def fleet(kafka: RealKafka, database: ServerDatabase) -> Iterator[None]:
-    """A worker, a comparison and a sink."""
-    worker, combiner = FleetWorker(WorkerSettings(kafka.broker)), Combiner(kafka.broker)
-    with running(worker.run, combiner.run), sinking(kafka, database):
+def fleet(kafka: RealKafka, database: ServerDatabase, folder: Path) -> Iterator[None]:
+    """A worker, a comparison and a sink as an administrator starts them."""
+    parts: dict[str, list[str]] = {"worker": [], "compare": [], "sink": ["--database-url", database.conninfo]}
+    running = []
+    for name, more in parts.items():
+        with (folder / f"{name}.log").open("wb") as log:
+            command = [sys.executable, "-m", "bonewatch", "fleet", name, "--servers", kafka.broker.servers, *more]
+            running.append(subprocess.Popen(command, stdout=log, stderr=log))
+    try:
         yield
+    finally:
+        for process in running:
+            process.terminate()
+        statuses = [process.wait(30) for process in running]
+    assert statuses == [0, 0, 0], [(folder / f"{name}.log").read_text() for name in parts]
 
 
 def forward(kafka: RealKafka, folder: Path, site: str, history: Iterator[tuple[datetime, Draft]]) -> None:
@@ -161,11 +172,11 @@ def test_thirteen_sites_and_the_one_without_a_first_visit_come_out_of_the_pipeli
     scans = qc1_scans(reference_data)
     assert len(scans) == 13
     readings = sum(map(len, scans.values()))
-    with fleet(kafka, database):
+    with fleet(kafka, database, tmp_path):
         for site, own in scans.items():
             forward(kafka, tmp_path, site, visits_of(site, own))
         query = "SELECT count(DISTINCT device), min(revision) FROM cross_calibrations WHERE phantom = 'QC1'"
-        wait_until(lambda: rows(database, query) == [(13, readings)], within_s=60)
+        wait_until(lambda: rows(database, query) == [(13, readings)], within_s=90)
     found = {
         device: (number, slope, percent)
         for device, number, slope, percent in rows(
@@ -203,12 +214,12 @@ def upgraded_site(site: str, *, upgraded_at: int, step_percent: float) -> Iterat
 def test_a_step_that_came_with_a_software_version_is_in_the_database_with_every_scanner_that_shares_it(
     kafka: RealKafka, database: ServerDatabase, tmp_path: Path
 ) -> None:
-    with fleet(kafka, database):
+    with fleet(kafka, database, tmp_path):
         for place in range(5):
             site = f"site-{place}"
             forward(kafka, tmp_path, site, upgraded_site(site, upgraded_at=20 + 6 * place, step_percent=0.7))
         found = "FROM shared_steps WHERE make = 'Invented' AND software = '2'"
-        wait_until(lambda: rows(database, f"SELECT shared, scanners {found}") == [(True, 5)], within_s=60)
+        wait_until(lambda: rows(database, f"SELECT shared, scanners {found}") == [(True, 5)], within_s=90)
         wait_until(lambda: rows(database, f"SELECT revision {found}") == [(300,)])
     ((lower, upper),) = rows(database, f"SELECT lower_percent, upper_percent {found}")
     assert lower < 0.7 < upper
@@ -240,7 +251,7 @@ def test_a_comparison_begun_again_says_the_same_and_a_dropped_database_has_it_ag
     wanted = sorted((s.make, s.software, s.revision, s.percent.value, s.shared) for s in steps)
     for _ in range(2):
         with running(Combiner(kafka.broker).run), sinking(kafka, database):
-            wait_until(lambda: rows(database, query) == wanted, within_s=60)
+            wait_until(lambda: rows(database, query) == wanted, within_s=90)
             wait_until(
                 lambda: rows(database, "SELECT count(*) FROM cross_calibrations WHERE phantom = 'ESP-7'") == [(4,)]
             )

@@ -27,7 +27,7 @@ from simulators.phantom_sr import IMAGE, RegionStyle, ReportSpec, build_report
 from simulators.scanner import ScannerConnectionError, StoreResult, patient_report
 from streams.messages import PhantomMeasured, PhantomScanRefused, Verdict
 from streams.site import Receipt
-from tests.integration.dicom_rig import DXA1, MEASURED, DicomRig, descriptors, running, threads
+from tests.integration.dicom_rig import DXA1, MEASURED, VISITOR, DicomRig, descriptors, running, threads
 
 SECRETS = ("SECRET", "PERSON", "19431224", "ID-998877")
 
@@ -74,6 +74,17 @@ def test_phantom_scan_is_recorded_archived_and_answered(rig: DicomRig) -> None:
     (path,) = rig.archived()
     assert pydicom.dcmread(path).SOPInstanceUID == ds.SOPInstanceUID
     assert not rig.quarantined()
+
+
+def test_a_visiting_phantoms_inserts_are_recorded_each(rig: DicomRig) -> None:
+    inserts = {"L1": 0.5, "L2": 1.0, "L3": 1.5, "L1-L3": 1.0}
+    ds = report(patient_id=VISITOR.patient_id, patient_name="PHANTOM^ESP", readings=inserts)
+    assert rig.scanner("DXA5").send(ds).status == 0x0000
+    facts = [fact for fact in rig.site.facts.values() if isinstance(fact, PhantomMeasured)]
+    assert {fact.region: fact.bmd_g_cm2 for fact in facts} == inserts
+    assert {fact.phantom_id for fact in facts} == {VISITOR.patient_id}
+    assert not rig.quarantined()
+    assert rig.scanner("DXA1").send(ds).status != 0x0000  # there nobody expects a visitor
 
 
 def test_free_text_of_a_report_stays_out_of_the_log(rig: DicomRig) -> None:

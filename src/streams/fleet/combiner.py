@@ -19,6 +19,7 @@ from streams.broker import Broker
 from streams.envelope import record_from_comparison
 from streams.fleet.combine import Combination
 from streams.fleet.messages import Comparison, Read, SharedStepEstimated
+from streams.refusal import Complaints
 from streams.topics import COMPARISONS, READS
 
 GROUP: Final = "bonewatch-comparison"
@@ -48,6 +49,7 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self._shared: dict[str, bool] = {}
         self._told = time.monotonic()
         self._logger = structlog.get_logger("streams.fleet.combiner")
+        self._complaints = Complaints(broker, self._logger)
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Compare until stopped; the broker's absence is waited out."""
@@ -55,7 +57,7 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             try:
                 await self._work(stopped)
             except KafkaError as error:
-                self._logger.warning("broker_away", error=type(error).__name__, retry_s=RETRY_S)
+                await asyncio.to_thread(self._complaints.say, error, retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _work(self, stopped: asyncio.Event) -> None:
@@ -75,6 +77,7 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             await self._consumer.start()
             while not stopped.is_set():
                 batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
+                self._complaints.over()
                 async with self._busy:
                     self._take(record for records in batches.values() for record in records)
                     if await self._is_time():
