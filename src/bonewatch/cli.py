@@ -85,7 +85,16 @@ def run(config: ConfigFile) -> int:
 
 
 @app.command
-def demo(*, port: int = 8080, dicom_port: int = 11112, data_dir: Path | None = None) -> int:
+def demo(
+    *,
+    port: int = 8080,
+    dicom_port: int = 11112,
+    data_dir: Path | None = None,
+    site: str = "demo",
+    host: str = "127.0.0.1",
+    kafka: str = "",
+    database: bool = True,
+) -> int:
     """Bring a small DXA department to life: a real site with virtual scanners that speak DICOM to it.
 
     Parameters
@@ -96,14 +105,24 @@ def demo(*, port: int = 8080, dicom_port: int = 11112, data_dir: Path | None = N
         Where the site listens for DICOM; 0 takes a free one.
     data_dir
         Keep the department's data here; without it a temporary folder is used and removed.
+    site
+        The department's id; another one has other scanners.
+    host
+        Address of the page.
+    kafka
+        host:port of a Kafka without sign-in to send the log to; `fleet demo` does all of that.
+    database
+        Whether it keeps a PostgreSQL of its own.
     """
-    from bonewatch.demo import Demo  # noqa: PLC0415 - see run
+    from bonewatch.demo import Demo, Department  # noqa: PLC0415 - see run
 
     logs.configure()
     wait = until_stopped()
-    with Demo(port=port, dicom_port=dicom_port, data_dir=data_dir) as department:
+    which = Department(site, host, kafka, database)
+    with Demo(port=port, dicom_port=dicom_port, data_dir=data_dir, department=which) as department:
         out.print(f"Bonewatch demo: [bold]{department.url}[/]")
         out.print("Press Ctrl-C to end it.", style="dim")
+        sys.stdout.flush()
         wait()
     return 0
 

@@ -5,9 +5,11 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, Self
+from zlib import crc32
 
 from msgspec.structs import replace
 from rich.console import Console
@@ -28,8 +30,8 @@ WORKLIST_EVERY_S: Final = 20.0
 
 CONFIGURATION: Final = """
 [site]
-id = "demo"
-name = "Bonewatch demo department"
+id = "{site}"
+name = "{name}"
 time_zone = "{zone}"
 
 [dicom]
@@ -37,7 +39,14 @@ port = {dicom_port}
 upstream = {{ ae_title = "RIS", host = "127.0.0.1", port = {ris_port} }}
 
 [http]
+host = "{host}"
 port = {port}
+
+[database]
+enabled = {database}
+
+[kafka]
+bootstrap_servers = "{kafka}"
 
 [[device]]
 id = "dxa-1"
@@ -108,10 +117,49 @@ class ShiftedClock:
         return datetime.now(UTC) + self.ahead
 
 
+@dataclass(frozen=True, slots=True)
+class Department:
+    """Which department is brought to life; by default one that stands alone.
+
+    `site` is its id, `kafka` where its log is sent to, `database` whether it keeps one of its own.
+    """
+
+    site: str = "demo"
+    host: str = "127.0.0.1"
+    kafka: str = ""
+    database: bool = True
+
+    def stories(self) -> tuple[ScannerStory, ...]:
+        """Return its scanners' stories: the same scatter nowhere twice."""
+        if self.site == "demo":
+            return STORIES
+        other = crc32(self.site.encode()) % 1000
+        return tuple(replace(story, series=replace(story.series, seed=story.series.seed + other)) for story in STORIES)
+
+    def configuration(self, *, port: int, dicom_port: int, ris_port: int) -> str:
+        """Return its configuration file."""
+        name = "Bonewatch demo department" if self.site == "demo" else f"{self.site.title()} demo hospital"
+        return CONFIGURATION.format(
+            site=self.site,
+            name=name,
+            zone=TIME_ZONE,
+            host=self.host,
+            port=port,
+            dicom_port=dicom_port,
+            ris_port=ris_port,
+            database=str(self.database).lower(),
+            kafka=self.kafka,
+        )
+
+
 class Demo:
     """The demonstration: enter it to start, leave it to stop. Its controls are a visitor's panel."""
 
-    def __init__(self, *, port: int, dicom_port: int, data_dir: Path | None) -> None:
+    def __init__(
+        self, *, port: int, dicom_port: int, data_dir: Path | None, department: Department | None = None
+    ) -> None:
+        self._department = department or Department()
+        self._stories = self._department.stories()
         self._clock = ShiftedClock()
         self._stack = ExitStack()
         self._ris = VirtualRis()
@@ -138,16 +186,18 @@ class Demo:
         self._ris.start()
         self._stack.callback(self._ris.stop)
         port, dicom_port = self._ports
-        text = CONFIGURATION.format(zone=TIME_ZONE, port=port, dicom_port=dicom_port, ris_port=self._ris.port)
+        text = self._department.configuration(port=port, dicom_port=dicom_port, ris_port=self._ris.port)
         config = parse(text, "the demo's configuration")
         self._devices = config.devices()
-        past = () if (data_dir / LOG_FILE).exists() else history(self._devices, config.site.id, STORIES, self._clock())
+        past = []
+        if not (data_dir / LOG_FILE).exists():
+            past = history(self._devices, config.site.id, self._stories, self._clock())
         said = Console(stderr=True)
         with said.status("living through two years of phantom scans" if past else "opening the department"):
             self._site = Site(config, data_dir, clock=self._clock, demo=self).start(past)
         self._stack.callback(self._site.stop)
         self.url = self._site.url
-        self._scanners = {story.device_id: self._scanner(story) for story in STORIES}
+        self._scanners = {story.device_id: self._scanner(story) for story in self._stories}
         self._morning()
         thread = threading.Thread(target=self._live, name="demo-department", daemon=True)
         thread.start()
@@ -171,16 +221,16 @@ class Demo:
     def _morning(self) -> None:
         """Do today's work: book the clinics, scan the phantoms, run the first scanner's own QC."""
         today = self._clock().astimezone(zone(TIME_ZONE)).date()
-        booked = [self._clinic(place, today) for place in range(len(STORIES))]
+        booked = [self._clinic(place, today) for place in range(len(self._stories))]
         self._ris.book([item for clinic in booked for item in clinic])
-        for story in STORIES:
+        for story in self._stories:
             if story.device_id not in self._silent:
                 self._scan(story.device_id, self._day())
-        if STORIES[0].device_id not in self._silent:
-            self._vendor_qc(STORIES[0].device_id)
+        if self._stories[0].device_id not in self._silent:
+            self._vendor_qc(self._stories[0].device_id)
 
     def _clinic(self, place: int, today: date) -> tuple[Appointment, ...]:
-        title = self._devices[self._key(STORIES[place].device_id)][0].ae_title
+        title = self._devices[self._key(self._stories[place].device_id)][0].ae_title
         return invented_clinic(title, 8, first=1 + 100 * place, day=today)
 
     def _live(self) -> None:
@@ -204,7 +254,8 @@ class Demo:
             ("silent", "Fall silent", "It scans no phantom any more and asks for no worklist, until it passes again."),
             ("clinic", "Clinic in 45 minutes", "A clinic is about to start on it."),
         )
-        actions = [DemoAction(name, title, text, story.device_id) for story in STORIES for name, title, text in each]
+        scanners = [story.device_id for story in self._stories]
+        actions = [DemoAction(name, title, text, scanner) for scanner in scanners for name, title, text in each]
         night = DemoAction(
             "night", "Let the night pass", "It becomes 07:45 tomorrow; scanners that are not silent do their QC."
         )
@@ -284,6 +335,5 @@ class Demo:
         """Return today as the series counts days: history ends on the day before the demo's first."""
         return HISTORY_DAYS + self._clock.ahead.days
 
-    @staticmethod
-    def _key(device_id: str) -> str:
-        return f"demo/{device_id}"
+    def _key(self, device_id: str) -> str:
+        return f"{self._department.site}/{device_id}"
