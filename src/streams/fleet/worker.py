@@ -10,19 +10,17 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
-from zlib import crc32
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from streams.broker import Broker
 from streams.envelope import Record
-from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan, SiteDesk
-from streams.fleet.topic_reader import folded_anew, whole
+from streams.fleet.topic_reader import folded_anew, restored, table_partition
 from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
@@ -146,17 +144,15 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def _send(self, records: Iterable[tuple[str, Record]], *, by_site: bool = False) -> None:
         """Send, and wait until the broker has it all."""
-        sent = []
+        sent, partitions = [], await self._table_partitions()
         for topic, (key, value, headers) in records:
-            partition = await self._table_partition(key) if by_site else None
+            partition = table_partition(key, partitions) if by_site else None
             sent.append(await self._producer.send(topic, value=value, key=key, headers=headers, partition=partition))
         for acknowledged in sent:
             await acknowledged
 
-    async def _table_partition(self, key: bytes) -> int:
-        """Return the partition of the table that holds a device: all of a site lie in one."""
-        partitions = await self._producer.partitions_for(WORKER_STATES)
-        return crc32(key.partition(b"/")[0]) % len(partitions)
+    async def _table_partitions(self) -> int:
+        return len(await self._producer.partitions_for(WORKER_STATES))
 
     def _tell(self, plan: Plan) -> None:
         for kind, count in plan.counts.items():
@@ -192,7 +188,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         assigned = list(assigned)
         async with self._busy:
             sites = {site for place in assigned if (site := site_of(place.topic)) is not None}
-            known = await self._restored(sites) if sites else {}
+            known = await restored(self._settings.broker, sites, await self._table_partitions()) if sites else {}
             for place in assigned:
                 site = site_of(place.topic) or ""
                 self._desks[site] = SiteDesk(site, known.get(site, ()))
@@ -200,20 +196,6 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 self._consumer.seek(place, self._next[place])
             SITES.set(len(self._desks))
             self._moved = time.monotonic()
-
-    async def _restored(self, sites: set[str]) -> dict[str, list[Known]]:
-        """Read the partitions of the table that hold these sites, to their ends."""
-        found: dict[str, dict[str, Known]] = {site: {} for site in sites}
-        partitions = {await self._table_partition(f"{site}/".encode()) for site in sites}
-        places = [TopicPartition(WORKER_STATES, partition) for partition in partitions]
-        async for record in whole(self._settings.broker, places):
-            device = record.key.decode()
-            site = device.partition("/")[0]
-            if site in found and record.value is not None:
-                known, before = known_from_blob(record.value), found[site].get(device)
-                if before is None or known.state.device_seq >= before.state.device_seq:
-                    found[site][device] = known
-        return {site: list(devices.values()) for site, devices in found.items()}
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
         known = await folded_anew(self._settings.broker, device, log_id)
