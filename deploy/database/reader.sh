@@ -1,0 +1,7 @@
+#!/bin/sh
+# Run once by the database's image: the role that dashboards read with, and its password.
+set -eu
+psql -v ON_ERROR_STOP=1 -v "password=$(cat /run/secrets/reader-password)" -U "$POSTGRES_USER" -d "$POSTGRES_DB" <<'END'
+CREATE ROLE bonewatch_reader LOGIN PASSWORD :'password';
+ALTER ROLE bonewatch_reader SET search_path = bonewatch;
+END
