@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -157,8 +158,21 @@ def write_part10(path: Path, item: Dataset) -> Path:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port that is free, and the next one too, out of those of this process among the tests' processes.
+
+    Below the range from which the system takes ports for outgoing connections: nobody else takes it meanwhile.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = list(range(10_000 + 2_000 * (worker % 8), 12_000 + 2_000 * (worker % 8), 2))
+    random.shuffle(ports)
+    for port in ports:
+        try:
+            for number in (port, port + 1):
+                socket.create_server(("127.0.0.1", number)).close()
+        except OSError:
+            continue
+        return port
+    raise OSError("no port is free between 10000 and 26000")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 ``./bonewatch test`` calls it; words after it go to pytest alone (``./bonewatch test -k cusum``).
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,10 @@ CHECKS: Final = (
     ("types", ["mypy"]),
     ("import contracts", ["lint-imports"]),
 )
+
+
+SIDE_BY_SIDE: Final = ("--numprocesses=2", "--dist=loadfile")
+"""Two processes: half of the tests wait for a server or a browser most of the time."""
 
 
 def run(name: str, command: list[str]) -> bool:
@@ -36,7 +41,9 @@ def main(words: list[str]) -> int:
     if words:
         return 0 if run("tests", ["pytest", *words]) else 1
     results = [run(name, command) for name, command in CHECKS]
-    results.append(run("tests", ["pytest"]))
+    if shutil.which("mvn"):  # once, and not in each of the tests' processes
+        subprocess.run([str(ROOT / "deploy" / "kafka" / "kafka"), "install"], check=False)
+    results.append(run("tests", ["pytest", *SIDE_BY_SIDE]))
     return 0 if all(results) else 1
 
 
