@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,15 @@ class RealKafka:
         assert done.returncode == 0, done.stderr
 
 
+def free_ports() -> int:
+    """Return a free port whose successor, the controller's, is free too."""
+    while True:
+        port = free_port()
+        with socket.socket() as successor, suppress(OSError, OverflowError):
+            successor.bind(("127.0.0.1", port + 1))
+            return port
+
+
 @contextmanager
 def real_kafka(folder: Path, *, secure: bool = False) -> Iterator[RealKafka]:
     """Run a broker; skip where there is no Java (never in CI)."""
@@ -63,7 +73,7 @@ def real_kafka(folder: Path, *, secure: bool = False) -> Iterator[RealKafka]:
         if shutil.which(command) is None:
             reason = f"{command} is not installed (tests/system-packages.txt names its package)"
             pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    kafka = RealKafka(folder, free_port(), secure)
+    kafka = RealKafka(folder, free_ports(), secure)
     kafka.start()
     try:
         yield kafka

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
-from bonewatch.config import load
+from bonewatch.config import ConfigError, load
 from bonewatch.config_file import KafkaSection
 
 fleet_app: Final = cyclopts.App(name="fleet", help="Many sites: send logs to Kafka, work on them there.")
@@ -212,6 +212,30 @@ def demo(*, data_dir: Path | None = None, servers: Servers = "") -> int:
         out.print("Press Ctrl-C to end it.", style="dim")
         sys.stdout.flush()
         return fleet.watch(stopped)
+
+
+@fleet_app.command
+def refold(
+    device: str, *, servers: Servers, ca_file: CaFile = "", username: Username = "", password_file: PasswordFile = ""
+) -> int:
+    """Ask for a parked device to be taken up again from its site's topic, once what was wrong there is mended.
+
+    Parameters
+    ----------
+    device
+        SITE/DEVICE. The request stands on the site's topic, and both the worker that has the site and the sink act on
+        it in its order: `parked_devices` in the database then says whether the device is still parked, and why.
+    """
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+    from streams.fleet.refold_request import ask_for_refold  # noqa: PLC0415 - see forward
+
+    broker = fleet.broker_from(KafkaSection(servers, ca_file, username, password_file))
+    try:
+        ask_for_refold(broker, device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    out.print(f"Asked for {escape(device)} to be taken up again.")
+    return 0
 
 
 @fleet_app.command

@@ -1,14 +1,18 @@
 """Follows the topics of the sites into a database: the fleet's sink, with the code of a site's own.
 
-How far it got stands in the database with the rows, and there it resumes; the broker's committed offsets are only
-for people who watch lag. Start several: the sites are dealt among them.
+It also follows the workers' table, so that the database shows which devices they have parked. How far it got stands
+in the database with the rows, and there it resumes; the broker's committed offsets are only for people who watch lag.
+Start several: the sites are dealt among them.
 """
 
 import re
 import threading
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -16,11 +20,13 @@ from kafka.errors import KafkaError
 from prometheus_client import Counter
 
 from storage.errors import DatabaseAwayError, LogForkedError
-from storage.sink import Batch, Sink
+from storage.sink import Batch, FleetDevice, Refusal, Sink
 from streams.broker import Broker
-from streams.envelope import LogRow, RejectedRecordError, row_from_record
+from streams.chain import next_link
+from streams.envelope import LogRow, RejectedRecordError, Rejection, refold_requested, row_from_record
+from streams.fleet.check import standing_from_blob
 from streams.refusal import Complaints
-from streams.topics import DEVICE_EVENTS, site_of
+from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
 GROUP: Final = "bonewatch-sink"
 BATCH: Final = 5_000
@@ -29,8 +35,11 @@ NEW_TOPICS_MS: Final = 5_000
 SESSION_MS: Final = 10_000
 BACKOFF_MS: Final = 5_000
 RETRY_S: Final = 2.0
+TRIES: Final = 20
 
-UNREADABLE: Final = Counter("bonewatch_fleet_sink_unreadable_total", "Records that hold no row of a site's log.")
+UNREADABLE: Final = Counter(
+    "bonewatch_fleet_sink_unreadable_total", "Records that hold no row of a site's log, by why.", ["rejection"]
+)
 FORKED: Final = Counter("bonewatch_fleet_sink_forked_total", "Sites left aside: their log is not the one that stands.")
 
 
@@ -48,6 +57,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def __init__(self, broker: Broker, sink: Sink, *, group: str = GROUP) -> None:
         self._broker, self._sink, self._group = broker, sink, group
         self._consumer: Any = None
+        self._heads: dict[str, tuple[int, bytes]] = {}
         self._logger = structlog.get_logger("storage.kafka_sink")
         self._complaints = Complaints(broker, self._logger)
 
@@ -78,7 +88,8 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
         )
         try:
-            self._consumer.subscribe(pattern=f"^{re.escape(DEVICE_EVENTS)}", listener=self)
+            topics = f"^({re.escape(DEVICE_EVENTS)}.+|{re.escape(WORKER_STATES)})$"
+            self._consumer.subscribe(pattern=topics, listener=self)
             while not stopped.is_set():
                 self._take(self._consumer.poll(timeout_ms=POLL_MS))
                 self._complaints.over()
@@ -89,37 +100,130 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         """Bring what came into the database, then tell the broker."""
         if not polled:
             return
-        batches = {place: self._batch(place, records) for place, records in polled.items()}
+        read = [self._read(place, records) for place, records in polled.items() if place.topic != WORKER_STATES]
         try:
-            self._sink.apply_all(batches.values())
+            self._sink.apply_all([one.batch for one in read])
         except LogForkedError:
-            for place, batch in batches.items():  # one by one: only the forked one stays outside
-                self._apply_alone(place, batch)
+            for one in read:  # one by one: only the forked one stays outside
+                self._apply_alone(one)
+        for place, records in polled.items():
+            if place.topic == WORKER_STATES:
+                self._sink.apply_devices(_source(place), list(_devices(records)), records[-1].offset + 1)
         self._consumer.commit()
 
-    def _apply_alone(self, place: Any, batch: Batch) -> None:
+    def _apply_alone(self, read: "Read") -> None:
+        """Take in one site's rows up to the one that is of another log; leave the site aside from there on."""
         try:
-            self._sink.apply_all([batch])
+            self._sink.apply_all([read.batch])
         except LogForkedError as error:
+            if len(read.batch.rows) > 1:
+                for half in read.halves():
+                    if half.place not in self._consumer.paused():
+                        self._apply_alone(half)
+                return
             FORKED.inc()
+            self._sink.set_aside(error.source, error.why)
             self._logger.error("log_forked", site=error.source, why=error.why)  # noqa: TRY400 - no bug, no trace
-            self._consumer.pause(place)
+            self._consumer.pause(read.place)
 
-    def _batch(self, place: Any, records: list[Any]) -> Batch:
-        site, rows = site_of(place.topic) or "", list[LogRow]()
+    def _read(self, place: Any, records: list[Any]) -> "Read":
+        """Return what a site's records hold: rows, and what is none."""
+        site = site_of(place.topic) or ""
+        rows, offsets, refusals, mended = list[LogRow](), list[int](), list[Refusal](), list[int]()
         for record in records:
+            headers = list(record.headers)
+            asked_for = refold_requested(site, headers)
+            if asked_for is not None:
+                for old in self._again(place, self._sink.refused(site, asked_for, Rejection.UNKNOWN_VERSION)):
+                    with suppress(RejectedRecordError):
+                        rows.append(row_from_record(site, old.key, old.value, list(old.headers)))
+                        mended.append(old.offset)
+                        offsets.append(record.offset)
+                continue
             try:
-                rows.append(row_from_record(site, record.key, record.value, list(record.headers)))
-            except RejectedRecordError:
-                UNREADABLE.inc()  # the worker parks the device or puts it among the dead letters
-        return Batch(site, rows, records[-1].offset + 1)
+                row = row_from_record(site, record.key, record.value, headers)
+                self._check_chain(site, row)
+            except RejectedRecordError as error:
+                UNREADABLE.labels(error.rejection).inc()  # the worker parks the device, or makes it a dead letter
+                refusals.append(Refusal(record.offset, error.device or "", error.rejection))
+                continue
+            rows.append(row)
+            offsets.append(record.offset)
+        return Read(place, Batch(site, rows, records[-1].offset + 1, refusals, mended), offsets)
+
+    def _check_chain(self, site: str, row: LogRow) -> None:
+        """Refuse a row that comes next and does not continue the chain: its content is not what the site recorded."""
+        position, link = self._heads.get(site, (0, b""))
+        follows = link and row.position == position + 1
+        if follows and next_link(link, row.body, row.outcome_bodies) != row.link:
+            raise RejectedRecordError(Rejection.CHAIN, f"position {row.position} breaks the chain", row.event.device)
+        if row.position > position:
+            self._heads[site] = (row.position, row.link)
+
+    def _again(self, place: Any, offsets: list[int]) -> Iterator[Any]:
+        """Yield records of a topic that came before."""
+        if not offsets:
+            return
+        consumer = KafkaConsumer(
+            **self._broker.options(), enable_auto_commit=False, max_poll_records=1, reconnect_backoff_max_ms=BACKOFF_MS
+        )
+        try:
+            consumer.assign([place])
+            for offset in offsets:
+                consumer.seek(place, offset)
+                for _ in range(TRIES):
+                    found = consumer.poll(timeout_ms=POLL_MS).get(place, [])
+                    if found:
+                        yield found[0]
+                        break
+                else:
+                    raise KafkaError(f"offset {offset} of {place.topic} could not be read")
+        finally:
+            consumer.close()
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Nothing is in hand between polls."""
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Resume each site where the database says."""
+        """Resume each source where the database says."""
         reached = self._sink.sources()
         for place in assigned:
-            stands = reached.get(site_of(place.topic) or "")
+            stands = reached.get(_source(place))
+            if stands:
+                self._sink.set_aside(_source(place), "")
             self._consumer.seek(place, stands.position if stands else 0)
+            self._heads.pop(_source(place), None)
+            if stands and stands.link:
+                self._heads[_source(place)] = (stands.log_position, stands.link)
+
+
+class Read(NamedTuple):
+    """Records of one site as rows; `offsets` are the rows' own, in the same order."""
+
+    place: Any
+    batch: Batch
+    offsets: list[int]
+
+    def halves(self) -> tuple["Read", "Read"]:
+        """Return the first half of the rows, and the rest with all else there is."""
+        middle = len(self.offsets) // 2
+        first = Batch(self.batch.source, self.batch.rows[:middle], self.offsets[middle])
+        return (
+            Read(self.place, first, self.offsets[:middle]),
+            Read(self.place, self.batch._replace(rows=self.batch.rows[middle:]), self.offsets[middle:]),
+        )
+
+
+def _source(place: Any) -> str:
+    """Return under which name it stands how far a partition has been taken in."""
+    return site_of(place.topic) or f"{place.topic}/{place.partition}"
+
+
+def _devices(records: Iterable[Any]) -> Iterator[FleetDevice]:
+    """Yield what the workers say of devices; a state of a shape that this program does not know is left out."""
+    for record in records:
+        with suppress(msgspec.DecodeError):
+            standing = standing_from_blob(record.value or b"")
+            at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            seq = standing.state.device_seq
+            yield FleetDevice(standing.state.device, seq, standing.parked, at, standing.diverged_at)

@@ -23,6 +23,15 @@ from streams.envelope import LogRow
 SinkRow = LogRow
 """One row of a log: event, outcomes, its place in the log and its link of the hash chain."""
 
+_MERGE_DEVICES: Final = """
+    INSERT INTO fleet_devices AS t (device, device_seq, parked, changed_at, diverged_at_seq)
+    SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::timestamptz[], %s::bigint[])
+    ON CONFLICT (device) DO UPDATE SET device_seq = excluded.device_seq, parked = excluded.parked,
+        diverged_at_seq = excluded.diverged_at_seq,
+        changed_at = CASE WHEN t.parked = excluded.parked THEN t.changed_at ELSE excluded.changed_at END
+    WHERE excluded.device_seq >= t.device_seq
+"""
+
 MONTHS_FROM: Final = 2000
 MONTHS_TO: Final = 2100
 """Years for which there are partitions; a clock further out fills one partition for all the rest."""
@@ -40,12 +49,35 @@ class Reached(NamedTuple):
     link: bytes
 
 
+class Refusal(NamedTuple):
+    """A record of a source that holds no row of its log, by its place there; `device` is empty where unknown."""
+
+    position: int
+    device: str
+    rejection: str
+
+
 class Batch(NamedTuple):
-    """Rows of one source, and where its reader resumes once they stand (a place in a log, a Kafka offset)."""
+    """Rows of one source, and where its reader resumes once they stand (a place in a log, a Kafka offset).
+
+    `refusals` are records that are no rows; `mended` are places of such that can be read now and stand in `rows`.
+    """
 
     source: str
     rows: Sequence[SinkRow]
     position: int
+    refusals: Sequence[Refusal] = ()
+    mended: Sequence[int] = ()
+
+
+class FleetDevice(NamedTuple):
+    """A device as the fleet's workers know it from `at` on."""
+
+    device: str
+    device_seq: int
+    parked: str
+    at: datetime
+    diverged_at_seq: int | None
 
 
 class Applied(NamedTuple):
@@ -99,7 +131,42 @@ class Sink:
                 refused = _merged(db, staging, given, projected)
                 for batch in given:
                     _advance(db, batch)
+                    _keep_refusals(db, batch)
         return Applied(sum(len(batch.rows) for batch in given), refused)
+
+    def apply_devices(self, source: str, devices: Sequence[FleetDevice], position: int) -> None:
+        """Take in what the workers say of devices, in its order; `source` names where they said it.
+
+        Raises
+        ------
+        DatabaseAwayError
+            As `apply_all` says.
+        """
+        last = {one.device: one for one in devices}
+        columns = [list(column) for column in zip(*(last[device] for device in sorted(last)), strict=True)]
+        with self._session() as (db, _), db.transaction():
+            db.execute(
+                "INSERT INTO sink_positions VALUES (%s, %s, '', 0, '') ON CONFLICT (source)"
+                " DO UPDATE SET position = greatest(sink_positions.position, excluded.position)",
+                (source, position),
+            )
+            if columns:
+                db.execute(_MERGE_DEVICES, columns)
+
+    def set_aside(self, source: str, why: str) -> None:
+        """Say of a source why nothing more of it is taken in, or (empty) that it is tried again."""
+        with self._session() as (db, _):
+            db.execute("UPDATE sink_positions SET set_aside = %s WHERE source = %s", (why, source))
+
+    def refused(self, source: str, device: str, rejection: str) -> list[int]:
+        """Return the places of a device's records that were refused for this."""
+        with self._session() as (db, _):
+            rows = db.execute(
+                "SELECT position FROM refused_records WHERE source = %s AND device = %s AND rejection = %s"
+                " ORDER BY position",
+                (source, device, rejection),
+            )
+            return [row[0] for row in rows]
 
     def reached(self, source: str) -> Reached | None:
         """Return how far a source has been taken in, or None where nothing of it stands."""
@@ -249,3 +316,15 @@ def _advance(db: Db, batch: Batch) -> None:
         " log_position = greatest(log_position, %(at)s) WHERE source = %(source)s",
         {"position": batch.position, "at": last.position, "link": last.link, "source": batch.source},
     )
+
+
+def _keep_refusals(db: Db, batch: Batch) -> None:
+    """Remember records that are no rows, without what PostgreSQL's text cannot hold, and forget those that are now."""
+    for refusal in batch.refusals:
+        db.execute(
+            "INSERT INTO refused_records VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (batch.source, refusal.position, refusal.device.replace("\x00", "\ufffd"), refusal.rejection),
+        )
+    if batch.mended:
+        query = "DELETE FROM refused_records WHERE source = %s AND position = ANY (%s)"
+        db.execute(query, (batch.source, list(batch.mended)))

@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from streams.topics import DEVICE_EVENTS, SITE_HEADS, device_events, fleet_topics
+from streams.topics import DEVICE_EVENTS, SITE_HEADS, WORKER_STATES, device_events, fleet_topics
 
 WORKER_GROUPS: Final = ("bonewatch-fleet", "bonewatch-comparison")
 SINK_GROUP: Final = "bonewatch-sink"
@@ -66,7 +66,8 @@ def grants(role: FleetRole, name: str) -> frozenset[Grant]:
             groups = [_group(group, prefixed=True) for group in WORKER_GROUPS]
             return _logs_of_sites().union(*shared, *groups)
         case FleetRole.SINK:
-            return _logs_of_sites().union(_published()) | _group(SINK_GROUP, prefixed=True)
+            states = _topic(WORKER_STATES, "read")  # which devices the workers have parked
+            return _logs_of_sites().union(_published(), states) | _group(SINK_GROUP, prefixed=True)
         case FleetRole.SUBSCRIBER:
             return _published() | _group(name) | _group(f"{name}-", prefixed=True)
 

@@ -23,6 +23,10 @@ TOO_LARGE: Final = "bonewatch.event-too-large.v1"
 """Type of the notice that takes the place of an event too large to travel."""
 
 
+REFOLD_REQUESTED: Final = "bonewatch.refold-requested.v1"
+"""Type of an operator's record on a site's topic: whoever follows it takes this device up anew, here in its order."""
+
+
 class Rejection(StrEnum):
     """Why a record is not what a site may send."""
 
@@ -30,6 +34,7 @@ class Rejection(StrEnum):
     UNKNOWN_VERSION = "unknown_version"
     FOREIGN_DEVICE = "foreign_device"
     TOO_LARGE = "too_large"
+    CHAIN = "chain"
 
 
 class RejectedRecordError(ValueError):
@@ -84,6 +89,18 @@ def record_from_row(
 def notice_from_row(event: Event, *, position: int, link: bytes) -> Record:
     """Return the notice that stands in for an event too large to travel."""
     return Record(event.device.encode(), b"{}", _row_headers(event, TOO_LARGE, position, link))
+
+
+def refold_request(device: str, *, identity: str, at: str) -> Record:
+    """Return the record that asks for a device to be folded anew from its site's topic."""
+    return Record(device.encode(), b"{}", _headers(identity, REFOLD_REQUESTED, device, at))
+
+
+def refold_requested(site: str, headers: Headers) -> str | None:
+    """Return which device of the site an operator asks for, or None where the record is something else."""
+    said = dict(headers)
+    device = said.get("ce_subject", b"").decode("utf-8", "replace")
+    return device if said.get("ce_type") == REFOLD_REQUESTED.encode() and device.startswith(f"{site}/") else None
 
 
 def _row_headers(event: Event, type_: str, position: int, link: bytes) -> Headers:

@@ -60,12 +60,13 @@ REVIEWS = "SELECT outcome_id, device, device_seq, recorded_at, phantom_id, basis
 STAGES = "SELECT device, device_seq, recorded_at, stage, previous FROM stage_changes"
 
 
-def differences(db: Db, replayed: Straight) -> list[str]:
-    """Return, table by table, what is missing, too much, twice or other than in the replay."""
+def differences(db: Db, replayed: Straight, *, site: str = "") -> list[str]:
+    """Return, table by table, what of a site (or of all) is missing, too much, twice or other than in the replay."""
     found: list[str] = []
+    of_site = f"WHERE device LIKE '{site}/%'" if site else ""
     for query, expected in _tables(replayed):
         table = query.rpartition(" ")[2]
-        there = Counter(tuple(map(_plain, row)) for row in db.execute(query.encode()).fetchall())
+        there = Counter(tuple(map(_plain, row)) for row in db.execute(f"{query} {of_site}".encode()).fetchall())
         wanted = Counter(tuple(map(_plain, row)) for row in expected)
         if len(wanted) < len(expected):
             found.append(f"{table}: the replay itself has a row twice")

@@ -16,6 +16,8 @@ from tests.site_logs import write_log
 
 LOG = Path("var") / "site-log.sqlite"
 ENDS_WITHIN_S = 60.0
+ASKED = {0, -signal.SIGKILL, -signal.SIGTERM}
+"""How a process ends that was killed or asked to end; the last one had not come as far as to hear it."""
 
 SITE = """
 [site]
@@ -48,7 +50,7 @@ class Part:
         self._command = [sys.executable, "-m", "bonewatch", "fleet", *words]
         self._output = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.ended: list[int] = []
+        self.ended: list[int | None] = []
 
     @property
     def said(self) -> str:
@@ -57,7 +59,7 @@ class Part:
 
     def start(self) -> None:
         """Start it; one that has ended by itself is remembered in `ended`."""
-        if self._process is not None and (status := self._process.poll()) is not None and status != -signal.SIGKILL:
+        if self._process is not None and (status := self._process.poll()) not in ASKED:
             self.ended.append(status)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(

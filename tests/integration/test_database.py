@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,11 +23,11 @@ from storage.errors import DatabaseAwayError, LogForkedError, StorageError
 from storage.log_rows import check_same_log, readable
 from storage.rebuild import rebuild
 from storage.rows import TABLES
-from storage.sink import Batch, Reached, Sink, SinkRow
+from storage.sink import Batch, FleetDevice, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
 from streams.messages import FaultCleared, FaultLogged, Person, QcJudged, QcReleased, ReviewDecided
 from streams.sqlite_log import SqliteEventLog
-from tests.folding import MONDAY, PHANTOM, PHYSICIST, baseline
+from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, baseline
 from tests.postgres import MemoryLog, Recorded, Server, ServerDatabase, database, embedded, server
 from tests.site_logs import write_log
 
@@ -40,6 +41,9 @@ VIEWS = (
     "uptime_intervals",
     "qc_chart",
     "qc_history",
+    "refusals",
+    "parked_devices",
+    "diverged_devices",
     "qc_daily",
     "baseline_epochs",
     "review_queue",
@@ -191,6 +195,35 @@ def test_a_gate_past_its_time_reads_held(database: ServerDatabase) -> None:
         " FROM uptime_intervals ORDER BY starts_at DESC LIMIT 2"
     ).fetchall()
     assert ends == [("held", False, True, False), ("open", True, False, True)]
+
+
+def test_the_gate_of_a_device_that_the_fleet_has_parked_reads_held(database: ServerDatabase) -> None:
+    folded = Recorded()
+    sink = Sink(database.connect)
+    sink.apply("test-site", folded.log.rows, len(folded.log.rows))
+    db = database.connect()
+    db.execute("UPDATE gates SET status = 'open', valid_until = NULL, reason_codes = '{}'")
+    query = b"SELECT status, reason_codes, parked, since FROM gate_now"
+    now = datetime.now(UTC)
+
+    def workers_say(seq: int, parked: str, minute: int) -> tuple[Any, ...] | None:
+        said = FleetDevice(DEVICE, seq, parked, now + timedelta(minutes=minute), None)
+        sink.apply_devices("states/0", [said._replace(parked="before"), said], minute)
+        return db.execute(query).fetchone()
+
+    since = db.execute(query).fetchone()[3]  # type: ignore[index]
+    assert workers_say(5, "", 1) == ("open", [], "", since)
+    assert workers_say(5, "event 6 is missing", 2) == (
+        "held",
+        ["state_unknown"],
+        "event 6 is missing",
+        now + timedelta(minutes=2),
+    )
+    assert workers_say(5, "event 6 is missing", 3)[3] == now + timedelta(minutes=2), "since it was parked"  # type: ignore[index]
+    assert workers_say(4, "", 4)[0] == "held", "an older state says nothing"  # type: ignore[index]
+    assert workers_say(7, "", 5) == ("open", [], "", since)
+    assert sink.sources()["states/0"].position == 5
+    sink.close()
 
 
 def test_intervals_follow_each_other_without_gap_or_overlap(database: ServerDatabase) -> None:

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from storage import kafka_sink
 from storage.kafka_sink import KafkaSink
 from storage.sink import Sink
+from streams.broker import Broker
+from streams.envelope import Headers, LogRow, RejectedRecordError, Rejection, row_from_record
+from streams.fleet.refold_request import ask_for_refold
 from streams.topic_admin import create
-from streams.topics import fleet_topics
+from streams.topics import fleet_topics, site_topic
+from tests.fleet_campaign.expected import differences, straight
+from tests.fleet_processes import put, records_of
 from tests.integration.test_fleet_worker import forwarded
 from tests.kafka import RealKafka, real_kafka, wait_until
 from tests.postgres import ServerDatabase, database, embedded, server
+from tests.site_logs import write_log
 
 __all__ = ["database", "embedded", "server"]
 
@@ -65,3 +72,70 @@ def test_sites_are_in_the_database_once_and_a_sink_begun_again_goes_on(
     finally:
         following.stop()
     assert count(database, "events", "first") == events
+
+
+def test_what_an_older_sink_could_not_read_is_read_when_its_device_is_taken_up(
+    kafka: RealKafka, database: ServerDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "older.sqlite"
+    write_log(path, "older", devices=2, days=3)
+    create(kafka.broker, (site_topic("older"),))
+    records = records_of(path)
+    put(kafka.broker, "older", records)
+
+    def older(site: str, key: bytes | None, value: bytes | None, headers: Headers) -> LogRow:
+        """Read as a program that does not know the scanner's own QC."""
+        if b"vendor-qc-reported" in (value or b"") and key == b"older/dxa-1":
+            raise RejectedRecordError(Rejection.UNKNOWN_VERSION, "unknown", "older/dxa-1")
+        return row_from_record(site, key, value, headers)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kafka_sink, "row_from_record", older)
+        following = Following(kafka, database)
+        try:
+            wait_until(lambda: count(database, "events", "older") == len(records) - 3, within_s=60)
+        finally:
+            following.stop()
+    with database.connect() as db:
+        assert (
+            db.execute("SELECT device, rejection FROM refusals").fetchall() == [("older/dxa-1", "unknown_version")] * 3
+        )
+    following = Following(kafka, database)
+    try:
+        ask_for_refold(kafka.broker, "older/dxa-1")
+        wait_until(lambda: count(database, "events", "older") == len(records), within_s=60)
+    finally:
+        following.stop()
+    with database.connect() as db:
+        assert db.execute("SELECT * FROM refusals").fetchall() == []
+        assert differences(db, straight([path]), site="older") == []
+
+
+def test_rows_before_a_fork_stand_whatever_batch_they_came_in(
+    kafka: RealKafka, database: ServerDatabase, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "split.sqlite", tmp_path / "other.sqlite"
+    write_log(path, "split", devices=2, days=3)
+    write_log(other, "split", devices=1, days=1)
+    create(kafka.broker, (site_topic("split"),))
+    records = records_of(path)
+    put(kafka.broker, "split", [*records[:17], *records_of(other)[:1], *records[17:]])
+    following = Following(kafka, database)
+    try:
+        wait_until(lambda: aside(database) != "", within_s=60)
+    finally:
+        following.stop()
+    assert count(database, "events", "split") == 17
+    assert "comes where" in aside(database)
+
+
+def aside(database: ServerDatabase) -> str:
+    with database.connect() as db:
+        found = db.execute("SELECT set_aside FROM sink_state WHERE source = 'split'").fetchone()
+    return str(found[0]) if found else ""
+
+
+@pytest.mark.parametrize("device", ["nowhere", "no site/dxa-1", "site/"])
+def test_what_is_no_device_cannot_be_taken_up(device: str) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        ask_for_refold(Broker("127.0.0.1:1"), device)

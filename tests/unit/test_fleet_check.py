@@ -14,14 +14,16 @@ from streams.fleet.check import (
     NO_ENGINE,
     Kind,
     Known,
+    OnTopic,
     Received,
     blob_from_known,
     difference,
     known_from_blob,
     parked,
     receive,
-    refold_known,
+    take_up,
 )
+from streams.fold.state import DeviceState
 from streams.messages import GateChanged, GateStatus, QcJudged, RecordedOutcome
 from streams.sqlite_log import SqliteEventLog
 from tests.site_logs import write_log
@@ -102,8 +104,43 @@ def test_a_poisoned_event_parks_and_a_refold_of_the_topic_takes_the_device_up_ag
     assert poisoned.kind is Kind.PARKED
     assert "state_unknown" in held(poisoned.outcomes)
     assert parked(poisoned.known, "a/dxa-1", "again").outcomes == ()
-    again = refold_known("a/dxa-1", known.log_id, rows)
-    assert again == take(rows)[0]
+    again = take_up(poisoned.known, OnTopic(tuple(rows)))
+    assert again.known == take(rows)[0]
+    assert [row for row, _ in again.rows] == rows[20:], "what was not published while it was parked"
+    assert [received.outcomes for _, received in again.rows] == [row.outcomes for row in rows[20:]]
+    assert again.gates == (last_gate(rows),)
+
+
+def last_gate(rows: list[LogRow]) -> RecordedOutcome:
+    return [o for row in rows for o in row.outcomes if isinstance(o.outcome, GateChanged)][-1]
+
+
+def test_a_device_that_was_never_parked_needs_no_gate_anew(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:20])
+    again = take_up(known, OnTopic((*rows[:10], *rows[11:21], rows[10])))
+    assert again.known == take(rows[:21])[0]
+    assert ([row for row, _ in again.rows], again.gates) == ([rows[20]], ())
+
+
+def test_two_contents_of_one_number_keep_a_device_parked(rows: list[LogRow]) -> None:
+    known = parked(take(rows[:20])[0], "a/dxa-1", "event 6 came twice with different content").known
+    other = rows[5]._replace(body=b"other", link=b"another" * 5)
+    again = take_up(known, OnTopic((*rows, other)))
+    assert again.known.parked == "event 6 came with two contents"
+    assert (again.rows, "state_unknown" in held(again.gates)) == ((), True)
+
+
+def test_an_event_that_cannot_be_read_keeps_a_device_parked_though_nothing_came_after_it(rows: list[LogRow]) -> None:
+    known = parked(take(rows[:20])[0], "a/dxa-1", "unknown_version").known
+    again = take_up(known, OnTopic(tuple(rows[:20]), frozenset({3, 21})))
+    assert again.known.parked == "event 21 cannot be read"
+    assert "state_unknown" in held(again.gates)
+
+
+def test_a_device_of_which_nothing_can_be_read_stays_as_it_is(rows: list[LogRow]) -> None:
+    known = parked(None, "a/dxa-1", "its first record could not be read").known
+    assert take_up(known, OnTopic(())) == (known, (), ())
+    assert take_up(known, OnTopic(tuple(rows))).known == take(rows)[0]
 
 
 def test_a_device_of_which_nothing_is_known_can_be_parked() -> None:
@@ -117,11 +154,15 @@ def test_a_device_of_which_nothing_is_known_can_be_parked() -> None:
 def test_a_refold_does_not_mind_order_or_repeats(rows: list[LogRow], random: object) -> None:
     shuffled = rows + rows[::3]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert refold_known("a/dxa-1", rows[0].event.log_id, shuffled) == take(rows)[0]
+    assert fresh(shuffled) == take(rows)[0]
+
+
+def fresh(rows: list[LogRow]) -> Known:
+    return take_up(Known(DeviceState("a/dxa-1"), rows[0].event.log_id), OnTopic(tuple(rows))).known
 
 
 def test_a_refold_stops_at_what_is_missing_and_names_it(rows: list[LogRow]) -> None:
-    known = refold_known("a/dxa-1", rows[0].event.log_id, rows[:10] + rows[11:])
+    known = fresh(rows[:10] + rows[11:])
     assert known.parked == "event 11 is missing"
     assert known.state.device_seq == 10
 

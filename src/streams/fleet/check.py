@@ -17,7 +17,7 @@ from streams.envelope import LogRow
 from streams.fold import FOLD_VERSION
 from streams.fold.device import park
 from streams.fold.state import DeviceState
-from streams.messages import Event, RecordedOutcome, TimeReached, event_id, type_name
+from streams.messages import Event, GateChanged, RecordedOutcome, TimeReached, event_id, type_name
 from streams.refold import fold_or_park, recorded
 
 REMEMBERED: Final = 32
@@ -66,6 +66,21 @@ class Received(NamedTuple):
     divergence: str = ""
 
 
+class OnTopic(NamedTuple):
+    """A device on its site's topic: its rows as they came, and numbers of records there that could not be read."""
+
+    rows: tuple[LogRow, ...]
+    unread: frozenset[int] = frozenset()
+
+
+class TakenUp(NamedTuple):
+    """A device folded anew: its rows that had not been taken in before, and gates to be published after theirs."""
+
+    known: Known
+    rows: tuple[tuple[LogRow, Received], ...] = ()
+    gates: tuple[RecordedOutcome, ...] = ()
+
+
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 _decoder: Final = msgspec.msgpack.Decoder(Known)
 
@@ -80,10 +95,33 @@ def known_from_blob(blob: bytes) -> Known:
     return _decoder.decode(blob)
 
 
+class _StateHead(msgspec.Struct, frozen=True, array_like=True):
+    device: str
+    device_seq: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True, array_like=True):
+    """How a device stands with the workers: the part of `Known` that people ask about, read off the same bytes."""
+
+    state: _StateHead
+    log_id: str
+    links: msgspec.Raw = msgspec.Raw(b"\x90")
+    parked: str = ""
+    diverged_at: int | None = None
+
+
+_standing: Final = msgspec.msgpack.Decoder(Standing)
+
+
+def standing_from_blob(blob: bytes) -> Standing:
+    """Return how a device stands, whatever version of the fold wrote the rest; raise msgspec.DecodeError otherwise."""
+    return _standing.decode(blob)
+
+
 def receive(known: Known | None, row: LogRow) -> Received:
     """Take in one row of a device.
 
-    A gap changes nothing: the caller folds the device anew from the topic (`refold_known`). A forked log parks the
+    A gap changes nothing: the caller folds the device anew from the topic (`take_up`). A forked log parks the
     device, with gates that say so.
     """
     event = row.event
@@ -102,20 +140,49 @@ def receive(known: Known | None, row: LogRow) -> Received:
     return _decided(known, row) if event.fold_version == NO_ENGINE else _verified(known, row)
 
 
-def refold_known(device: str, log_id: str, rows: Iterable[LogRow]) -> Known:
+def take_up(before: Known, there: OnTopic) -> TakenUp:
     """Fold a device from nothing over the rows of its topic, in the order of their numbers.
 
-    Rows that came twice count once; what lies behind a missing one is left out, and the device is parked with the
-    number that is missing.
+    Rows that came twice count once, and rows of another log than the one known do not count. What lies behind a
+    missing or unreadable number, or one that stands there with two contents, is left out: the device is parked and
+    its gates say so. Otherwise it is no longer parked, and its last gates are published once more in the place of
+    those that were held.
     """
-    known = Known(DeviceState(device), log_id)
-    by_seq = {row.event.device_seq: row for row in rows if row.event.log_id == log_id}
+    by_seq = _by_number(there.rows, before.log_id)
+    if not by_seq:
+        return TakenUp(before)
+    known = Known(DeviceState(before.state.device), before.log_id or by_seq[min(by_seq)][0].event.log_id)
+    new: list[tuple[LogRow, Received]] = []
+    gates: dict[str, RecordedOutcome] = {}
     for seq in sorted(by_seq):
-        taken = receive(known, by_seq[seq])
-        if taken.kind is Kind.GAP:
-            return msgspec.structs.replace(known, parked=f"event {known.state.device_seq + 1} is missing")
+        row, *others = by_seq[seq]
+        taken = receive(known, row)
+        if others or taken.kind is Kind.GAP:
+            why = f"event {seq} came with two contents" if others else f"event {known.state.device_seq + 1} is missing"
+            return _still_parked(known, new, why)
         known = taken.known
-    return known
+        gates |= {o.outcome.mode: o for o in taken.outcomes if isinstance(o.outcome, GateChanged)}
+        if seq > before.state.device_seq:
+            new.append((row, taken))
+    if any(seq > known.state.device_seq for seq in there.unread):
+        return _still_parked(known, new, f"event {known.state.device_seq + 1} cannot be read")
+    return TakenUp(known, tuple(new), tuple(gates.values()) if before.parked else ())
+
+
+def _still_parked(known: Known, new: list[tuple[LogRow, Received]], why: str) -> TakenUp:
+    held = _parked(known, Kind.PARKED, why, known.state.now or EPOCH)
+    return TakenUp(held.known, tuple(new), held.outcomes)
+
+
+def _by_number(rows: Iterable[LogRow], log_id: str) -> dict[int, list[LogRow]]:
+    """Return the different rows of each number of one log (the first that comes, where none is known)."""
+    found: dict[int, list[LogRow]] = {}
+    for row in rows:
+        log_id = log_id or row.event.log_id
+        same = found.setdefault(row.event.device_seq, []) if row.event.log_id == log_id else None
+        if same is not None and all((row.link, row.body) != (other.link, other.body) for other in same):
+            same.append(row)
+    return found
 
 
 def parked(known: Known | None, device: str, why: str, *, at: datetime | None = None) -> Received:

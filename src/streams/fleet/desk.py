@@ -18,10 +18,12 @@ from streams.envelope import (
     Rejection,
     record_from_outcome,
     record_from_read,
+    refold_requested,
     row_from_record,
 )
-from streams.fleet.check import Kind, Known, Received, blob_from_known, parked, receive
+from streams.fleet.check import Kind, Known, OnTopic, Received, blob_from_known, parked, receive, take_up
 from streams.fleet.comparable import comparable
+from streams.fold.state import DeviceState
 from streams.messages import GateChanged, RecordedOutcome
 from streams.topics import DEAD_LETTERS, OUTCOMES, READS, WORKER_STATES
 
@@ -34,14 +36,15 @@ class Plan:
     """What one batch of records leads to.
 
     `outcomes` and `reads` (for the comparison of scanners) are published first, then the `states` of the devices
-    that changed; `counts` and `divergences` are for
-    metrics and alarms. `gaps` are devices whose rows are missing: fold them anew from the topic.
+    that changed; `counts` and `divergences` are for metrics and alarms, as are devices `parked` just now, with why.
+    `gaps` are devices to be folded anew from the topic, each with its log: their rows are missing, or somebody asks.
     """
 
     outcomes: list[tuple[str, Record]] = field(default_factory=list)
     states: dict[str, Known] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     divergences: list[str] = field(default_factory=list)
+    parked: dict[str, str] = field(default_factory=dict)
     reads: list[tuple[str, Record]] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)
 
@@ -75,12 +78,30 @@ class SiteDesk:
         """Return a device as it stands."""
         return self._known.get(device)
 
-    def put(self, known: Known) -> None:
-        """Replace a device, after it was folded anew."""
-        self._known[known.state.device] = known
+    def parked(self) -> int:
+        """Return how many of its devices are parked."""
+        return sum(bool(known.parked) for known in self._known.values())
+
+    def take_up(self, plan: Plan, device: str, log_id: str, there: OnTopic) -> Known:
+        """Fold a device anew over its rows; what of it had not been published goes into the plan."""
+        before = self._known.get(device) or Known(DeviceState(device), log_id)
+        up = take_up(before, there)
+        plan.count("taken_up")
+        for row, received in up.rows:
+            self._keep_row(plan, row, received)
+        at = up.known.state.now.isoformat() if up.known.state.now else ""
+        plan.outcomes += [published(gate, at=at) for gate in up.gates]
+        self._known[device] = plan.states[device] = up.known
+        if up.known.parked:
+            plan.parked[device] = up.known.parked
+        return up.known
 
     def take(self, plan: Plan, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Take in one record of the site's topic."""
+        asked_for = refold_requested(self.site, headers)
+        if asked_for is not None:
+            plan.gaps.setdefault(asked_for, self._known[asked_for].log_id if asked_for in self._known else "")
+            return
         try:
             row = row_from_record(self.site, key, value, headers)
         except RejectedRecordError as error:
@@ -90,17 +111,21 @@ class SiteDesk:
         received = self._tampered(row) or receive(self._known.get(device), row)
         if received.kind is Kind.GAP:
             plan.gaps[device] = row.event.log_id
-        self._keep(plan, device, received, at=row.event.recorded_at.isoformat())
+        self._keep_row(plan, row, received)
+
+    def _keep_row(self, plan: Plan, row: LogRow, received: Received) -> None:
+        self._keep(plan, row.event.device, received, at=row.event.recorded_at.isoformat())
         if received.kind is Kind.NEW:
             reads = comparable(row, received.known.state, received.outcomes)
             plan.reads += [(READS[type(read)], record_from_read(read)) for read in reads]
 
     def _tampered(self, row: LogRow) -> Received | None:
         """Check the link of a row that follows the last one; park the device whose row breaks the chain."""
-        before, self._head = self._head, (row.position, row.link)
-        if before is None or row.position != before[0] + 1:
-            return None
-        if next_link(before[1], row.body, row.outcome_bodies) == row.link:
+        before = self._head
+        follows = before is not None and row.position == before[0] + 1
+        if before is None or not follows or next_link(before[1], row.body, row.outcome_bodies) == row.link:
+            if before is None or row.position > before[0]:
+                self._head = (row.position, row.link)
             return None
         why = f"{Kind.FORKED}: the chain breaks at position {row.position}"
         return parked(self._known.get(row.event.device), row.event.device, why, at=row.event.recorded_at)._replace(
@@ -123,7 +148,10 @@ class SiteDesk:
         plan.count(received.kind)
         if received.divergence:
             plan.divergences.append(f"{device}: {received.divergence}")
-        if received.known is not self._known.get(device):
+        before = self._known.get(device)
+        if received.known.parked and not (before and before.parked):
+            plan.parked[device] = received.known.parked
+        if received.known is not before:
             self._known[device] = plan.states[device] = received.known
         plan.outcomes += [published(outcome, at=at) for outcome in received.outcomes]
 

@@ -19,7 +19,7 @@ import structlog
 from streams.broker import Broker
 from streams.envelope import Record
 from streams.fleet.desk import Plan, SiteDesk
-from streams.fleet.topic_reader import folded_anew, partitions_of, restored, table_partition
+from streams.fleet.topic_reader import on_topic, partitions_of, restored, table_partition
 from streams.topics import MAX_RECORD_BYTES, WORKER_STATES, device_events, site_of
 
 GROUP: Final = "bonewatch-fleet-faust"
@@ -139,10 +139,9 @@ class FaustWorker:
         await asyncio.gather(*sent)
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
-        known = await folded_anew(self._settings.broker, device, log_id)
-        self._desks[device.partition("/")[0]].put(known)
-        plan.states[device] = known
-        self._logger.error("device_refolded", device=device, parked=known.parked or None)
+        desk = self._desks[device.partition("/")[0]]
+        known = desk.take_up(plan, device, log_id, await on_topic(self._settings.broker, device))
+        self._logger.warning("device_refolded", device=device, parked=known.parked or None)
 
     async def _forget(self, _sender: Any, _revoked: Any, **_kwargs: Any) -> None:
         """Let the desks go: the table says how things stand when the sites come back."""

@@ -1,15 +1,17 @@
 """Reads topics from their beginnings to where they end now: a worker's table, or a site's topic for one device."""
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from typing import Any, Final
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.broker import Broker
+from streams.chain import next_link
 from streams.envelope import LogRow, RejectedRecordError, row_from_record
-from streams.fleet.check import Known, known_from_blob, refold_known
-from streams.topics import DEVICE_EVENTS, WORKER_STATES
+from streams.fleet.check import Known, OnTopic, known_from_blob
+from streams.topics import WORKER_STATES, device_events
 
 POLL_MS: Final = 500
 
@@ -62,14 +64,26 @@ async def restored(broker: Broker, sites: Collection[str], partitions: int) -> d
     return {site: list(devices.values()) for site, devices in found.items()}
 
 
-async def folded_anew(broker: Broker, device: str, log_id: str) -> Known:
-    """Fold a device from nothing over its site's topic, where a row is missing from what came."""
+async def on_topic(broker: Broker, device: str) -> OnTopic:
+    """Return every row of a device on its site's topic that the chain does not gainsay, in the order they came."""
     site = device.partition("/")[0]
-    rows: list[LogRow] = []
-    async for record in whole(broker, [TopicPartition(DEVICE_EVENTS + site, 0)]):
+    links: dict[int, set[bytes]] = {}
+    rows, unread = list[LogRow](), set[int]()
+    async for record in whole(broker, [TopicPartition(device_events(site), 0)]):
+        said = dict(record.headers)
+        with suppress(KeyError, ValueError):
+            links.setdefault(int(said["ce_logposition"]), set()).add(bytes.fromhex(said["ce_link"].decode()))
         if record.key == device.encode():
             try:
                 rows.append(row_from_record(site, record.key, record.value, list(record.headers)))
             except RejectedRecordError:
-                continue  # it is missing, and named so
-    return refold_known(device, log_id, rows)
+                with suppress(KeyError, ValueError):
+                    unread.add(int(said["ce_deviceseq"]))
+    gainsaid = {row.event.device_seq for row in rows if not _continues(row, links)}
+    return OnTopic(tuple(row for row in rows if _continues(row, links)), frozenset(unread | gainsaid))
+
+
+def _continues(row: LogRow, links: dict[int, set[bytes]]) -> bool:
+    """Whether a row's link follows from one that stands before it; true also where none does."""
+    before = links.get(row.position - 1, set())
+    return not before or any(next_link(link, row.body, row.outcome_bodies) == row.link for link in before)

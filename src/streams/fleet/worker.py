@@ -20,7 +20,7 @@ from prometheus_client import Counter, Gauge
 from streams.broker import Broker
 from streams.envelope import Record
 from streams.fleet.desk import Plan, SiteDesk
-from streams.fleet.topic_reader import folded_anew, restored, table_partition
+from streams.fleet.topic_reader import on_topic, restored, table_partition
 from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
@@ -36,6 +36,7 @@ RETRY_S: Final = 2.0
 ROWS: Final = Counter("bonewatch_fleet_rows_total", "Rows of site logs taken in, by what they were.", ["kind"])
 PUBLISHED: Final = Counter("bonewatch_fleet_published_total", "Outcomes published and acknowledged.")
 DIVERGED: Final = Counter("bonewatch_fleet_divergences_total", "Events whose outcomes the fold here does not confirm.")
+PARKED: Final = Gauge("bonewatch_fleet_parked_devices", "Devices in this worker's hands that are parked.")
 SITES: Final = Gauge("bonewatch_fleet_sites", "Sites in this worker's hands.")
 LAG: Final = Gauge("bonewatch_fleet_lag_events", "Rows on this worker's topics that it has not taken in yet.")
 
@@ -159,6 +160,9 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             ROWS.labels(kind).inc(count)
         PUBLISHED.inc(len(plan.outcomes))
         DIVERGED.inc(len(plan.divergences))
+        PARKED.set(sum(desk.parked() for desk in self._desks.values()))
+        for device, why in plan.parked.items():
+            self._logger.error("device_parked", device=device, why=why)
         for divergence in plan.divergences:
             self._logger.error("fold_diverges", first=divergence)
 
@@ -198,7 +202,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._moved = time.monotonic()
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
-        known = await folded_anew(self._settings.broker, device, log_id)
-        self._desks[device.partition("/")[0]].put(known)
-        plan.states[device] = known
-        self._logger.error("device_refolded", device=device, parked=known.parked or None)
+        """Fold a device anew from its site's topic; what of it was not published before is now."""
+        desk = self._desks[device.partition("/")[0]]
+        known = desk.take_up(plan, device, log_id, await on_topic(self._settings.broker, device))
+        self._logger.warning("device_refolded", device=device, parked=known.parked or None)
