@@ -66,13 +66,18 @@ def free_ports() -> int:
             return port
 
 
-@contextmanager
-def real_kafka(folder: Path, *, secure: bool = False) -> Iterator[RealKafka]:
-    """Run a broker; skip where there is no Java (never in CI)."""
+def require_java() -> None:
+    """Skip where a broker cannot run (never in CI)."""
     for command in ("java", "mvn"):
         if shutil.which(command) is None:
             reason = f"{command} is not installed (tests/system-packages.txt names its package)"
             pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+@contextmanager
+def real_kafka(folder: Path, *, secure: bool = False) -> Iterator[RealKafka]:
+    """Run a broker; skip where there is no Java (never in CI)."""
+    require_java()
     kafka = RealKafka(folder, free_ports(), secure)
     kafka.start()
     try:
