@@ -10,6 +10,9 @@ import structlog
 _QUIET: Final = ("pydicom", "pynetdicom")
 """Libraries whose messages quote data sets, and so patients: they never reach a log."""
 
+_CHATTY: Final = ("kafka", "aiokafka")
+"""They say each try of a broker that is away, many a second; what matters they raise, and we say it once."""
+
 
 def configure(*, as_json: bool | None = None) -> None:
     """Log to standard error: JSON lines for programs, plain columns for a terminal."""
@@ -28,6 +31,8 @@ def configure(*, as_json: bool | None = None) -> None:
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     threading.excepthook = _thread_ended
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in _QUIET:
         logger = logging.getLogger(name)
         logger.propagate = False

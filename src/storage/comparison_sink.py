@@ -24,6 +24,7 @@ from streams.topics import COMPARISONS
 
 POLL_MS: Final = 500
 RETRY_S: Final = 2.0
+BOOTSTRAP_MS: Final = 10_000
 
 UNREADABLE: Final = Counter("bonewatch_comparison_sink_unreadable_total", "Records that are no comparison we know.")
 
@@ -45,6 +46,7 @@ class ComparisonSink:
         self._broker, self._connect = broker, connect
         self._logger = structlog.get_logger("storage.comparison_sink")
         self._complaints = Complaints(broker, self._logger)
+        self._away = ""
 
     def run(self, stopped: threading.Event) -> None:
         """Follow the topics until stopped; broker and database may go away and come back."""
@@ -56,11 +58,14 @@ class ComparisonSink:
                 self._complaints.say(error, retry_s=RETRY_S)
                 stopped.wait(RETRY_S)
             except DatabaseAwayError as error:
-                self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
+                if str(error) != self._away:
+                    self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
+                self._away = str(error)
                 stopped.wait(RETRY_S)
 
     def _follow(self, db: Db, stopped: threading.Event) -> None:
-        consumer = KafkaConsumer(**self._broker.options(), enable_auto_commit=False)
+        self._away = ""
+        consumer = KafkaConsumer(**self._broker.options(), enable_auto_commit=False, bootstrap_timeout_ms=BOOTSTRAP_MS)
         try:
             places = self._places(consumer)
             consumer.assign(places)

@@ -60,6 +60,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         self._heads: dict[str, tuple[int, bytes]] = {}
         self._logger = structlog.get_logger("storage.kafka_sink")
         self._complaints = Complaints(broker, self._logger)
+        self._away = ""
 
     def run(self, stopped: threading.Event) -> None:
         """Follow the topics until stopped; broker and database may go away and come back."""
@@ -70,7 +71,9 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
                 self._complaints.say(error, retry_s=RETRY_S)
                 stopped.wait(RETRY_S)
             except DatabaseAwayError as error:
-                self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
+                if str(error) != self._away:
+                    self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
+                self._away = str(error)
                 stopped.wait(RETRY_S)
         self._sink.close()
 
@@ -83,6 +86,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             max_poll_records=BATCH,
             metadata_max_age_ms=NEW_TOPICS_MS,
             session_timeout_ms=SESSION_MS,
+            bootstrap_timeout_ms=SESSION_MS,
             reconnect_backoff_max_ms=BACKOFF_MS,
             # The range assignor, the default, would give the first sink every topic of one partition.
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
@@ -109,6 +113,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         for place, records in polled.items():
             if place.topic == WORKER_STATES:
                 self._sink.apply_devices(_source(place), list(_devices(records)), records[-1].offset + 1)
+        self._away = ""
         self._consumer.commit()
 
     def _apply_alone(self, read: "Read") -> None:

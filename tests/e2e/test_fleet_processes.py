@@ -1,5 +1,6 @@
 """A site, topics and a worker as people start them, on a real Kafka; the broker's absence stops no scanner."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,3 +74,19 @@ def test_a_broker_that_keeps_no_access_lists_is_a_sentence(kafka: RealKafka) -> 
     assert failed.returncode == 1
     assert "keeps no access lists" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "compare"])
+def test_a_broker_that_is_away_is_said_in_one_line_for_programs(tmp_path: Path, command: str) -> None:
+    said = tmp_path / "said"
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bonewatch", "fleet", command, "--servers", "127.0.0.1:1"], stdout=log, stderr=log
+        )
+    try:
+        wait_until(lambda: "broker_away" in said.read_text(), within_s=60)
+    finally:
+        process.terminate()
+        status = process.wait(30)
+    assert status == 0
+    assert [json.loads(line)["event"] for line in said.read_text().splitlines()] == ["broker_away"]

@@ -1,5 +1,6 @@
 """What is checked in says what travels: made by one command, held against real records and AsyncAPI's own schema."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from bonewatch.fleet_cli import topics
 from streams import codec, contracts
 from streams.envelope import (
     Headers,
@@ -258,3 +260,7 @@ def test_only_what_is_for_subscribers_has_an_operation(document: Any) -> None:
 def test_a_topic_that_nobody_describes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no contract says what stands on bonewatch\.secret\.v1"):
         contracts.document((Topic("bonewatch.secret.v1", 1, {"cleanup.policy": "compact"}),))
+
+
+def test_partitions_are_those_that_the_command_makes() -> None:
+    assert inspect.signature(topics).parameters["partitions"].default == contracts.PARTITIONS

@@ -71,9 +71,9 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
             heartbeat_interval_ms=HEARTBEAT_MS,
         )
         self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=5)
-        await self._producer.start()
-        self._consumer.subscribe(sorted(READS.values()), listener=self)
         try:
+            await self._producer.start()
+            self._consumer.subscribe(sorted(READS.values()), listener=self)
             await self._consumer.start()
             while not stopped.is_set():
                 batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)

@@ -95,9 +95,9 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
         )
         self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=5)
-        await self._producer.start()
-        self._consumer.subscribe(pattern=f"^{re.escape(DEVICE_EVENTS)}", listener=self)
         try:
+            await self._producer.start()
+            self._consumer.subscribe(pattern=f"^{re.escape(DEVICE_EVENTS)}", listener=self)
             await self._consumer.start()
             while not stopped.is_set():
                 await self._turn()
