@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from streams import messages, policy
-from streams.envelope import CONTENT_TYPE, FLEET_SOURCE, SPECVERSION, TOO_LARGE
+from streams.envelope import CONTENT_TYPE, FLEET_SOURCE, REFOLD_REQUESTED, SPECVERSION, TOO_LARGE
 from streams.fleet import messages as fleet_messages
 from streams.fleet.desk import GATE_KEY
 from streams.fleet.messages import CirculatingPhantomRead, CrossCalibrationEstimated, ScannerRead, SharedStepEstimated
@@ -244,6 +244,16 @@ def _messages(base: str) -> Iterator[tuple[str, Json]]:
             "payload": {"type": "object", "maxProperties": 0},
             "bindings": _key(base),
             "headers": _cloud_event([TOO_LARGE], of_row=True),
+        },
+    )
+    yield (
+        "refoldRequested",
+        {
+            "contentType": JSON_TYPE,
+            "summary": "An operator's request, no row: workers and sinks take its device up anew; pass it over.",
+            "payload": {"type": "object", "maxProperties": 0},
+            "bindings": _key(base),
+            "headers": _cloud_event([REFOLD_REQUESTED]),
         },
     )
 

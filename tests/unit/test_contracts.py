@@ -20,6 +20,7 @@ from streams.envelope import (
     record_from_comparison,
     record_from_read,
     record_from_row,
+    refold_request,
 )
 from streams.fleet.combine import Combination
 from streams.fleet.desk import published
@@ -103,7 +104,8 @@ def test_every_record_of_a_department_is_as_its_topic_says(records: list[tuple[s
 
 def test_keys_and_headers_are_as_the_document_says(document: Any, records: list[tuple[str, Record]]) -> None:
     for topic, record in records[:200]:
-        (message,) = (m for name, m in _channel(document, topic)["messages"].items() if name != "tooLarge")
+        messages = _channel(document, topic)["messages"]
+        (message,) = (messages[name] for name in messages.keys() - {"tooLarge", "refoldRequested"})
         assert faults(message["headers"], headers_of(record.headers)) == []
         assert faults(message["bindings"]["kafka"]["key"], record.key.decode()) == []
 
@@ -146,6 +148,10 @@ def test_heads_and_notices_are_as_the_document_says(document: Any) -> None:
     message = _channel(document, SITE_TOPIC)["messages"]["tooLarge"]
     assert faults(message["payload"], json.loads(notice.value)) == []
     assert faults(message["headers"], headers_of(notice.headers)) == []
+    request = refold_request("bath/dxa-1", identity="r", at="2026-11-02T07:45:00+00:00")
+    message = _channel(document, SITE_TOPIC)["messages"]["refoldRequested"]
+    assert faults(message["payload"], json.loads(request.value)) == []
+    assert faults(message["headers"], headers_of(request.headers)) == []
 
 
 def _judged(records: list[tuple[str, Record]]) -> tuple[str, Any]:
