@@ -264,6 +264,20 @@ def bench_gate(*, scans: int = 1000, as_json: AsJson = False) -> int:
     return measure(scans, as_json=as_json)
 
 
+@bench_app.command(name="fleet")
+def bench_fleet(*, short: bool = False, as_json: AsJson = False) -> int:
+    """Time worker, sink and forwarder on a real Kafka and PostgreSQL, beside the least that could do the same.
+
+    Parameters
+    ----------
+    short
+        A smaller run: three minutes instead of ten.
+    """
+    from bonewatch.bench.fleet import FULL, SHORT, measure  # noqa: PLC0415 - see run
+
+    return measure(SHORT if short else FULL, as_json=as_json)
+
+
 @bench_app.command(name="replay")
 def bench_replay(*, as_json: AsJson = False) -> int:
     """Count the events one core folds in a second, after one year and after ten."""
