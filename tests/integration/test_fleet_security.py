@@ -139,15 +139,17 @@ def test_a_fleet_of_the_right_users_works_over_tls_to_its_database(
     count = forwarded(tmp_path / "exeter.sqlite", "exeter", site)
     with ExitStack() as stack:
         url = f"{stack.enter_context(tls_postgres(authority))}?sslmode=verify-full&sslrootcert={ca}"
-        for role, more in ((FleetRole.WORKER, []), (FleetRole.SINK, ["--database-url", url])):
-            command = [role.value, *words(user(kafka, role), tmp_path), *more]
-            stack.enter_context(running(*command, log=tmp_path / f"{role}.log"))
+        for name, role in (("worker", FleetRole.WORKER), ("compare", FleetRole.WORKER), ("sink", FleetRole.SINK)):
+            more = ["--database-url", url] if role is FleetRole.SINK else []
+            command = [name, *words(user(kafka, role), tmp_path), *more]
+            stack.enter_context(running(*command, log=tmp_path / f"{name}.log"))
         outcomes = read(epr, name_of(epr), sorted(OUTCOMES.values()), count)
         with open_connection(url, password=PASSWORD) as db:
             statement = "SELECT count(*) FROM events WHERE device LIKE 'exeter/%'"
             with SqliteEventLog(tmp_path / "exeter.sqlite", read_only=True) as log:
                 wait_until(lambda: _made(db) and db.execute(statement).fetchall() == [(log.last_position(),)])
     assert len({codec.decode_outcome(record.value).outcome_id for record in outcomes}) == count > 10
+    assert "broker_refuses" not in "".join(log.read_text() for log in tmp_path.glob("*.log"))
 
 
 def _made(db: Any) -> bool:
