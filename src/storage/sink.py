@@ -7,6 +7,7 @@ same code serves a site (from its log) and the fleet (from Kafka).
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import psycopg
@@ -38,6 +39,13 @@ MONTHS_TO: Final = 2100
 
 _REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded)
 """What PostgreSQL says of content that no table takes; anything else is trouble with the server."""
+
+
+_TIMES: Final = {
+    kind: [(table.name, attrgetter(table.time)) for table in TABLES if table.row is kind and table.time]
+    for kind in {table.row for table in TABLES}
+}
+"""For each kind of row, the partitioned tables that take it, and what gives its time there."""
 
 
 class Reached(NamedTuple):
@@ -207,12 +215,8 @@ class Sink:
 
     def _make_months(self, db: Db, rows: Iterable[TableRow]) -> None:
         """Make missing partitions, each in its own transaction: a lock on the table must not wait for another sink."""
-        columns: dict[type[TableRow], list[tuple[str, str]]] = {}
-        for table in TABLES:
-            if table.time:
-                columns.setdefault(table.row, []).append((table.name, table.time))
-        wanted = {(name, _month(getattr(row, column))) for row in rows for name, column in columns.get(type(row), ())}
-        for name, month in sorted(wanted - self._months):
+        wanted = {(name, *_month(at(row))) for row in rows for name, at in _TIMES.get(type(row), ())}
+        for name, month in sorted({(name, date(year, month, 1)) for name, year, month in wanted} - self._months):
             if MONTHS_FROM <= month.year < MONTHS_TO:
                 db.execute("SELECT make_month(%s, %s)", (name, month))
             self._months.add((name, month))
@@ -224,8 +228,10 @@ def positions(db: Db) -> dict[str, Reached]:
     return {row[0]: Reached(*row[1:]) for row in rows}
 
 
-def _month(at: datetime) -> date:
-    return at.astimezone(UTC).date().replace(day=1)
+def _month(at: datetime) -> tuple[int, int]:
+    if at.tzinfo is not UTC:  # as nearly all are
+        at = at.astimezone(UTC)
+    return at.year, at.month
 
 
 def _reached(db: Db, source: str, *, lock: bool = False) -> Reached | None:
