@@ -1,5 +1,6 @@
 """Workers on a real Apache Kafka: every outcome published, in order, as the sites decided, whatever is killed."""
 
+import asyncio
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams import codec
 from streams.broker import Broker
+from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder
 from streams.messages import RecordedOutcome
 from streams.sqlite_log import SqliteEventLog
@@ -170,6 +172,33 @@ def test_killed_workers_lose_nothing_and_change_nothing(kafka: RealKafka, worker
     said = "".join(log.read_text() for log in tmp_path.glob("worker-*.log"))
     assert "fold_diverges" not in said, "a state that was restored wrongly would not confirm the sites' decisions"
     assert "device_refolded" not in said
+
+
+class Stumbling(FleetWorker):
+    """A worker whose client stumbles in its third turn, as aiokafka does while a killed broker comes back."""
+
+    turns = 0
+
+    async def _turn(self) -> None:
+        self.turns += 1
+        assert self.turns != 3, "Did we not perform bootstrap?"
+        await super()._turn()
+
+
+def test_a_client_that_stumbles_is_begun_anew(kafka: RealKafka, tmp_path: Path) -> None:
+    expected = by_id(forwarded(kafka, tmp_path, "here", devices=2, days=20))
+
+    async def work() -> None:
+        stopped, worker = asyncio.Event(), Stumbling(WorkerSettings(kafka.broker, batch=10))
+        working = asyncio.create_task(worker.run(stopped))
+        async with asyncio.timeout(90):
+            while not working.done() and len(await asyncio.to_thread(outcomes_there, kafka.broker)) < len(expected):
+                await asyncio.wait([working], timeout=0.5)
+        stopped.set()
+        await working
+
+    asyncio.run(work())
+    assert by_id(outcomes_there(kafka.broker)) == expected
 
 
 def gates(broker: Broker) -> dict[str, dict[str, Any]]:

@@ -12,13 +12,13 @@ from typing import Any, Final
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from streams.broker import Broker
 from streams.envelope import record_from_comparison
 from streams.fleet.combine import Combination
 from streams.fleet.messages import Comparison, Read, SharedStepEstimated
+from streams.fleet.topic_reader import CLIENT_TROUBLE
 from streams.refusal import Complaints
 from streams.topics import COMPARISONS, READS
 
@@ -56,7 +56,7 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         while not stopped.is_set():
             try:
                 await self._work(stopped)
-            except KafkaError as error:
+            except CLIENT_TROUBLE as error:
                 await asyncio.to_thread(self._complaints.say, error, retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 

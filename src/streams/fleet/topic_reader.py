@@ -6,6 +6,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from streams.broker import Broker
 from streams.chain import next_link
@@ -14,13 +15,15 @@ from streams.fleet.check import Known, OnTopic, known_from_blob
 from streams.topics import WORKER_STATES, device_events
 
 POLL_MS: Final = 500
+CLIENT_TROUBLE: Final = (KafkaError, AssertionError)
+"""What aiokafka raises while a broker comes back; it asserts that its metadata names one. Join anew, then."""
 
 
 async def whole(broker: Broker, places: Collection[Any]) -> AsyncIterator[Any]:
     """Yield every record of some partitions, up to where they end now."""
     consumer = AIOKafkaConsumer(**broker.options(), enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign(list(places))
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
@@ -38,8 +41,8 @@ async def whole(broker: Broker, places: Collection[Any]) -> AsyncIterator[Any]:
 async def partitions_of(broker: Broker, topic: str) -> int:
     """Return how many partitions a topic has; 0 where it is not there."""
     consumer = AIOKafkaConsumer(topic, **broker.options(), enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         return len(consumer.partitions_for_topic(topic) or ())
     finally:
         await consumer.stop()

@@ -14,13 +14,12 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from streams.broker import Broker
 from streams.envelope import Record
 from streams.fleet.desk import Plan, SiteDesk
-from streams.fleet.topic_reader import on_topic, restored, table_partition
+from streams.fleet.topic_reader import CLIENT_TROUBLE, on_topic, restored, table_partition
 from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
@@ -77,7 +76,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         while not stopped.is_set():
             try:
                 await self._work(stopped)
-            except KafkaError as error:
+            except CLIENT_TROUBLE as error:
                 await asyncio.to_thread(self._complaints.say, error, retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
