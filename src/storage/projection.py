@@ -14,6 +14,7 @@ import msgspec
 from storage.rows import (
     BaselineRow,
     CalendarRow,
+    CheckRow,
     ConfigurationRow,
     DecisionRow,
     EventRow,
@@ -27,6 +28,8 @@ from storage.rows import (
 from streams.envelope import LogRow
 from streams.messages import (
     BaselineAccepted,
+    CalibrationCheckRead,
+    CheckJudged,
     ClinicCalendarChanged,
     DeviceReconfigured,
     DeviceRegistered,
@@ -246,8 +249,30 @@ def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> Ta
             return ReviewRow(
                 event.device, event.device_seq, recorded.outcome_id, event.recorded_at, phantom_id, basis, since, text
             )
+        case CheckJudged() as checked:
+            return _checked(checked, event)
         case StateChanged(stage=stage, previous=previous):
             return StageRow(*place, stage=stage, previous=previous)
+
+
+def _checked(judged: CheckJudged, event: Event) -> CheckRow:
+    fact = event.fact
+    assert isinstance(fact, CalibrationCheckRead)  # noqa: S101 - nothing else is judged so
+    return CheckRow(
+        device=event.device,
+        device_seq=event.device_seq,
+        recorded_at=event.recorded_at,
+        subject_event_id=judged.subject_event_id,
+        measured_at=judged.measured_at,
+        standard_id=judged.standard_id,
+        nominal=judged.nominal,
+        read=judged.read,
+        error=judged.error,
+        verdict=judged.verdict.value,
+        note=judged.note,
+        performed_by=fact.performed_by,
+        source=fact.source.value,
+    )
 
 
 def _judged(judged: QcJudged, recorded: RecordedOutcome, event: Event) -> QcRow:

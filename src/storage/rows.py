@@ -57,6 +57,24 @@ class StageRow(NamedTuple):
     previous: str
 
 
+class CheckRow(NamedTuple):
+    """A scale or stadiometer was checked with a standard; kg or cm."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    subject_event_id: str
+    measured_at: datetime
+    standard_id: str
+    nominal: float
+    read: float
+    error: float
+    verdict: str
+    note: str
+    performed_by: str
+    source: str
+
+
 class FaultRow(NamedTuple):
     """A fault was reported, or put right."""
 
@@ -172,6 +190,7 @@ TableRow = (
     | ConfigurationRow
     | CalendarRow
     | StageRow
+    | CheckRow
     | FaultRow
     | QcRow
     | BaselineRow
@@ -200,6 +219,7 @@ TABLES: Final = (
     Table("device_configurations", ConfigurationRow, ("device", "device_seq")),
     Table("clinic_calendars", CalendarRow, ("device", "device_seq")),
     Table("stage_changes", StageRow, ("device", "device_seq", "stage")),
+    Table("checks", CheckRow, ("device", "device_seq")),
     Table("fault_reports", FaultRow, ("device", "device_seq")),
     Table("qc_revisions", QcRow, ("device", "device_seq", "outcome_id", "recorded_at"), time="recorded_at"),
     Table(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from streams.messages import Draft, Person
+from streams.messages import Draft, Person, SessionPurpose
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,30 @@ class EnterPhantomScan(Request, frozen=True, kw_only=True):
     bmd_g_cm2: float
     measured_at: datetime | None = None
     repeat: bool = False
+
+
+class OpenSession(Request, frozen=True, kw_only=True):
+    """Say what a scale or stadiometer is used for now: a check with a standard, or one patient's measurement.
+
+    For a patient the accession number is given twice: as typed, and as read back from the request.
+    """
+
+    purpose: SessionPurpose
+    standard_id: str = ""
+    accession_number: str = ""
+    read_back: str = ""
+
+
+class CloseSession(Request, frozen=True, kw_only=True):
+    """End the session that is open."""
+
+
+class EnterCheck(Request, frozen=True, kw_only=True):
+    """Record by hand what a scale (kg) or stadiometer (cm) read of a standard."""
+
+    standard_id: str
+    read: float
+    measured_at: datetime | None = None
 
 
 class AcceptBaseline(Request, frozen=True, kw_only=True):
@@ -94,6 +118,9 @@ class RetireDevice(Request, frozen=True, kw_only=True):
 Command = (
     EnterVendorQc
     | EnterPhantomScan
+    | OpenSession
+    | CloseSession
+    | EnterCheck
     | AcceptBaseline
     | ReleaseQc
     | DecideReview

@@ -28,6 +28,7 @@ class Source(StrEnum):
     DICOM = "dicom"
     MANUAL = "manual"
     IMPORT = "import"
+    SERIAL = "serial"
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -74,6 +75,50 @@ class PhantomScanRefused(Message, frozen=True, tag="bonewatch.phantom-scan-refus
     phantom_id: str
     reason: str
     sop_instance_uid: str = ""
+
+
+class SessionPurpose(StrEnum):
+    """What the readings of a scale or stadiometer are for while a session is open."""
+
+    CHECK = "check"
+    PATIENT = "patient"
+
+
+class SessionOpened(Message, frozen=True, tag="bonewatch.session-opened.v1"):
+    """Somebody said what a scale or stadiometer is used for until `until`: a check, or one patient's measurement.
+
+    A check names a standard of the device's policy; a patient's session the request, by accession number.
+    """
+
+    session_id: str
+    purpose: SessionPurpose
+    opened_by: Person
+    until: UtcTime
+    standard_id: str = ""
+    accession_number: str = ""
+
+
+class SessionClosed(Message, frozen=True, tag="bonewatch.session-closed.v1"):
+    """A session ended before its time."""
+
+    session_id: str
+    closed_by: Person
+
+
+class CalibrationCheckRead(Message, frozen=True, tag="bonewatch.calibration-check-read.v1"):
+    """A standard of known value was read by a scale (kg) or a stadiometer (cm).
+
+    `session_id` names the session in which the device itself sent it; empty for an entry by hand.
+    """
+
+    standard_id: str
+    read: float
+    measured_at: UtcTime
+    performed_by: str
+    session_id: str = ""
+    unit_sent: str = ""
+    imperial: bool = False
+    source: Source = Source.SERIAL
 
 
 # --- facts: decisions of people ----------------------------------------------------------------------------
@@ -212,6 +257,9 @@ Fact = (
     PhantomMeasured
     | VendorQcReported
     | PhantomScanRefused
+    | SessionOpened
+    | SessionClosed
+    | CalibrationCheckRead
     | BaselineAccepted
     | QcReleased
     | ReviewDecided
@@ -291,6 +339,31 @@ class QcJudged(Message, frozen=True, tag="bonewatch.qc-judged.v1"):
     plausible: bool = True
 
 
+class CheckVerdict(StrEnum):
+    """What a check of a scale or stadiometer comes to; a warning is within what is permitted, but only just."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    WARN = "warn"
+    FAIL = "fail"
+    NOT_JUDGED = "not_judged"
+
+
+class CheckJudged(Message, frozen=True, tag="bonewatch.check-judged.v1"):
+    """A check of a scale (kg) or stadiometer (cm) was judged: reading less nominal value, against what is permitted.
+
+    `note` says why a check could not be judged, or how it stands with its limits.
+    """
+
+    subject_event_id: str
+    standard_id: str
+    nominal: float
+    read: float
+    measured_at: UtcTime
+    verdict: CheckVerdict
+    error: float
+    note: str = ""
+
+
 class GateStatus(StrEnum):
     """Whether patients may be scanned."""
 
@@ -310,6 +383,7 @@ class ReasonCode(StrEnum):
     WITH_ENGINEER = "with_engineer"
     VERIFICATION_REQUIRED = "verification_required"
     CHECK_DUE = "check_due"
+    CHECK_FAILED = "check_failed"
     NOT_COMMISSIONED = "not_commissioned"
     RETIRED = "retired"
     CLOCK_SUSPECT = "clock_suspect"
@@ -354,7 +428,7 @@ class StateChanged(Message, frozen=True, tag="bonewatch.state-changed.v1"):
     previous: str
 
 
-Outcome = QcJudged | GateChanged | ReviewOpened | StateChanged
+Outcome = QcJudged | CheckJudged | GateChanged | ReviewOpened | StateChanged
 
 
 # --- envelopes ---------------------------------------------------------------------------------------------

@@ -86,6 +86,35 @@ class QcRules(msgspec.Struct, frozen=True, array_like=True):
     rules: RunRules = "none"
 
 
+class Standard(msgspec.Struct, frozen=True, array_like=True):
+    """A weight (kg) or rod (cm) of known value that a device is checked with, and its certificate."""
+
+    standard_id: str
+    nominal: float
+    certificate: str = ""
+
+
+class CheckRules(msgspec.Struct, frozen=True, array_like=True):
+    """How a scale or stadiometer is checked; all of it local policy but the errors of class III.
+
+    Each of `standards` must pass once a period: together they span the patients' range. A scale is judged by
+    `limit_kg`, by the permitted errors in service of class III for its `ranges` (largest kg and e in g of each), or by
+    the stricter of both; a stadiometer by `warn_mm` and `fail_mm`.
+    """
+
+    standards: tuple[Standard, ...] = ()
+    frequency: Frequency = Frequency.WEEKLY
+    grace_days: int = 1
+    ranges: tuple[tuple[float, float], ...] = ()
+    limit_kg: float | None = None
+    warn_mm: float = 2.0
+    fail_mm: float = 5.0
+
+    def standard(self, standard_id: str) -> Standard | None:
+        """Return a standard by its id, or None."""
+        return next((s for s in self.standards if s.standard_id == standard_id), None)
+
+
 class Mode(msgspec.Struct, frozen=True, array_like=True):
     """A scan mode and the procedure codes that ask for it."""
 
@@ -106,6 +135,7 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
     qc: QcRules = QcRules()
     modes: tuple[Mode, ...] = ()
     ring: str = ""
+    checks: CheckRules = CheckRules()
 
     @property
     def mode_names(self) -> tuple[str, ...]:

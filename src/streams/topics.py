@@ -16,7 +16,7 @@ from streams.fleet.messages import (
     ScannerRead,
     SharedStepEstimated,
 )
-from streams.messages import GateChanged, Outcome, QcJudged, ReviewOpened, StateChanged
+from streams.messages import CheckJudged, GateChanged, Outcome, QcJudged, ReviewOpened, StateChanged
 
 DEVICE_EVENTS: Final = "bonewatch.device-events.v1."
 """What the topic of a site begins with; the site's id follows."""
@@ -30,6 +30,7 @@ WORKER_STATES: Final = "bonewatch.worker-states.v1"
 
 OUTCOMES: Final[dict[type[Outcome], str]] = {
     QcJudged: "bonewatch.qc-judged.v1",
+    CheckJudged: "bonewatch.check-judged.v1",
     GateChanged: GATES,
     ReviewOpened: "bonewatch.review-opened.v1",
     StateChanged: "bonewatch.state-changed.v1",

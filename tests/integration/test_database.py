@@ -48,6 +48,7 @@ VIEWS = (
     "baseline_epochs",
     "review_queue",
     "faults",
+    "device_checks",
     "stages",
     "sink_state",
     "cross_calibrations",

@@ -34,7 +34,9 @@ def rows_under(title: str) -> dict[str, str]:
     return {key: default.strip() for keys, default in rows for key in re.findall(r"`(\w+)`", keys)}
 
 
-@pytest.mark.parametrize(("title", "section", "tables"), SECTIONS, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(
+    ("title", "section", "tables"), SECTIONS, ids=[title.strip("#` :[]") for title, *_ in SECTIONS]
+)
 def test_every_key_is_documented_with_its_default(title: str, section: type[msgspec.Struct], tables: set[str]) -> None:
     rows = rows_under(title)
     assert set(rows) == set(section.__struct_fields__) - tables

@@ -8,13 +8,16 @@ from qa_models.baseline import Baseline
 from streams.commands import (
     AcceptBaseline,
     ClearFault,
+    CloseSession,
     Command,
     DecideReview,
     Decision,
     EndOverride,
+    EnterCheck,
     EnterPhantomScan,
     EnterVendorQc,
     LogFault,
+    OpenSession,
     OverrideGate,
     Refusal,
     ReleaseQc,
@@ -27,23 +30,28 @@ from streams.fold.schedule import clinic_ends
 from streams.fold.state import DeviceState
 from streams.messages import (
     BaselineAccepted,
+    CalibrationCheckRead,
     DeviceRetired,
     Draft,
     Fact,
     FaultCleared,
     FaultLogged,
     GateOverridden,
+    GateStatus,
     IncidentRecorded,
     OverrideEnded,
     PhantomMeasured,
     QcReleased,
     ReasonCode,
     ReviewDecided,
+    SessionClosed,
+    SessionOpened,
+    SessionPurpose,
     Source,
     VendorQcReported,
     event_id,
 )
-from streams.policy import SECONDS_AHEAD_SUSPECT
+from streams.policy import SECONDS_AHEAD_SUSPECT, DeviceKind
 from streams.roles import Permission, Role, may
 
 STALE: Final = "stale"
@@ -54,6 +62,12 @@ NOT_NOW: Final = "not_now"
 MAX_TEXT: Final = 500
 EARLIEST_YEAR: Final = 1990
 """No DXA scanner of today measured anything before."""
+
+SESSION_LASTS: Final = timedelta(minutes=10)
+"""A session nobody ended is over then: the next reading is somebody else's (local policy)."""
+MAX_ACCESSION: Final = 16
+"""Characters of an accession number (DICOM SH)."""
+MOST_READ: Final = 1000.0
 
 OVERRIDABLE_BY_OPERATOR: Final = frozenset({ReasonCode.STATE_UNKNOWN.value, ReasonCode.INDEPENDENT_OVERDUE.value})
 """Reasons that an operator may override, to the end of the clinic (DESIGN 5.2)."""
@@ -122,6 +136,92 @@ def _enter_phantom_scan(command: EnterPhantomScan, state: DeviceState, now: date
             performed_by=command.actor.name,
         ),
     )
+
+
+@_decide.register
+def _open_session(command: OpenSession, state: DeviceState, now: datetime) -> Decision:
+    refusal = _role(command, Permission.ENTER_QC) or _weighs(state)
+    if refusal:
+        return refusal
+    standard_id, accession_number = "", ""
+    if command.purpose is SessionPurpose.CHECK:
+        standard_id = command.standard_id
+        refusal = _standard(state, standard_id)
+    else:
+        accession_number = command.accession_number.strip()
+        refusal = _accession_number(accession_number, command.read_back.strip()) or _in_use(state)
+    return refusal or _drafts(
+        command,
+        SessionOpened(
+            session_id=event_id("session", command.request_id),
+            purpose=command.purpose,
+            opened_by=command.actor,
+            until=now + SESSION_LASTS,
+            standard_id=standard_id,
+            accession_number=accession_number,
+        ),
+    )
+
+
+@_decide.register
+def _close_session(command: CloseSession, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
+    refusal = _role(command, Permission.ENTER_QC)
+    if refusal is None and state.session is None:
+        refusal = Refusal(NOT_NOW, "No session is open.")
+    session_id = state.session.session_id if state.session else ""
+    return refusal or _drafts(command, SessionClosed(session_id, command.actor))
+
+
+@_decide.register
+def _enter_check(command: EnterCheck, state: DeviceState, now: datetime) -> Decision:
+    measured_at = command.measured_at or now
+    refusal = (
+        _role(command, Permission.ENTER_QC)
+        or _weighs(state)
+        or _standard(state, command.standard_id)
+        or _time(measured_at, now)
+    )
+    if refusal is None and not -MOST_READ <= command.read <= MOST_READ:
+        refusal = Refusal(MISSING, f"The reading must be a number of kg or cm below {MOST_READ:g}.")
+    return refusal or _drafts(
+        command,
+        CalibrationCheckRead(
+            standard_id=command.standard_id,
+            read=command.read,
+            measured_at=measured_at,
+            performed_by=command.actor.name,
+            source=Source.MANUAL,
+        ),
+    )
+
+
+def _weighs(state: DeviceState) -> Refusal | None:
+    if state.policy is None or state.policy.kind is DeviceKind.SCANNER:
+        return Refusal(NOT_NOW, "This is neither a scale nor a stadiometer.")
+    return Refusal(NOT_NOW, "It is retired from service.") if state.stage == "retired" else None
+
+
+def _standard(state: DeviceState, standard_id: str) -> Refusal | None:
+    if state.policy is not None and state.policy.checks.standard(standard_id) is not None:
+        return None
+    return Refusal(MISSING, f"{standard_id or 'Nothing'} is not a standard that this device is checked with.")
+
+
+def _accession_number(typed: str, read_back: str) -> Refusal | None:
+    if not typed or len(typed) > MAX_ACCESSION or not typed.isprintable():
+        return Refusal(MISSING, f"The accession number of the request is needed, at most {MAX_ACCESSION} characters.")
+    if typed != read_back:
+        return Refusal(MISSING, "The accession number was read back differently: look at the request again.")
+    return None
+
+
+def _in_use(state: DeviceState) -> Refusal | None:
+    """Refuse a patient on a device that may not be used: what it reads would be withheld."""
+    gates = [gate for gate in state.gates.values() if gate.status is GateStatus.HELD]
+    if gates:
+        reasons = "; ".join(reason.text for reason in gates[0].reasons if reason.holds)
+        return Refusal(NOT_NOW, f"It may not be used for patients now: {reasons}.")
+    return None
 
 
 @_decide.register

@@ -6,12 +6,23 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold.checks import checked
 from streams.fold.gate import refresh
 from streams.fold.qc import Terms, spoken
-from streams.fold.state import VENDOR_QC, Chart, DeviceState, OpenFault, Override, Reading, latest
+from streams.fold.state import (
+    VENDOR_QC,
+    Chart,
+    DeviceState,
+    OpenFault,
+    Override,
+    Reading,
+    Session,
+    latest,
+)
 from streams.fold.window import Placed, Subject, aside, closed, place
 from streams.messages import (
     BaselineAccepted,
+    CalibrationCheckRead,
     ClinicCalendarChanged,
     ClockCorrected,
     DeviceReconfigured,
@@ -29,6 +40,8 @@ from streams.messages import (
     QcReleased,
     ReviewDecided,
     ReviewOpened,
+    SessionClosed,
+    SessionOpened,
     StateChanged,
     TimeReached,
     UtcTime,
@@ -169,6 +182,35 @@ def _reviews(before: Chart, placed: Placed, subject: Subject) -> list[ReviewOpen
 
 
 @_apply.register
+def _session_opened(fact: SessionOpened, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    """Begin a session; one that is open ends: a device is used for one thing at a time."""
+    session = Session(
+        fact.session_id, fact.purpose, fact.until, fact.opened_by.name, fact.standard_id, fact.accession_number
+    )
+    return replace(state, session=session), ()
+
+
+@_apply.register
+def _session_closed(fact: SessionClosed, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    is_open = state.session is not None and state.session.session_id == fact.session_id
+    return (replace(state, session=None) if is_open else state), ()
+
+
+@_apply.register
+def _calibration_check_read(fact: CalibrationCheckRead, event: Event, state: DeviceState) -> Result:
+    suspect = fact.measured_at > event.recorded_at + SUSPECT_AHEAD
+    state, outcomes = checked(state, fact, event, suspect=suspect)
+    standards = state.policy.checks.standards if state.policy else ()
+    all_passed = standards and all(
+        (check := state.checks.get(s.standard_id)) is not None and check.passed_at is not None for s in standards
+    )
+    if all_passed and state.stage == "commissioning":
+        clinical = StateChanged(stage="clinical", previous="commissioning")
+        return replace(state, stage="clinical"), (*outcomes, clinical)
+    return state, outcomes
+
+
+@_apply.register
 def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     # Every chart's books are closed: another phantom's baseline tells a wrong phantom, but never in retrospect.
     state = replace(state, charts={name: closed(chart) for name, chart in state.charts.items()})
@@ -242,7 +284,11 @@ def _to_be_verified(state: DeviceState, at: datetime) -> DeviceState:
         chart = closed(chart, at)  # noqa: PLW2901 - the same chart, further on
         head = replace(chart.head, passed_at=None)
         charts[name] = replace(chart, head=head, checkpoint=head)
-    return replace(state, charts=charts, verifying=True, override=None)
+    checks = {
+        name: replace(check, passed_at=None, measured_at=latest(check.measured_at, at) or at)
+        for name, check in state.checks.items()
+    }
+    return replace(state, charts=charts, checks=checks, verifying=True, override=None)
 
 
 @_apply.register
@@ -259,7 +305,8 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
         return state, ()
     if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
         stage = StateChanged(stage="commissioning", previous=state.stage)
-        return replace(state, charts={}, stage="commissioning", override=None), (stage,)
+        anew = replace(state, charts={}, checks={}, session=None, stage="commissioning", override=None)
+        return anew, (stage,)
     charts = dict(state.charts)
     if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):
         charts = {name: closed(chart) for name, chart in charts.items()}
@@ -267,7 +314,9 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
         same = policy.phantom(phantom.patient_id)
         if same is not None and (same.region, same.serial) != (phantom.region, phantom.serial):
             charts.pop(phantom.patient_id, None)  # another thing is measured under this id: its chart begins anew
-    return replace(state, charts=charts), ()
+    same_value = {s.standard_id for s in policy.checks.standards if s in before.checks.standards}
+    checks = {name: check for name, check in state.checks.items() if name in same_value}
+    return replace(state, charts=charts, checks=checks), ()
 
 
 @_apply.register
@@ -290,7 +339,8 @@ def _clock_corrected(fact: ClockCorrected, event: Event, state: DeviceState) -> 
         head = replace(books.head, passed_at=passed_at if passed_at is not None and passed_at <= now else None)
         closed_at = min(books.closed_at, now) if books.closed_at is not None else None
         charts[name] = replace(books, head=head, checkpoint=head, closed_at=closed_at)
-    return replace(state, charts=charts, override=None), ()
+    checks = {name: check for name, check in state.checks.items() if check.measured_at <= now}
+    return replace(state, charts=charts, checks=checks, override=None), ()
 
 
 @_apply.register

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold.checks import duties
 from streams.fold.qc import spoken
 from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
@@ -35,8 +36,9 @@ def assess(state: DeviceState, mode: str) -> Assessment:
             reasons += [reason] if reason else []
             due_times.append(due)
     else:
-        text = "no check on record"
-        reasons.append(Reason(ReasonCode.CHECK_DUE, text, "Check it with a standard of known value."))
+        for reason, due in duties(state, state.policy, state.now):
+            reasons += [reason] if reason else []
+            due_times.append(due)
     return Assessment(tuple(reasons), earliest(*(due for due in due_times if due and due > state.now)))
 
 
@@ -197,12 +199,15 @@ def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
     gates = {mode: _mode_gate(state, state.gates.get(mode), assessments[mode]) for mode in modes}
     changes = tuple(_changed(mode, gate) for mode, gate in gates.items() if gate != state.gates.get(mode))
     until = state.override.until if state.override else None
-    deadline = earliest(until, *(assessment.next_change for assessment in assessments.values()))
+    session_until = state.session.until if state.session else None
+    deadline = earliest(until, session_until, *(assessment.next_change for assessment in assessments.values()))
     return replace(state, gates=gates, deadline=deadline), changes
 
 
 def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessment]) -> DeviceState:
-    """End what has run its course: an override past its time or with nothing left to override, a verification."""
+    """End what has run its course: a session, an override (past its time, nothing left to override), a verification."""
+    if state.session is not None and state.session.until <= now:
+        state = replace(state, session=None)
     if not state.verifying and state.override is None:
         return state
     holding = {r.code for assessment in assessments.values() for r in assessment.reasons if r.holds}

@@ -5,7 +5,15 @@ from typing import Final
 
 import msgspec
 
-from streams.messages import BaselineAccepted, GateStatus, Reason, UtcTime, Verdict
+from streams.messages import (
+    BaselineAccepted,
+    CheckVerdict,
+    GateStatus,
+    Reason,
+    SessionPurpose,
+    UtcTime,
+    Verdict,
+)
 from streams.policy import ClinicCalendar, DevicePolicy
 
 VENDOR_QC: Final = "manufacturer"
@@ -84,6 +92,26 @@ class Override(msgspec.Struct, frozen=True, array_like=True):
     by: str
 
 
+class Check(msgspec.Struct, frozen=True, array_like=True):
+    """How one standard's checks stand: the newest by `measured_at`, and the last that passed or warned."""
+
+    measured_at: UtcTime
+    verdict: CheckVerdict
+    error: float
+    passed_at: UtcTime | None = None
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """What a scale or stadiometer is used for now."""
+
+    session_id: str
+    purpose: SessionPurpose
+    until: UtcTime
+    by: str
+    standard_id: str = ""
+    accession_number: str = ""
+
+
 class OpenFault(msgspec.Struct, frozen=True, array_like=True):
     """A fault not yet put right."""
 
@@ -125,6 +153,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     override: Override | None = None
     gates: dict[str, ModeGate] = {}
     deadline: UtcTime | None = None
+    checks: dict[str, Check] = {}
+    session: Session | None = None
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""

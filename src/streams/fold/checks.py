@@ -1,0 +1,155 @@
+"""Checks of scales and stadiometers with standards of known value: judged, and when the next is due."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import replace
+
+from qa_models.metrology import Verdict as Judged
+from qa_models.metrology import WeighingInstrument, WeighingRange, judge_check_weight, judge_rod
+from streams.fold.schedule import due_by
+from streams.fold.state import Check, DeviceState
+from streams.messages import CalibrationCheckRead, CheckJudged, CheckVerdict, Event, Reason, ReasonCode, ReviewOpened
+from streams.policy import CheckRules, DeviceKind, DevicePolicy, Standard
+
+GRAMS: Final = 1000
+MILLIMETRES: Final = 10
+UNITS: Final = {DeviceKind.SCALE: "kg", DeviceKind.STADIOMETER: "cm", DeviceKind.HOIST: "kg"}
+_VERDICTS: Final = {
+    Judged.PASS: CheckVerdict.PASS,
+    Judged.WARN: CheckVerdict.WARN,
+    Judged.FAIL: CheckVerdict.FAIL,
+}
+_GOOD: Final = frozenset({CheckVerdict.PASS, CheckVerdict.WARN})
+
+
+def checked(
+    state: DeviceState, fact: CalibrationCheckRead, event: Event, *, suspect: bool
+) -> tuple[DeviceState, tuple[CheckJudged | ReviewOpened, ...]]:
+    """Judge a check and remember it.
+
+    Parameters
+    ----------
+    suspect
+        Whether its time is too far ahead to be believed: then it is never a pass.
+    """
+    policy = state.policy
+    standard = policy.checks.standard(fact.standard_id) if policy else None
+    if policy is None or policy.kind not in UNITS or standard is None:
+        judged = _judged(fact, event, 0.0, CheckVerdict.NOT_JUDGED, "no such standard is configured for this device")
+        return state, (judged,)
+    if suspect:
+        note = "dated in the future: check the clock, then check the device again"
+        return state, (_judged(fact, event, standard.nominal, CheckVerdict.NOT_JUDGED, note),)
+    judged = judge(fact, event, policy, standard)
+    if judged.verdict is CheckVerdict.NOT_JUDGED:
+        return state, (judged,)
+    before = state.checks.get(standard.standard_id)
+    if before is not None and fact.measured_at < before.measured_at:
+        if judged.verdict is not CheckVerdict.FAIL:
+            return state, (judged,)
+        text = f"A failed check with {standard.standard_id} came late: what was measured since wants a look"
+        return state, (judged, ReviewOpened("", "late_failure", fact.measured_at, text))
+    check = Check(fact.measured_at, judged.verdict, judged.error, before.passed_at if before else None)
+    outcomes: tuple[CheckJudged | ReviewOpened, ...] = (judged,)
+    if judged.verdict in _GOOD:
+        check = replace(check, passed_at=fact.measured_at)
+    elif before is None or before.verdict is not CheckVerdict.FAIL:
+        text = f"The check with {standard.standard_id} failed ({judged.note})"
+        outcomes = (judged, ReviewOpened("", "failure", check.passed_at, text))
+    return replace(state, checks=state.checks | {standard.standard_id: check}), outcomes
+
+
+def judge(fact: CalibrationCheckRead, event: Event, policy: DevicePolicy, standard: Standard) -> CheckJudged:
+    """Judge one reading of a standard by the policy in force."""
+    try:
+        if policy.kind is DeviceKind.STADIOMETER:
+            verdict, note = _rod(fact.read, standard, policy.checks)
+        else:
+            verdict, note = _weight(fact.read, standard, policy.checks)
+    except ValueError as error:
+        verdict, note = CheckVerdict.NOT_JUDGED, str(error)
+    return _judged(fact, event, standard.nominal, verdict, note)
+
+
+def _judged(fact: CalibrationCheckRead, event: Event, nominal: float, verdict: CheckVerdict, note: str) -> CheckJudged:
+    return CheckJudged(
+        subject_event_id=event.event_id,
+        standard_id=fact.standard_id,
+        nominal=nominal,
+        read=fact.read,
+        measured_at=fact.measured_at,
+        verdict=verdict,
+        error=float(_exact(fact.read) - _exact(nominal)),
+        note=note,
+    )
+
+
+def _rod(read: float, standard: Standard, rules: CheckRules) -> tuple[CheckVerdict, str]:
+    found = judge_rod(
+        _exact(read) * MILLIMETRES, _exact(standard.nominal) * MILLIMETRES, warn_mm=rules.warn_mm, fail_mm=rules.fail_mm
+    )
+    limits = f"warns beyond {rules.warn_mm:g} mm, fails beyond {rules.fail_mm:g} mm"
+    return _VERDICTS[found.verdict], f"{found.error_mm:+f} mm; {limits}"
+
+
+def _weight(read: float, standard: Standard, rules: CheckRules) -> tuple[CheckVerdict, str]:
+    error_g = (_exact(read) - _exact(standard.nominal)) * GRAMS
+    found, notes = list[CheckVerdict](), [f"{error_g:+f} g"]
+    if rules.limit_kg is not None:
+        limit_g = _exact(rules.limit_kg) * GRAMS
+        found.append(CheckVerdict.PASS if abs(error_g) <= limit_g else CheckVerdict.FAIL)
+        notes.append(f"limit {limit_g:f} g")
+    if rules.ranges:
+        instrument = WeighingInstrument(
+            tuple(WeighingRange(_exact(largest) * GRAMS, _exact(e_g)) for largest, e_g in rules.ranges)
+        )
+        load_g = _exact(standard.nominal) * GRAMS
+        by_class = judge_check_weight(_exact(read) * GRAMS, load_g, instrument)
+        found.append(_VERDICTS[by_class.verdict])
+        notes.append(f"class III permits {by_class.mpe_in_service_g:f} g in service")
+    if not found:
+        return CheckVerdict.NOT_JUDGED, "neither limit_kg nor ranges say what is permitted"
+    order = (CheckVerdict.FAIL, CheckVerdict.WARN, CheckVerdict.PASS)
+    return min(found, key=order.index), "; ".join(notes)
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(value))
+
+
+def duties(state: DeviceState, policy: DevicePolicy, now: datetime) -> Iterator[tuple[Reason | None, datetime | None]]:
+    """Yield the reasons of each standard (or None) with the instant at which its pass lapses."""
+    rules = policy.checks
+    if not rules.standards:
+        text = "no standard is configured to check it with"
+        yield Reason(ReasonCode.CHECK_DUE, text, "Configure the weights or rods that it is checked with."), None
+    for standard in rules.standards:
+        check, name = state.checks.get(standard.standard_id), f"{standard.standard_id} ({_value(standard, policy)})"
+        if check is not None and check.verdict is CheckVerdict.FAIL:
+            text = f"check with {name} failed: reads {check.error:+.3g} {UNITS[policy.kind]}"
+            clears = "Check it again; if it fails again, take it out of use and ring whoever mends it."
+            yield Reason(ReasonCode.CHECK_FAILED, text, clears), None
+            continue
+        due = lapses_at(state, rules, check)
+        if due is None or due <= now:
+            text = f"check with {name} is due"
+            yield Reason(ReasonCode.CHECK_DUE, text, f"Check it with {standard.standard_id}."), None
+        else:
+            yield None, due
+        if check is not None and check.verdict is CheckVerdict.WARN:
+            text = f"check with {name} is near its limit: reads {check.error:+.3g} {UNITS[policy.kind]}"
+            yield Reason(ReasonCode.CHECK_FAILED, text, "Have it looked at before it fails.", holds=False), None
+
+
+def lapses_at(state: DeviceState, rules: CheckRules, check: Check | None) -> datetime | None:
+    """Return until when a standard's last pass holds; None where none passed."""
+    if check is None or check.passed_at is None:
+        return None
+    return due_by(check.passed_at, rules.frequency, rules.grace_days, state.calendar.time_zone)
+
+
+def _value(standard: Standard, policy: DevicePolicy) -> str:
+    return f"{standard.nominal:g} {UNITS[policy.kind]}"
