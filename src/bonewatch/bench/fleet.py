@@ -117,7 +117,7 @@ def _run(rig: Rig, size: Size) -> Measured:
     like = parts.known_from([row for row in rows[sites[0]] if row.event.device == device])
     measured.held = [parts.held(rig, like, count) for count in size.held]
     if size.kill:
-        measured.restart_s = parts.kill_to_ready(rig, sites)
+        measured.restart_s = parts.kill_to_ready(rig, sites, measured.rows)
     with parts.sinking(rig) as connect, parts.working(rig, sites):
         measured.sink_catch_up_per_s = parts.caught_up(connect, measured.rows)
         measured.seen = parts.end_to_end(rig, connect, size.live_events)
@@ -189,7 +189,7 @@ def _lines(m: Measured) -> list[Line]:
             Line(
                 f"restore {held.devices:,} devices",
                 f"{held.seconds:.2f} s",
-                f"{held.memory_kb_per_device:.1f} kB a device",
+                _kilobytes(held.memory_kb_per_device),
             )
             for held in m.held
         ),
@@ -200,6 +200,10 @@ def _peer(m: Measured, kind: str, name: str) -> Line:
     lost = m.rows - m.runs[kind][0].rows
     said = f"{m.cpu_us(kind):.0f} µs/row" + (f"; {lost} rows never came" if lost > 0 else "")
     return Line(name, f"{m.rate(kind):,.0f} rows/s", said)
+
+
+def _kilobytes(a_device: float) -> str:
+    return f"{a_device:.1f} kB a device" if a_device else "less memory than the process had at its start"
 
 
 def _cores(runs: list[Run]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from bonewatch.bench.fleet_rig import PARTITIONS, Rig, forget_states, past, peers, wait
+from bonewatch.bench.fleet_rig import PARTITIONS, STILL_S, Rig, forget_states, past, peers, wait
 from storage.connection import Db
 from storage.kafka_sink import KafkaSink
 from storage.projection import rows_from
@@ -254,8 +254,11 @@ def _listen(broker: Broker, outcomes: dict[str, float], stopped: threading.Event
 # --- a kill ------------------------------------------------------------------------------------------------
 
 
-def kill_to_ready(rig: Rig, sites: list[str]) -> float:
-    """Kill the one of two workers that has a site; return the seconds until the other takes in a row of it."""
+def kill_to_ready(rig: Rig, sites: list[str], rows: int) -> float:
+    """Kill the one of two workers that has a site; return the seconds until the other takes in a row of it.
+
+    The topics of the other sites hold so many rows: they are taken in before.
+    """
     forget_states(rig.broker)
     live = Live(rig, "killed", 2_000)
     try:
@@ -263,16 +266,17 @@ def kill_to_ready(rig: Rig, sites: list[str]) -> float:
             wait(lambda: all(peer.said["sites"] > 0 for peer in working))
             for peer in working:
                 peer.go()
-            wait(lambda: all(time.monotonic() - peer.said["at"] > 2 for peer in working))
+            wait(lambda: sum(peer.said["rows"] for peer in working) >= rows + live.position)
+            wait(lambda: all(time.monotonic() - peer.said["at"] > STILL_S for peer in working))
             before = [peer.said["rows"] for peer in working]
             live.append()
             wait(lambda: [peer.said["rows"] for peer in working] != before)
             holder = next(n for n, peer in enumerate(working) if peer.said["rows"] != before[n])
             survivor = working[1 - holder]
-            rows, killed = survivor.said["rows"], time.monotonic()
+            done, killed = survivor.said["rows"], time.monotonic()
             working[holder].process.kill()
             live.append()
-            wait(lambda: survivor.said["rows"] > rows)
+            wait(lambda: survivor.said["rows"] > done)
             return float(survivor.said["at"] - killed)
     finally:
         live.stop()

@@ -47,6 +47,7 @@ class Rig:
     folder: Path
     broker: Broker
     postgres: EmbeddedPostgres
+    groups: int = 0
     _databases: int = 0
 
     def database(self) -> Callable[[], Db]:
@@ -202,7 +203,8 @@ def forget_states(broker: Broker) -> None:
 
 def timed(rig: Rig, kind: str, sites: list[str], rows: int, *, count: int = 1) -> Run:
     """Have peers take in all rows of all sites; time them from the word go, once all sites are in their hands."""
-    group = f"bench-{kind}-{count}"
+    rig.groups += 1
+    group = f"bench-{kind}-{rig.groups}"  # one that was here before has nothing to do
     create(rig.broker, (changelog(group),))
     forget_states(rig.broker)
     with peers(rig, kind, group, sites, count) as working:
@@ -236,5 +238,5 @@ def wait(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PEER_WITHIN_S
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"something did not come about within {PEER_WITHIN_S:g} s")
+            raise TimeoutError(f"something of the benchmark did not come about within {PEER_WITHIN_S:g} s")
         time.sleep(0.02)
