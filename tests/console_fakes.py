@@ -27,7 +27,7 @@ from streams.messages import (
 )
 from streams.policy import PhantomRole
 from streams.readings import DeviceView, Epoch, Fault, PhantomStatus
-from streams.site import Gate, Receipt
+from streams.site import CurrentSession, Gate, Receipt
 
 NOW: Final = datetime(2026, 11, 20, 7, 45, tzinfo=UTC)
 """A Friday morning in winter: site time is UTC."""
@@ -77,6 +77,9 @@ class FakeSite:
 
     def append(self, drafts: Sequence[Draft]) -> Receipt:
         raise NotImplementedError
+
+    def session(self, device: str) -> CurrentSession | None:
+        return next((view.session for view in self.views.values() if view.device == device), None)
 
     def execute(self, command: Command, *, expected_device_seq: int) -> Receipt | Refusal:
         if self.fails_with is not None:

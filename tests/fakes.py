@@ -19,7 +19,7 @@ from streams.messages import (
     Verdict,
 )
 from streams.policy import PhantomRole
-from streams.site import EventConflictError, Gate, Receipt, SiteUnavailableError
+from streams.site import CurrentSession, EventConflictError, Gate, Receipt, SiteUnavailableError
 
 OPEN = Gate(GateStatus.OPEN, None, None)
 HELD = Gate(
@@ -43,6 +43,7 @@ class FakeSite:
         self.implausible: set[str] = set()
         self.before_append: Callable[[], None] = lambda: None
         self.available = True
+        self.sessions: dict[str, CurrentSession] = {}
         self.gate_reads: list[tuple[str, str | None]] = []
         self.listeners: list[Callable[[Receipt], None]] = []
         self._recorded: dict[str, RecordedOutcome] = {}
@@ -80,6 +81,9 @@ class FakeSite:
     def gate(self, device: str, mode: str | None = None) -> Gate:
         self.gate_reads.append((device, mode))
         return self.gates.get((device, mode), self.gates.get((device, None), OPEN))
+
+    def session(self, device: str) -> CurrentSession | None:
+        return self.sessions.get(device)
 
     def subscribe(self, listener: Callable[[Receipt], None]) -> Callable[[], None]:
         self.listeners.append(listener)

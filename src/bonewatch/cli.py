@@ -75,7 +75,8 @@ def run(config: ConfigFile) -> int:
     logs.configure()
     wait = until_stopped()
     settings = load(config)
-    site = Site(settings, data_folder(config, settings.site.data_dir)).start()
+    folder = config.resolve().parent
+    site = Site(settings, data_folder(config, settings.site.data_dir), folder=folder).start()
     out.print(f"Bonewatch is watching {settings.site.name or settings.site.id}: {site.url}")
     try:
         wait()

@@ -8,6 +8,8 @@ import msgspec
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
 from bonewatch.toml_lines import line_of
+from collectors.protocols.known import protocol
+from collectors.protocols.profile import ProfileError
 from streams.policy import DeviceKind
 
 
@@ -27,7 +29,14 @@ def load(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    return parse(text, str(path))
+    config = parse(text, str(path))
+    for device in config.device:
+        if device.protocol.endswith(".toml"):
+            try:
+                protocol(device.protocol, folder=path.resolve().parent)
+            except ProfileError as error:
+                raise ConfigError(f"{path}: {device.id}: {error}") from error
+    return config
 
 
 def parse(text: str, name: str) -> Config:
@@ -54,7 +63,10 @@ def warnings(config: Config) -> list[str]:
         if any(phantom.patient_name is None for phantom in device.phantom):
             said.append(f"{device.id}: give each phantom's patient_name: a patient under its id is then told by name")
         if device.kind is not DeviceKind.SCANNER:
-            said.append(f"{device.id}: a {device.kind} is shown but not yet listened to")
+            if not device.standard:
+                said.append(f"{device.id}: no [[device.standard]]: it is held, for nothing ever checks it")
+            if device.port and not device.serial:
+                said.append(f"{device.id}: give its serial number: two devices that changed places are told by it")
     if config.dicom.upstream is None:
         said.append("no [dicom] upstream: worklist queries are answered with a failure status")
     if config.kafka.bootstrap_servers and not config.kafka.ca_file:

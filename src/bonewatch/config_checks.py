@@ -5,6 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from collectors.protocols.known import names
+from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.connection import tls_fault
 from storage.settings import DatabaseSettings
 from streams.fold.schedule import zone
@@ -73,7 +75,9 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     if not device.id or "/" in device.id:
         faults.append((f"{path}.id", "a device's id is a short word without a slash"))
     if device.kind is not DeviceKind.SCANNER:
-        return faults
+        return faults + _line_faults(path, device) + _standard_faults(path, device)
+    if device.port or device.protocol or device.standard:
+        faults.append((path, "protocol, port and standards are of scales and stadiometers, not of a scanner"))
     if not device.ae_title or len(device.ae_title) > 16:
         faults.append((f"{path}.ae_title", "a scanner needs its AE title (1 to 16 characters)"))
     if not any(phantom.role is PhantomRole.INDEPENDENT for phantom in device.phantom):
@@ -88,6 +92,41 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     for place, phantom in enumerate(device.phantom):
         faults += _phantom_faults(f"{path}.phantom[{place}]", phantom, ids, [mode.name for mode in device.mode])
     return faults + _qc_faults(f"{path}.qc", device.qc)
+
+
+def _line_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
+    if bool(device.protocol) != bool(device.port):
+        return [(path, "protocol and port go together; without both, readings are entered by hand")]
+    if device.protocol and not device.protocol.endswith(".toml") and device.protocol not in names():
+        words = f"{device.protocol} is no protocol: {', '.join(names())}, or the path of your own .toml"
+        return [(f"{path}.protocol", words)]
+    return []
+
+
+def _standard_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
+    rules, faults = device.checks, list[tuple[str, str]]()
+    ids = [standard.id for standard in device.standard]
+    for place, standard in enumerate(device.standard):
+        where = f"{path}.standard[{place}]"
+        if not standard.id.strip() or ids.count(standard.id) > 1:
+            faults.append((f"{where}.id", "each standard has a short id of its own"))
+        if not 0 < standard.nominal <= 1000:
+            faults.append((f"{where}.nominal", "the certificate's value lies above 0, in kg or cm"))
+    weighs = device.kind in {DeviceKind.SCALE, DeviceKind.HOIST}
+    if weighs and device.standard and not rules.ranges and rules.limit_kg is None:
+        faults.append((f"{path}.checks", "say what is permitted: limit_kg, or ranges = [[largest kg, e in g], ...]"))
+    if rules.limit_kg is not None and rules.limit_kg <= 0:
+        faults.append((f"{path}.checks.limit_kg", "limit_kg is above 0"))
+    if not 0 <= rules.warn_mm <= rules.fail_mm:
+        faults.append((f"{path}.checks.warn_mm", "warn_mm lies between 0 and fail_mm"))
+    if not 0 <= rules.grace_days <= 7:
+        faults.append((f"{path}.checks.grace_days", "grace_days lies between 0 and 7"))
+    try:
+        if rules.ranges:
+            WeighingInstrument(tuple(WeighingRange(1000 * largest, e_g) for largest, e_g in rules.ranges))
+    except ValueError as error:
+        faults.append((f"{path}.checks.ranges", str(error)))
+    return faults
 
 
 def _phantom_faults(path: str, phantom: PhantomSection, ids: list[str], modes: list[str]) -> list[tuple[str, str]]:

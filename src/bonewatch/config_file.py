@@ -7,6 +7,7 @@ import msgspec
 from collectors.settings import DicomSettings
 from storage.settings import DatabaseSettings
 from streams.policy import (
+    CheckRules,
     Clinic,
     ClinicCalendar,
     DeviceKind,
@@ -18,6 +19,7 @@ from streams.policy import (
     PhantomRole,
     QcRules,
     RunRules,
+    Standard,
 )
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -83,6 +85,35 @@ class ModeSection(Section, frozen=True):
     procedure_codes: tuple[str, ...] = ()
 
 
+class LineSection(Section, frozen=True):
+    """``[device.line]``: settings of a serial line where they are not the protocol's usual ones."""
+
+    baud: int = 9600
+    bits: Literal[7, 8] = 8
+    parity: Literal["none", "even", "odd"] = "none"
+    stop: Literal[1, 2] = 1
+    flow: Literal["none", "xonxoff", "rtscts"] = "none"
+
+
+class StandardSection(Section, frozen=True):
+    """``[[device.standard]]``: a weight (kg) or rod (cm) of known value, and its certificate."""
+
+    id: str
+    nominal: float
+    certificate: str = ""
+
+
+class ChecksSection(Section, frozen=True):
+    """``[device.checks]``: how often the standards are due and what is permitted; local policy."""
+
+    frequency: Frequency = Frequency.WEEKLY
+    grace_days: int = 1
+    ranges: tuple[tuple[float, float], ...] = ()
+    limit_kg: float | None = None
+    warn_mm: float = 2.0
+    fail_mm: float = 5.0
+
+
 class KafkaSection(Section, frozen=True):
     """``[kafka]``: where the site's log is sent to; empty servers: the site stands alone."""
 
@@ -108,8 +139,9 @@ class DeviceSection(Section, frozen=True):
     mode: tuple[ModeSection, ...] = ()
     protocol: str = ""
     port: str = ""
-    e_g: float | None = None
-    max_kg: float | None = None
+    line: LineSection | None = None
+    standard: tuple[StandardSection, ...] = ()
+    checks: ChecksSection = ChecksSection()
 
 
 class ClinicSection(Section, frozen=True):
@@ -151,6 +183,7 @@ class Config(Section, frozen=True):
             qc=QcRules(**rules),
             modes=tuple(Mode(mode.name, mode.procedure_codes) for mode in device.mode),
             ring=device.ring,
+            checks=_checks(device),
         )
 
     def calendar(self, device: DeviceSection) -> ClinicCalendar:
@@ -165,6 +198,19 @@ class Config(Section, frozen=True):
     def devices(self) -> dict[str, tuple[DevicePolicy, ClinicCalendar]]:
         """Return policy and calendar by device key, in the file's order."""
         return {self.key(device.id): (self.policy(device), self.calendar(device)) for device in self.device}
+
+
+def _checks(device: DeviceSection) -> CheckRules:
+    rules = device.checks
+    return CheckRules(
+        standards=tuple(Standard(one.id, one.nominal, one.certificate) for one in device.standard),
+        frequency=rules.frequency,
+        grace_days=rules.grace_days,
+        ranges=rules.ranges,
+        limit_kg=rules.limit_kg,
+        warn_mm=rules.warn_mm,
+        fail_mm=rules.fail_mm,
+    )
 
 
 def _phantom(section: PhantomSection) -> Phantom:

@@ -9,13 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
+import msgspec
 import structlog
 
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from collectors.archive import Archive
 from collectors.dicom_entity import DicomEntity
+from collectors.protocols.known import protocol
+from collectors.protocols.profile import LineSettings
 from collectors.quarantine import Quarantine
+from collectors.serial.desk import SerialDesk
+from collectors.serial.line import SerialDevice
 from collectors.store import StoreTiming
 from dashboards.app import create_app
 from dashboards.demo_panel import DemoControls
@@ -25,6 +30,7 @@ from dashboards.users import UserStore
 from storage.opening import database_of
 from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
+from streams.lines import Lines, NoLines
 from streams.messages import Draft, Person
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
@@ -51,6 +57,8 @@ class Site:
         The demonstration's controls; none in a real department.
     on_store
         Called after each C-STORE with where its time went.
+    folder
+        Where relative paths of the configuration start; the data folder if not given.
     """
 
     def __init__(
@@ -61,12 +69,15 @@ class Site:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         demo: DemoControls | None = None,
         on_store: Callable[[StoreTiming], None] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._config = config
         self._data_dir = data_dir
         self._clock = clock
         self._demo = demo
         self._on_store = on_store
+        self._folder = folder
+        self.lines: Lines = NoLines()
         self._stack = ExitStack()
         self._logger = structlog.get_logger("bonewatch.site")
 
@@ -97,6 +108,7 @@ class Site:
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         self._start_dicom()
+        self._start_lines()
         self._start_console()
         for follower in followers:
             follower.start()
@@ -146,6 +158,28 @@ class Site:
         with _listening_on("[dicom]", self._config.dicom.host, self._config.dicom.port):
             entity.start()
         self.dicom_port = entity.port
+
+    def _start_lines(self) -> None:
+        """Follow the scales and stadiometers that have a port."""
+        folder = self._data_dir if self._folder is None else self._folder
+        given = [
+            SerialDevice(
+                self._config.key(device.id),
+                device.port,
+                protocol(device.protocol, folder=folder),
+                LineSettings(**msgspec.structs.asdict(device.line)) if device.line else None,
+                device.serial,
+            )
+            for device in self._config.device
+            if device.port
+        ]
+        if not given:
+            return
+        policies = {key: policy for key, (policy, _) in self._config.devices().items()}
+        desk = SerialDesk(self.engine, given, policies, clock=self._clock)
+        self._stack.callback(desk.stop)
+        desk.start()
+        self.lines = desk
 
     def _start_console(self) -> None:
         http = self._config.http

@@ -30,7 +30,7 @@ from streams.messages import (
 )
 from streams.policy import ClinicCalendar, DevicePolicy
 from streams.refold import refold
-from streams.site import Gate, Receipt, SiteUnavailableError
+from streams.site import CurrentSession, Gate, Receipt, SiteUnavailableError
 from streams.sqlite_log import SqliteEventLog, StoredState
 from streams.writer import SiteWriter
 
@@ -148,6 +148,21 @@ class SiteEngine:
             return Refusal("missing", f"There is no device {command.device}.")
         return self._writer.submit(
             command.device, lambda state, now: decide(state, command, expected_device_seq=expected_device_seq, now=now)
+        )
+
+    def session(self, device: str) -> CurrentSession | None:
+        """Return the session that is open on a device now; one past its time is over, recorded or not."""
+        state = self._writer.states.get(device)
+        session = state.session if state is not None else None
+        if session is None or session.until <= self._writer.now():
+            return None
+        return CurrentSession(
+            session.session_id,
+            session.purpose,
+            session.until,
+            session.by,
+            session.standard_id,
+            session.accession_number,
         )
 
     def gate(self, device: str, mode: str | None = None) -> Gate:

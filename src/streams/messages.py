@@ -121,6 +121,51 @@ class CalibrationCheckRead(Message, frozen=True, tag="bonewatch.calibration-chec
     source: Source = Source.SERIAL
 
 
+class RegionMeasured(msgspec.Struct, frozen=True):
+    """One region of a patient's scan; scores as the scanner printed them, in its own reference population."""
+
+    region: str
+    bmd_g_cm2: float
+    bmc_g: float | None = None
+    area_cm2: float | None = None
+    t_score: float | None = None
+    z_score: float | None = None
+    laterality: str = ""
+
+
+class PatientMeasured(Message, frozen=True, tag="bonewatch.patient-measured.v1"):
+    """A patient was measured: densities of one analysis of one scan, or weight or height.
+
+    It names nobody: the request by its accession number, the person by a keyed pseudonym where one is known.
+    `session_id` names the session in which a scale or stadiometer sent it.
+    """
+
+    accession_number: str
+    measured_at: UtcTime
+    acquisition_id: str
+    pseudonym: str = ""
+    regions: tuple[RegionMeasured, ...] = ()
+    weight_kg: float | None = None
+    height_cm: float | None = None
+    procedure_code: str = ""
+    mode: str = ""
+    software: str = ""
+    sop_instance_uid: str = ""
+    session_id: str = ""
+    unit_sent: str = ""
+    imperial: bool = False
+    performed_by: str = ""
+    source: Source = Source.DICOM
+
+
+class DeviceHeard(Message, frozen=True, tag="bonewatch.device-heard.v1"):
+    """A device's line stands otherwise than before; `state` is a word of its collector, `why` for people."""
+
+    state: str
+    why: str
+    serial: str = ""
+
+
 # --- facts: decisions of people ----------------------------------------------------------------------------
 
 
@@ -260,6 +305,8 @@ Fact = (
     | SessionOpened
     | SessionClosed
     | CalibrationCheckRead
+    | PatientMeasured
+    | DeviceHeard
     | BaselineAccepted
     | QcReleased
     | ReviewDecided

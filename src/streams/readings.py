@@ -9,8 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from streams.messages import BaselineAccepted, QcJudged, RecordedOutcome
-from streams.site import Gate
+from streams.messages import BaselineAccepted, CheckJudged, QcJudged, RecordedOutcome
+from streams.site import CurrentSession, Gate
 
 
 class PhantomStatus(msgspec.Struct, frozen=True):
@@ -37,6 +37,18 @@ class PhantomStatus(msgspec.Struct, frozen=True):
     failure_confirmed: bool
     passed_since_failure: bool
     drift_open: bool
+
+
+class StandardStatus(msgspec.Struct, frozen=True):
+    """How the checks with one standard stand; kg of a weight, cm of a rod."""
+
+    standard_id: str
+    nominal: float
+    unit: str
+    certificate: str
+    last: CheckJudged | None
+    last_passed_at: datetime | None
+    due_by: datetime | None
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -82,6 +94,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     parked: str | None
     first_clinic_today: datetime | None
     clinic_ends: datetime | None
+    standards: tuple[StandardStatus, ...] = ()
+    session: CurrentSession | None = None
 
 
 class Readings(Protocol):

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from streams.commands import Command, Refusal
-from streams.messages import Draft, Event, GateStatus, Reason, RecordedOutcome
+from streams.messages import Draft, Event, GateStatus, Reason, RecordedOutcome, SessionPurpose
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -41,6 +41,17 @@ class Gate(msgspec.Struct, frozen=True):
             return self.status.value
         codes = ",".join(dict.fromkeys(reason.code.value for reason in holding))
         return f"{codes}: {holding[0].text}".encode("ascii", "replace").decode()[:64]
+
+
+class CurrentSession(msgspec.Struct, frozen=True):
+    """What a person has said that a scale or stadiometer is used for now."""
+
+    session_id: str
+    purpose: SessionPurpose
+    until: datetime
+    by: str
+    standard_id: str = ""
+    accession_number: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -102,6 +113,9 @@ class SitePort(Protocol):
 
     def gate(self, device: str, mode: str | None = None) -> Gate:
         """Read the gate now, of one mode or (None) the strictest over all; never fails: unknown is held."""
+
+    def session(self, device: str) -> CurrentSession | None:
+        """Return the session that is open on a device now, or None."""
 
     def subscribe(self, listener: Callable[[Receipt], None]) -> Callable[[], None]:
         """Call `listener` after each commit, on the writer's thread, without blocking; return how to stop."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -10,14 +10,17 @@ from typing import Any, Final
 from qa_models.baseline import tolerance_limits
 from streams import codec
 from streams.engine import SiteEngine
+from streams.fold.checks import UNITS
+from streams.fold.checks import lapses_at as check_lapses_at
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
 from streams.fold.state import VENDOR_QC, DeviceState
-from streams.messages import BaselineAccepted, Event, QcJudged, RecordedOutcome
+from streams.messages import BaselineAccepted, CheckJudged, Event, QcJudged, RecordedOutcome
 from streams.policy import Phantom, PhantomRole
-from streams.readings import DeviceView, Epoch, Fault, PhantomStatus
+from streams.readings import DeviceView, Epoch, Fault, PhantomStatus, StandardStatus
 
 _QC: Final = "bonewatch.qc-judged.v1"
+_CHECK: Final = "bonewatch.check-judged.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
 
 
@@ -100,6 +103,8 @@ class SqliteReadings:
             parked=state.parked,
             first_clinic_today=today[0][0] if today else None,
             clinic_ends=max((end for _, end in today), default=None),
+            standards=tuple(self._standards(key, state)),
+            session=self._engine.session(key),
         )
 
     def qc(
@@ -141,6 +146,31 @@ class SqliteReadings:
             if isinstance(outcome, QcJudged) and outcome.revision == 0:
                 last.setdefault(outcome.phantom_id, outcome)
         return last
+
+    def _standards(self, key: str, state: DeviceState) -> Iterator[StandardStatus]:
+        """Yield how each standard of a scale or stadiometer stands."""
+        policy = state.policy
+        if policy is None or policy.kind not in UNITS or not policy.checks.standards:
+            return
+        rows = self._query(
+            "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 200", (key, _CHECK)
+        )
+        last: dict[str, CheckJudged] = {}
+        for (body,) in rows:
+            outcome = codec.decode_outcome(body).outcome
+            if isinstance(outcome, CheckJudged):
+                last.setdefault(outcome.standard_id, outcome)
+        for standard in policy.checks.standards:
+            check = state.checks.get(standard.standard_id)
+            yield StandardStatus(
+                standard_id=standard.standard_id,
+                nominal=standard.nominal,
+                unit=UNITS[policy.kind],
+                certificate=standard.certificate,
+                last=last.get(standard.standard_id),
+                last_passed_at=check.passed_at if check else None,
+                due_by=check_lapses_at(state, policy.checks, check),
+            )
 
     def _latest(self, key: str) -> list[QcJudged]:
         """Return the highest revision of each reading; only what is new in the log is decoded."""

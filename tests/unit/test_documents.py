@@ -18,9 +18,12 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("`upstream`:", Upstream, set()),
     ("## `[http]`", config_file.HttpSection, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
-    ("## `[[device]]`", config_file.DeviceSection, {"phantom", "qc", "mode"}),
+    ("## `[[device]]`", config_file.DeviceSection, {"phantom", "qc", "mode", "line", "standard", "checks"}),
     ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
     ("### `[device.qc]`", config_file.QcSection, set()),
+    ("### `[device.line]`", config_file.LineSection, set()),
+    ("### `[[device.standard]]`", config_file.StandardSection, set()),
+    ("### `[device.checks]`", config_file.ChecksSection, set()),
     ("### `[[device.mode]]`", config_file.ModeSection, set()),
     ("## `[[clinic]]`", config_file.ClinicSection, set()),
 ]
