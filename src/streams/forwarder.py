@@ -31,6 +31,7 @@ LOOK_BACK: Final = 500
 WAIT_S: Final = 1.0
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 REQUEST_MS: Final = 10_000
+CLOSE_S: Final = 2.0
 BACKOFF_MS: Final = 5_000
 """A broker that comes back is noticed within this time; the clients' own limit is half a minute."""
 
@@ -138,7 +139,7 @@ class Forwarder:
                     self._wake.wait(WAIT_S)
                     self._wake.clear()
         finally:
-            producer.close(timeout=2)
+            _close(producer)
 
     def _resume(self, tail: Tail | None) -> int:
         """Return the position after which to go on, or refuse."""
@@ -182,6 +183,20 @@ class Forwarder:
     @staticmethod
     def _put(producer: KafkaProducer, topic: str, record: Record) -> Any:
         return producer.send(topic, key=record.key, value=record.value, headers=record.headers, partition=0)
+
+
+def _close(producer: KafkaProducer) -> None:
+    """Close a producer for good, whatever it still holds: the log has it, and it goes with the next one.
+
+    kafka-python 3 flushes first and, if the broker is away, gives up with its thread still running: that would send
+    old rows when the broker is back, after those of the producer that took its place.
+    """
+    try:
+        producer.close(timeout=CLOSE_S)
+    except KafkaError:
+        sender = producer._sender  # noqa: SLF001 - there is no public way to end it
+        sender.force_close()
+        sender.join(CLOSE_S)
 
 
 def last_sent(options: dict[str, Any], site: str) -> Tail | None:

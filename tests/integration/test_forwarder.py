@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from streams import forwarder as forwarding
 from streams.broker import Broker
@@ -266,6 +267,23 @@ def test_a_broker_killed_on_the_way_loses_and_doubles_nothing(kafka: RealKafka, 
         assert [row.position for row in rows_there(kafka.broker, site)] == list(range(1, last + 1))
     finally:
         running.stop()
+
+
+def test_a_producer_given_up_sends_nothing_later(kafka: RealKafka, site: str) -> None:
+    """kafka-python's own close leaves it running where rows are still on their way and the broker is gone."""
+    topic = device_events(site)
+    producer = KafkaProducer(**kafka.broker.options(), acks="all", enable_idempotence=True)
+    producer.send(topic, key=b"k", value=b"first", partition=0).get(timeout=30)
+    kafka.kill()
+    try:
+        late = producer.send(topic, key=b"k", value=b"late", partition=0)
+        forwarding._close(producer)
+        assert not producer._sender.is_alive()
+        with pytest.raises(KafkaError):
+            late.get(timeout=5)
+    finally:
+        kafka.start()
+    assert [record.value for record in records(kafka.broker, topic)] == [b"first"]
 
 
 def test_records_of_another_program_are_told_from_a_sites() -> None:
