@@ -13,7 +13,7 @@ HIDDEN = re.compile(r'type="hidden" name="(\w+)" value="([^"]*)"')
 class Visitor:
     """Somebody with a browser and no JavaScript."""
 
-    def __init__(self, client: TestClient[Any]) -> None:
+    def __init__(self, client: "TestClient[Any] | httpx.Client") -> None:
         self.client = client
 
     def get(self, path: str) -> httpx.Response:

@@ -30,7 +30,7 @@ from dashboards.users import UserStore
 from storage.opening import database_of
 from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
-from streams.lines import Lines, NoLines
+from streams.lines import NO_LINES, Lines
 from streams.messages import Draft, Person
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
@@ -77,7 +77,7 @@ class Site:
         self._demo = demo
         self._on_store = on_store
         self._folder = folder
-        self.lines: Lines = NoLines()
+        self.lines: Lines = NO_LINES
         self._stack = ExitStack()
         self._logger = structlog.get_logger("bonewatch.site")
 
@@ -201,6 +201,7 @@ class Site:
             settings=settings,
             demo=self._demo,
             clock=self._clock,
+            lines=self.lines,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -25,6 +25,7 @@ from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
 from dashboards.user_tables import utc_now
 from dashboards.users import UserStore
+from streams.lines import NO_LINES, Lines
 from streams.readings import Readings
 from streams.site import SitePort
 
@@ -40,6 +41,7 @@ def create_app(
     settings: HttpSettings,
     demo: DemoControls | None = None,
     clock: Callable[[], datetime] = utc_now,
+    lines: Lines = NO_LINES,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -47,7 +49,7 @@ def create_app(
     """
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live))
-    console = Console(site, readings, users, settings, live, metrics, clock, demo)
+    console = Console(site, readings, users, settings, live, metrics, clock, demo, lines)
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:

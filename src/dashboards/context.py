@@ -12,6 +12,7 @@ from dashboards.metrics import MetricsPage
 from dashboards.settings import HttpSettings
 from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
+from streams.lines import NO_LINES, Lines
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
 
@@ -28,6 +29,7 @@ class Console:
     metrics: MetricsPage
     clock: Callable[[], datetime]
     demo: DemoControls | None = None
+    lines: Lines = NO_LINES
 
     @property
     def time(self) -> SiteTime:

@@ -1,7 +1,7 @@
 """The port through which the console sees what stands on a scale now: nothing of it is in the log."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -17,14 +17,17 @@ class LiveReading(msgspec.Struct, frozen=True):
 
 
 class LineStatus(msgspec.Struct, frozen=True):
-    """How a device's line stands; `unclaimed` counts measurements that came while no session was open."""
+    """How a device's line stands; `unclaimed` counts measurements that came while no session was open.
+
+    `recorded` are those that the last session took.
+    """
 
     state: str
     why: str
     serial: str
-    can_be_zeroed: bool
     readings: tuple[LiveReading, ...] = ()
     unclaimed: int = 0
+    recorded: tuple[LiveReading, ...] = ()
 
 
 class Lines(Protocol):
@@ -32,9 +35,6 @@ class Lines(Protocol):
 
     def status(self, device: str) -> LineStatus | None:
         """Return how a device's line stands, by device key; None for one that has no line."""
-
-    def zero(self, device: str) -> bool:
-        """Have a device zeroed; False where it cannot be."""
 
 
 class NoLines:
@@ -44,6 +44,5 @@ class NoLines:
         """Return None."""
         return None
 
-    def zero(self, device: str) -> bool:  # noqa: ARG002 - the port's form
-        """Return False."""
-        return False
+
+NO_LINES: Final = NoLines()

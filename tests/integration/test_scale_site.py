@@ -5,13 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from bonewatch.config import ConfigError, load, parse, warnings
 from bonewatch.site import Site
+from dashboards.users import UserStore
 from simulators.scale import TcpPort, VirtualScale
 from streams import codec
-from streams.commands import CloseSession, Command, OpenSession, Refusal
+from streams.commands import CloseSession, Command, EnterCheck, OpenSession, Refusal
 from streams.messages import (
     CalibrationCheckRead,
     DeviceHeard,
@@ -21,7 +24,9 @@ from streams.messages import (
     Person,
     SessionPurpose,
 )
+from streams.roles import Role
 from streams.sqlite_log import SqliteEventLog
+from tests.console_client import Visitor
 from tests.kafka import wait_until
 
 OPERATOR = Person("Oz Operator", "operator")
@@ -102,6 +107,10 @@ class Department:
         status = self.site.lines.status(device)
         return status is not None and any(reading.value == value for reading in status.readings)
 
+    def recorded(self, device: str) -> list[float | None]:
+        status = self.site.lines.status(device)
+        return [] if status is None else [reading.value for reading in status.recorded]
+
     def gate(self, device: str) -> GateStatus:
         return self.site.engine.gate(device).status
 
@@ -138,6 +147,7 @@ def test_a_scale_is_checked_in_sessions_and_then_weighs_patients(tmp_path: Path)
         assert at.patient(SCALE) is None
         at.weigh(71.4)
         wait_until(lambda: bool(at.facts(tmp_path, PatientMeasured)))
+        wait_until(lambda: at.recorded(SCALE) == [71.4])
         assert at.ask(CloseSession, SCALE) is None
         at.weigh(64.0)  # the next person, for whom nobody opened a session
         status = at.site.lines.status(SCALE)
@@ -200,6 +210,62 @@ def test_how_the_lines_stand_is_recorded_when_it_changes(tmp_path: Path, monkeyp
         assert status is not None
         assert "SIM-0002, not SIM-0001" in status.why
         assert at.facts(tmp_path, CalibrationCheckRead) == []
+
+
+# --- the console -------------------------------------------------------------------------------------------
+
+
+def test_an_operator_checks_the_scale_and_weighs_a_patient_in_the_console(tmp_path: Path) -> None:
+    with department(tmp_path) as at:
+        wait_until(lambda: at.site.lines.status(SCALE).state == "heard")  # type: ignore[union-attr]
+        hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        users = UserStore(tmp_path / "users.sqlite", hasher=hasher)
+        users.add_user(OPERATOR.name, Role.OPERATOR, "correct horse battery")
+        users.close()
+        with httpx.Client(base_url=at.site.url, timeout=30) as client:
+            visitor = Visitor(client)
+            assert visitor.sign_in(OPERATOR.name, "correct horse battery").status_code == 303
+            page = visitor.get("/devices/scale-1").text
+            assert "Do not use Scale scale-1 for patients" in page
+            assert "Nobody has said what the next reading is for" in page
+            assert "Enter daily QC" not in page  # that is of scanners
+            assert "Measure a patient" not in page  # not while it is held
+            for standard_id, kilograms in (("W20", 20.0), ("W80", 80.0)):
+                assert visitor.fill_in("/devices/scale-1/do/start-check", standard_id=standard_id).status_code == 303
+                assert f"Check with {standard_id}" in visitor.get("/devices/scale-1/parts/line").text
+                at.weigh(kilograms)
+            wait_until(lambda: at.gate(SCALE) is GateStatus.OPEN)
+            standards = visitor.get("/devices/scale-1/parts/standards").text
+            assert standards.count("Pass") == 2
+            assert "certificate TEST-CERT-1" in standards
+            slip = visitor.fill_in(
+                "/devices/scale-1/do/measure-patient", accession_number="TEST-4711", read_back="TEST-4712"
+            )
+            assert "The two numbers differ: look at the request again" in slip.text
+            named = visitor.fill_in(
+                "/devices/scale-1/do/measure-patient", accession_number="TEST-4711", read_back="TEST-4711"
+            )
+            assert named.status_code == 303
+            at.weigh(71.4)
+            wait_until(lambda: "Recorded: <strong>71.40 kg" in visitor.get("/devices/scale-1/parts/line").text)
+            assert "Request TEST-4711" in visitor.get("/devices/scale-1").text
+            assert visitor.fill_in("/devices/scale-1/do/end-session").status_code == 303
+            entered = visitor.fill_in("/devices/scale-1/do/enter-check", standard_id="W80", read="80.9")
+            assert entered.status_code == 303
+            assert "+0.9 kg off" in visitor.get("/devices/scale-1").text
+
+
+def test_a_stadiometer_without_a_cable_is_checked_by_hand(tmp_path: Path) -> None:
+    text = configuration("socket://127.0.0.1:1", "").replace('protocol = "adam-muw"\nport = ""\n', "")
+    site = Site(parse(text, "site.toml"), tmp_path).start()
+    try:
+        assert site.lines.status(STADIOMETER) is None
+        command = EnterCheck(device=STADIOMETER, actor=OPERATOR, request_id="r1", standard_id="R100", read=100.1)
+        seq = site.engine.states[STADIOMETER].device_seq
+        assert not isinstance(site.engine.execute(command, expected_device_seq=seq), Refusal)
+        assert site.engine.gate(STADIOMETER).status is GateStatus.OPEN
+    finally:
+        site.stop()
 
 
 # --- configuration -----------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_a_failed_check_holds_opens_a_review_and_a_passing_one_opens_again() -> 
     (review,) = (outcome for outcome in outcomes if isinstance(outcome, ReviewOpened))
     assert (review.basis, review.since) == ("failure", passed_at)
     assert folded.codes == ["check_failed"]
-    assert "+0.9 kg" in texts(folded)
+    assert "+0.9 kg off" in texts(folded)
     again = folded.fact(CalibrationCheckRead("W80", 80.9, folded.now, "Oz"))
     assert not any(isinstance(outcome, ReviewOpened) for outcome in again)  # one review an episode
     check(folded, "W80", 80.0)
@@ -220,6 +220,17 @@ def test_a_check_session_names_a_standard_and_runs_out() -> None:
     folded.until(folded.now + timedelta(minutes=9))
     assert folded.state.session is not None
     folded.until(folded.now + timedelta(minutes=1))
+    assert folded.state.session is None
+
+
+def test_one_reading_ends_a_check_so_that_nobody_who_steps_on_next_is_one() -> None:
+    folded = Folded(SCALE)
+    request(folded, OpenSession, purpose=SessionPurpose.CHECK, standard_id="W20")
+    assert folded.state.session is not None
+    session_id = folded.state.session.session_id
+    folded.fact(CalibrationCheckRead("W20", 20.0, folded.now, "Oz", session_id="another"))
+    assert folded.state.session is not None
+    folded.fact(CalibrationCheckRead("W20", 20.0, folded.now, "Oz", session_id=session_id))
     assert folded.state.session is None
 
 

@@ -45,6 +45,8 @@ class _Place:
     plateaus: dict[Quantity, Plateau]
     live: dict[Quantity, LiveReading] = field(default_factory=dict)
     unclaimed: int = 0
+    taken_in: str = ""
+    taken: dict[Quantity, LiveReading] = field(default_factory=dict)
     recorded: LinkState | None = None
     since_s: float = 0.0
 
@@ -108,13 +110,9 @@ class SerialDesk:
             return None
         link = place.line.link
         readings = tuple(place.live[quantity] for quantity in Quantity if quantity in place.live)
-        can_be_zeroed = bool(place.line.given.protocol.zero)
-        return LineStatus(link.state.value, link.why, link.heard_serial, can_be_zeroed, readings, place.unclaimed)
-
-    def zero(self, device: str) -> bool:
-        """Have a device zeroed; False where it cannot be."""
-        place = self._places.get(device)
-        return place is not None and place.line.zero()
+        return LineStatus(
+            link.state.value, link.why, link.heard_serial, readings, place.unclaimed, tuple(place.taken.values())
+        )
 
     def _took(self, device: str, readings: Sequence[Reading]) -> None:
         place, now = self._places[device], self._clock()
@@ -135,6 +133,9 @@ class SerialDesk:
             place.unclaimed += 1
             UNCLAIMED.labels(device).inc()
             return
+        if place.taken_in != session.session_id:
+            place.taken_in, place.taken = session.session_id, {}
+        place.taken[reading.quantity] = place.live[reading.quantity]
         self._record(Draft(uuid.uuid4().hex[:24], device, fact))
 
     def _record(self, draft: Draft) -> None:

@@ -19,7 +19,7 @@ from streams.readings import DeviceView
 RANGES: Final = {"30 days": 30, "90 days": 90, "1 year": 365, "All": 0}
 """Spans of the chart; 0 shows everything."""
 
-PARTS: Final = ("gate", "actions", "phantoms", "verdicts")
+PARTS: Final = ("gate", "actions", "phantoms", "verdicts", "line", "standards")
 """What a live page reads anew; the chart reads the API."""
 
 VERDICTS_SHOWN: Final = 15
@@ -75,6 +75,8 @@ def _part(console: Console, visit: Visit, view: DeviceView, name: str) -> dict[s
         return {"verdicts": list(console.readings.qc(view.id, limit=VERDICTS_SHOWN))[::-1]}
     if name == "actions":
         return {"actions": offered(view, visit.user), "barred": barred(view, visit.user)}
+    if name == "line":
+        return {"line": console.lines.status(view.device)}
     if name == "phantoms":
         outcomes = (recorded.outcome for recorded in console.readings.history(view.id, limit=HISTORY_READ))
         return {"changes": [outcome for outcome in outcomes if isinstance(outcome, GateChanged)][:CHANGES_SHOWN]}

@@ -192,7 +192,11 @@ QUALITY_ACTIONS: Final = (
         submit="Record daily QC",
         done="Daily QC recorded.",
         permission=Permission.ENTER_QC,
-        offered=lambda view: (view.vendor_qc_required or view.vendor_qc_failure_confirmed) and _in_service(view),
+        offered=lambda view: (
+            view.kind == "scanner"
+            and (view.vendor_qc_required or view.vendor_qc_failure_confirmed)
+            and _in_service(view)
+        ),
         fields=_vendor_qc_fields,
         command=_vendor_qc,
     ),

@@ -61,6 +61,18 @@ class Typed:
             return math.nan
         return value
 
+    def number(self, name: str, missing: str) -> float:
+        """Return a finite number; `missing` says what to do if there is none."""
+        text = self.text(name, missing)
+        try:
+            value = float(text.replace(",", ".")) if text else math.nan
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            self.errors.setdefault(name, missing)
+            return math.nan
+        return value
+
     def moment(self, name: str) -> datetime | None:
         """Return a day and time, None if left blank."""
         return self._read(name, self._time.from_field, "Enter a day and time that exists, such as 21/11/2026 07:40")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from dashboards.site_time import SiteTime
-from streams.messages import GateStatus, Verdict
-from streams.readings import DeviceView, PhantomStatus
+from streams.messages import CheckVerdict, GateStatus, Verdict
+from streams.readings import DeviceView, PhantomStatus, StandardStatus
 from streams.roles import Role
 from streams.site import Gate
 
@@ -39,6 +39,32 @@ _ENFORCEMENT: Final = {
 }
 
 _DUTIES: Final = {"manufacturer_daily": "Manufacturer's daily QC", "independent": "Independent check"}
+
+_CHECKS: Final = {
+    CheckVerdict.PASS: "Pass",
+    CheckVerdict.WARN: "Near its limit",
+    CheckVerdict.FAIL: "Fail",
+    CheckVerdict.NOT_JUDGED: "Not judged",
+}
+
+_LINES: Final = {
+    "away": "Not connected.",
+    "open": "Listening.",
+    "heard": "Connected.",
+    "unverified": "Connected, not verified.",
+    "silent": "Silent.",
+    "noisy": "Not understood.",
+    "swapped": "Another device.",
+}
+
+_CONDITIONS: Final = {
+    "stable": "stable",
+    "unstable": "not stable yet",
+    "overload": "overload",
+    "underload": "underload",
+    "invalid": "no valid reading",
+    "untold": "waiting until it is the same again",
+}
 
 DEMO_ROLES: Final = {
     Role.OPERATOR: "Scans patients; enters the daily QC",
@@ -114,6 +140,40 @@ def enforcement(view: DeviceView) -> str:
 def duty(role: str) -> str:
     """Name a duty."""
     return _DUTIES.get(role, role)
+
+
+def standard_name(standard: StandardStatus) -> str:
+    """Name a weight or rod by its id and value."""
+    return f"{standard.standard_id} ({standard.nominal:g} {standard.unit})"
+
+
+def check_verdict(value: CheckVerdict) -> str:
+    """Name what a check came to."""
+    return _CHECKS[value]
+
+
+def check_tone(value: CheckVerdict) -> str:
+    """Return the colour that goes with the words."""
+    return {CheckVerdict.PASS: "good", CheckVerdict.FAIL: "bad", CheckVerdict.WARN: "warn"}.get(value, "plain")
+
+
+def check_shape(value: CheckVerdict) -> Verdict:
+    """Return the verdict whose mark stands for this one."""
+    return {
+        CheckVerdict.PASS: Verdict.PASS,
+        CheckVerdict.WARN: Verdict.PASS_WITH_NOTE,
+        CheckVerdict.FAIL: Verdict.FAIL,
+    }.get(value, Verdict.NO_BASELINE)
+
+
+def line_state(state: str) -> str:
+    """Say how a device's line stands."""
+    return _LINES.get(state, state)
+
+
+def condition(value: str) -> str:
+    """Say how a device stands with its reading."""
+    return _CONDITIONS.get(value, value)
 
 
 def phantom_name(phantom: PhantomStatus) -> str:

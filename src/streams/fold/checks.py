@@ -92,16 +92,16 @@ def _rod(read: float, standard: Standard, rules: CheckRules) -> tuple[CheckVerdi
         _exact(read) * MILLIMETRES, _exact(standard.nominal) * MILLIMETRES, warn_mm=rules.warn_mm, fail_mm=rules.fail_mm
     )
     limits = f"warns beyond {rules.warn_mm:g} mm, fails beyond {rules.fail_mm:g} mm"
-    return _VERDICTS[found.verdict], f"{found.error_mm:+f} mm; {limits}"
+    return _VERDICTS[found.verdict], f"{found.error_mm:+.4g} mm; {limits}"
 
 
 def _weight(read: float, standard: Standard, rules: CheckRules) -> tuple[CheckVerdict, str]:
     error_g = (_exact(read) - _exact(standard.nominal)) * GRAMS
-    found, notes = list[CheckVerdict](), [f"{error_g:+f} g"]
+    found, notes = list[CheckVerdict](), [f"{float(error_g):+.6g} g"]
     if rules.limit_kg is not None:
         limit_g = _exact(rules.limit_kg) * GRAMS
         found.append(CheckVerdict.PASS if abs(error_g) <= limit_g else CheckVerdict.FAIL)
-        notes.append(f"limit {limit_g:f} g")
+        notes.append(f"limit {float(limit_g):.6g} g")
     if rules.ranges:
         instrument = WeighingInstrument(
             tuple(WeighingRange(_exact(largest) * GRAMS, _exact(e_g)) for largest, e_g in rules.ranges)
@@ -109,7 +109,7 @@ def _weight(read: float, standard: Standard, rules: CheckRules) -> tuple[CheckVe
         load_g = _exact(standard.nominal) * GRAMS
         by_class = judge_check_weight(_exact(read) * GRAMS, load_g, instrument)
         found.append(_VERDICTS[by_class.verdict])
-        notes.append(f"class III permits {by_class.mpe_in_service_g:f} g in service")
+        notes.append(f"class III permits {float(by_class.mpe_in_service_g):.6g} g in service")
     if not found:
         return CheckVerdict.NOT_JUDGED, "neither limit_kg nor ranges say what is permitted"
     order = (CheckVerdict.FAIL, CheckVerdict.WARN, CheckVerdict.PASS)
@@ -129,7 +129,7 @@ def duties(state: DeviceState, policy: DevicePolicy, now: datetime) -> Iterator[
     for standard in rules.standards:
         check, name = state.checks.get(standard.standard_id), f"{standard.standard_id} ({_value(standard, policy)})"
         if check is not None and check.verdict is CheckVerdict.FAIL:
-            text = f"check with {name} failed: reads {check.error:+.3g} {UNITS[policy.kind]}"
+            text = f"check with {name} failed: {check.error:+.3g} {UNITS[policy.kind]} off"
             clears = "Check it again; if it fails again, take it out of use and ring whoever mends it."
             yield Reason(ReasonCode.CHECK_FAILED, text, clears), None
             continue
@@ -140,7 +140,7 @@ def duties(state: DeviceState, policy: DevicePolicy, now: datetime) -> Iterator[
         else:
             yield None, due
         if check is not None and check.verdict is CheckVerdict.WARN:
-            text = f"check with {name} is near its limit: reads {check.error:+.3g} {UNITS[policy.kind]}"
+            text = f"check with {name} is near its limit: {check.error:+.3g} {UNITS[policy.kind]} off"
             yield Reason(ReasonCode.CHECK_FAILED, text, "Have it looked at before it fails.", holds=False), None
 
 

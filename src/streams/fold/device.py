@@ -200,6 +200,8 @@ def _session_closed(fact: SessionClosed, event: Event, state: DeviceState) -> Re
 def _calibration_check_read(fact: CalibrationCheckRead, event: Event, state: DeviceState) -> Result:
     suspect = fact.measured_at > event.recorded_at + SUSPECT_AHEAD
     state, outcomes = checked(state, fact, event, suspect=suspect)
+    if state.session is not None and fact.session_id == state.session.session_id:
+        state = replace(state, session=None)  # one reading is the check: who steps on next is no weight
     standards = state.policy.checks.standards if state.policy else ()
     all_passed = standards and all(
         (check := state.checks.get(s.standard_id)) is not None and check.passed_at is not None for s in standards
