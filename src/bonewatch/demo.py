@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from bonewatch.config import parse
+from bonewatch.demo_corner import WeighingCorner
 from bonewatch.demo_history import HISTORY_DAYS, ScannerStory, history
 from bonewatch.site import LOG_FILE, Site
 from dashboards.demo_panel import DemoAction
@@ -187,7 +188,9 @@ class Demo:
         self._stack.callback(self._ris.stop)
         port, dicom_port = self._ports
         text = self._department.configuration(port=port, dicom_port=dicom_port, ris_port=self._ris.port)
-        config = parse(text, "the demo's configuration")
+        corner = WeighingCorner()
+        self._stack.callback(corner.stop)
+        config = parse(text + corner.configuration(), "the demo's configuration")
         self._devices = config.devices()
         past = []
         if not (data_dir / LOG_FILE).exists():
@@ -198,7 +201,9 @@ class Demo:
         self._stack.callback(self._site.stop)
         self.url = self._site.url
         self._scanners = {story.device_id: self._scanner(story) for story in self._stories}
+        self._corner = corner
         self._morning()
+        corner.follow(self._site.engine, self._site.lines, self._key)
         thread = threading.Thread(target=self._live, name="demo-department", daemon=True)
         thread.start()
         self._stack.callback(thread.join, 10.0)
@@ -228,6 +233,7 @@ class Demo:
                 self._scan(story.device_id, self._day())
         if self._stories[0].device_id not in self._silent:
             self._vendor_qc(self._stories[0].device_id)
+        self._corner.morning()
 
     def _clinic(self, place: int, today: date) -> tuple[Appointment, ...]:
         title = self._devices[self._key(self._stories[place].device_id)][0].ae_title

@@ -185,7 +185,12 @@ def test_ctrl_c_ends_a_demonstration_and_its_temporary_folder_goes(tmp_path: Pat
     with DemoProcess(temporary=temporary) as demo:
         assert demo.url, demo.said
         assert time.monotonic() - started < READY_WITHIN_S
-        assert [one["id"] for one in httpx.get(f"{demo.url}/api/v1/devices").json()] == ["dxa-1", "dxa-2"]
+        assert [one["id"] for one in httpx.get(f"{demo.url}/api/v1/devices").json()] == [
+            "dxa-1",
+            "dxa-2",
+            "scale-1",
+            "height-1",
+        ]
         assert len(list(temporary.iterdir())) == 1
         assert demo.interrupt() == 0
     assert "Traceback" not in demo.said
