@@ -137,6 +137,8 @@ def _phantom_faults(path: str, phantom: PhantomSection, ids: list[str], modes: l
         faults.append((f"{path}.patient_id", f"{VENDOR_QC} is the name of the scanner's own QC; take another"))
     if phantom.role is PhantomRole.MANUFACTURER_DAILY and phantom.frequency is not Frequency.DAILY:
         faults.append((f"{path}.frequency", "the manufacturer's daily QC is daily"))
+    if phantom.role is PhantomRole.CIRCULATING and not phantom.serial:
+        faults.append((f"{path}.serial", "a circulating phantom is known by its serial number: the same at every site"))
     if ids.count(phantom.patient_id) > 1:
         faults.append((f"{path}.patient_id", f"{phantom.patient_id} is configured twice"))
     if phantom.nominal_g_cm2 is not None and not 0 < phantom.nominal_g_cm2 <= 5:

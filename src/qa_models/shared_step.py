@@ -242,15 +242,15 @@ def group_signals(
     """
     found, seen = list[GroupSignal](), list[int]()
     cusum = TabularCusum(0.0, 1.0, k=k, h=h)
-    past: dict[str, list[tuple[int, Week]]] = {scanner: [] for scanner in weeks}
+    past = {scanner: _Past() for scanner in weeks}
     for week in sorted({week for own in weeks.values() for week in own}):
         scores = list[float]()
         for scanner, own in weeks.items():
             if (reading := own.get(week)) is not None and reading.n > 0:
                 finite_number(reading.mean, f"{scanner}, week {week}")
-                score = _against_past(reading, past[scanner], min_scans)
+                score = past[scanner].score(reading, min_scans)
                 scores += [] if score is None else [max(-clip, min(clip, score))]
-                past[scanner].append((week, reading))
+                past[scanner].add(week, reading)
         if not scores:
             continue
         seen.append(week)
@@ -261,14 +261,32 @@ def group_signals(
             last = seen[-1 - rising] if rising < len(seen) else seen[0] - 1
             found.append(GroupSignal(week, last, upward))
             cusum, seen = TabularCusum(0.0, 1.0, k=k, h=h), [last]
-            past = {scanner: [one for one in own if one[0] > last] for scanner, own in past.items()}
+            for own in past.values():
+                own.forget(last)
     return tuple(found)
 
 
-def _against_past(reading: Week, past: Sequence[tuple[int, Week]], min_scans: int) -> float | None:
-    """Return a week's score against a scanner's past; None while that is thin."""
-    n = sum(one.n for _, one in past)
-    if n < min_scans:
-        return None
-    mean = math.fsum(one.mean * one.n for _, one in past) / n
-    return (reading.mean - mean) / math.sqrt(1 / reading.n + 1 / n)
+class _Past:
+    """A scanner's weeks so far: their sum, kept as it grows."""
+
+    def __init__(self) -> None:
+        self._weeks: list[tuple[int, Week]] = []
+        self._total, self._n = 0.0, 0
+
+    def add(self, week: int, reading: Week) -> None:
+        self._weeks.append((week, reading))
+        self._total += reading.mean * reading.n
+        self._n += reading.n
+
+    def forget(self, up_to: int) -> None:
+        """Leave behind the weeks before a step."""
+        kept = [one for one in self._weeks if one[0] > up_to]
+        self._weeks, self._total, self._n = [], 0.0, 0
+        for week, reading in kept:
+            self.add(week, reading)
+
+    def score(self, reading: Week, min_scans: int) -> float | None:
+        """Return a week's distance from the past in standard errors; None while that is thin."""
+        if self._n < min_scans:
+            return None
+        return (reading.mean - self._total / self._n) / math.sqrt(1 / reading.n + 1 / self._n)

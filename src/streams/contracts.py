@@ -285,7 +285,7 @@ def _of_fleet(type_: str) -> Json:
         ("ce_specversion", SPECVERSION.decode()),
         ("ce_source", FLEET_SOURCE.decode()),
         ("ce_type", type_),
-        ce_id={"type": "string", "description": "Of the comparison in this revision."},
+        ce_id={"type": "string", "description": "Of the comparison, by its content."},
         ce_subject={"type": "string", "description": "What was compared: as the key."},
     )
 

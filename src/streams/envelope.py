@@ -131,7 +131,7 @@ def record_from_comparison(key: str, comparison: Comparison) -> Record:
     headers = [
         ("content-type", CONTENT_TYPE),
         ("ce_specversion", SPECVERSION),
-        ("ce_id", event_id(key, str(comparison.revision)).encode()),
+        ("ce_id", event_id(key, body.decode()).encode()),
         ("ce_source", FLEET_SOURCE),
         ("ce_type", type_name(comparison).encode()),
         ("ce_subject", key.encode()),

@@ -163,3 +163,14 @@ def test_a_scanner_that_was_never_visited_is_named() -> None:
     found = circulating_phantom([Visit("a", 0, (1.0, 2.0)), Visit("b", 0, (1.1, 2.1))])
     with pytest.raises(KeyError, match="c"):
         found.convert(1.0, read_on="c", to="a")
+
+
+def test_a_trend_that_nothing_is_left_to_judge_is_not_believed() -> None:
+    """Eight days between two visits of one scanner say nothing of the year until the other's."""
+    found = circulating_phantom([Visit("a", 0, (1.000,)), Visit("a", 8, (1.005,)), Visit("b", 365, (1.000,))])
+    assert found.trend_per_year == ()
+    assert found.degrees_of_freedom == 1
+    (difference,) = found.scanner("a").differences
+    assert difference.value == pytest.approx(0.00125)
+    assert difference.interval is not None
+    assert difference.interval.lower < 0 < difference.interval.upper

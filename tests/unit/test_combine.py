@@ -12,6 +12,7 @@ from streams.fleet.messages import (
     Comparison,
     CrossCalibrationEstimated,
     Read,
+    ScannerRead,
     SharedStepEstimated,
 )
 from tests.comparisons import MONDAY, scanner_reads, upgraded, visits
@@ -21,7 +22,7 @@ def said(reads: Iterable[Read]) -> dict[str, Comparison]:
     combination = Combination()
     for read in reads:
         combination.take(read)
-    return dict(combination.news())
+    return dict(combination.news().comparisons)
 
 
 def steps(reads: Iterable[Read]) -> dict[str, SharedStepEstimated]:
@@ -141,7 +142,7 @@ def test_a_reanalysis_takes_the_place_of_the_analysis() -> None:
     late = said([*reads, again])
     assert late == said([again, *reads])
     assert late != said(reads)
-    assert compared([*reads, again]).revision == len(reads)
+    assert compared([*reads, again]).readings == len(reads)
 
 
 def test_a_visit_without_the_usual_regions_is_left_out_and_counted() -> None:
@@ -159,9 +160,9 @@ def test_nothing_is_said_twice() -> None:
     combination = Combination()
     for read in visits():
         assert combination.take(read)
-    assert len(combination.news()) == 1
+    assert len(combination.news().comparisons) == 1
     assert not any(combination.take(read) for read in visits())
-    assert combination.news() == []
+    assert combination.news() == ([], [])
 
 
 def test_a_scanners_memory_is_bounded() -> None:
@@ -170,3 +171,68 @@ def test_a_scanners_memory_is_bounded() -> None:
         combination.take(read)
     (scanners,) = combination._scanners.values()
     assert [len(series) for series in scanners.series.values()] == [REMEMBERED]
+
+
+def test_a_group_that_cannot_be_compared_stops_no_other() -> None:
+    """Two regions that read alike give no line; a chart without spread gives no sigmas."""
+    combination = Combination()
+    for read in visits():
+        combination.take(replace(read, phantom="FLAT", bmd_g_cm2=1.0))
+        combination.take(read)
+    for read in upgraded(0.6):
+        combination.take(replace(read, make="Flat", sigma_g_cm2=0.0))
+        combination.take(read)
+    news = combination.news()
+    assert {key for key, _ in news.comparisons} >= {"ESP-7", "Example#software#2"}
+    assert [(group, "there is no line" in why) for group, why in news.failures] == [("FLAT", True)]
+
+
+def versions(*stretches: tuple[str, int, float]) -> list[ScannerRead]:
+    """Six scanners that take one version after another: name, readings, percent from the first."""
+    found = []
+    for n in range(6):
+        rng = random.Random(n)  # noqa: S311 - invented scans
+        day = 0
+        for software, count, percent in stretches:
+            for _ in range(count):
+                bmd = round((1 + percent / 100) * rng.gauss(1.0, 0.004), 4)
+                one = next(scanner_reads(f"site-{n}/dxa", 1))
+                when = MONDAY + timedelta(days=day)
+                found.append(replace(one, software=software, bmd_g_cm2=bmd, device_seq=day + 1, measured_at=when))
+                day += 1
+    return found
+
+
+def test_a_step_is_not_credited_to_the_version_after_it() -> None:
+    found = steps(versions(("1", 25, 0.0), ("2", 12, 1.0), ("3", 25, 1.0)))
+    assert found["Example#software#2"].shared
+    assert not found["Example#software#3"].shared
+
+
+def test_readings_of_an_unnamed_version_speak_for_none() -> None:
+    found = steps(versions(("1", 25, 0.0), ("", 25, 1.0), ("2", 25, 1.0)))["Example#software#2"]
+    assert found.percent.value == pytest.approx(1.0, abs=0.2)
+    assert found.shared
+    assert "Example#software#2" not in steps(versions(("", 25, 1.0), ("2", 25, 1.0)))
+
+
+def test_a_phantom_that_was_replaced_does_not_hide_its_scanner() -> None:
+    old = [replace(read, phantom="old") for read in versions(("1", 400, 0.0))]
+    later = MONDAY + timedelta(days=500)
+    new = [
+        replace(read, phantom="new", device_seq=read.device_seq + 400, measured_at=read.measured_at - MONDAY + later)
+        for read in versions(("1", 30, 0.0), ("2", 25, 0.8))
+    ]
+    assert steps([*old, *new])["Example#software#2"].shared
+
+
+def test_a_later_signal_of_nothing_does_not_hide_a_step_that_was_shared() -> None:
+    """After the step that all share, one scanner alone goes astray: the chart may signal, the step stays said."""
+    reads: list[Read] = [read for n in range(6) for read in scanner_reads(f"site-{n}/dxa", 400, step=-0.6, at=140)]
+    astray = [
+        replace(read, bmd_g_cm2=read.bmd_g_cm2 * 1.05)
+        if read.device == "site-0/dxa" and read.device_seq > 300
+        else read
+        for read in reads
+    ]
+    assert steps(astray)["Example#time"].shared

@@ -83,7 +83,8 @@ class CirculatingPhantom:
     levels
         Consensus of each level: the mean over scanners, each counted once however often it was visited.
     trend_per_year
-        Common course of each level in units per year; empty where no scanner was visited on two days.
+        Common course of each level in units per year; empty where the visits are too few to tell it from chance:
+        then scanners are compared as if the phantom, and all of them, had stood still.
     visit_sd
         Standard deviation between visits to one scanner, of each level; None where it cannot be told.
     degrees_of_freedom
@@ -259,12 +260,18 @@ class _Design:
         return math.fsum((self.days[row] - means[i]) ** 2 for i, rows in enumerate(self.rows) for row in rows)
 
     @property
+    def has_trend(self) -> bool:
+        """Whether a common trend can be told from chance: something is left to judge it by."""
+        return self.spread > 0 and len(self.days) - len(self.names) > 1
+
+    @property
     def degrees_of_freedom(self) -> int:
-        return len(self.days) - len(self.names) - (1 if self.spread > 0 else 0)
+        return len(self.days) - len(self.names) - (1 if self.has_trend else 0)
 
     def fit(self, y: Sequence[float]) -> _Fit:
         """Fit scanners and a common trend to one response."""
-        days, spread, common, freedom = self.scanner_days, self.spread, self.common_day, self.degrees_of_freedom
+        days, common, freedom = self.scanner_days, self.common_day, self.degrees_of_freedom
+        spread = self.spread if self.has_trend else 0.0
         means = [statistics.fmean(y[row] for row in rows) for rows in self.rows]
         own = [(self.days[row] - days[i], y[row] - means[i]) for i, rows in enumerate(self.rows) for row in rows]
         trend = math.fsum(dt * dy for dt, dy in own) / spread if spread > 0 else 0.0

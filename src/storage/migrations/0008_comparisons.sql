@@ -3,7 +3,7 @@
 CREATE TABLE cross_calibration_estimates (
     phantom text COLLATE "C" NOT NULL,
     device text COLLATE "C" NOT NULL,
-    revision bigint NOT NULL,
+    readings bigint NOT NULL,
     compared_at date NOT NULL,
     degrees_of_freedom integer NOT NULL,
     make text NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE cross_calibration_levels (
 CREATE TABLE shared_step_estimates (
     make text COLLATE "C" NOT NULL,
     software text COLLATE "C" NOT NULL,
-    revision bigint NOT NULL,
+    readings bigint NOT NULL,
     since date NOT NULL,
     percent double precision NOT NULL,
     lower_percent double precision,

@@ -7,9 +7,9 @@ so a comparison made anew from the topics is the comparison that stood.
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 from typing import Final, NamedTuple
 
 from qa_models.cross_calibration import circulating_phantom
@@ -43,6 +43,9 @@ MOST_SCANS: Final = 25
 """Readings either side that count: older ones tell of other times."""
 
 DAYS_A_WEEK: Final = 7
+
+LATELY: Final = timedelta(days=180)
+"""A scanner's phantom is the one that it read most often in this time: a replaced one is left behind."""
 
 
 @dataclass
@@ -78,13 +81,25 @@ class _Scanners:
         return True
 
     def by_device(self) -> dict[str, list[ScannerRead]]:
-        """Return one phantom's readings of each scanner, by time: of its phantoms the one read most often."""
-        longest: dict[str, deque[ScannerRead]] = {}
+        """Return one phantom's readings of each scanner, by time: of its phantoms the one read most often of late."""
+        chosen: dict[str, tuple[int, list[ScannerRead]]] = {}
+        latest: dict[str, datetime] = {}
+        for (device, _), series in self.series.items():
+            newest = max(read.measured_at for read in series)
+            latest[device] = max(newest, latest.get(device, newest))
         for device, phantom in sorted(self.series):
             series = self.series[device, phantom]
-            if len(series) > len(longest.get(device, ())):
-                longest[device] = series
-        return {device: sorted(series, key=lambda read: read.measured_at) for device, series in longest.items()}
+            lately = sum(latest[device] - read.measured_at <= LATELY for read in series)
+            if lately > chosen.get(device, (0, []))[0]:
+                chosen[device] = lately, sorted(series, key=lambda read: read.measured_at)
+        return {device: reads for device, (_, reads) in chosen.items()}
+
+
+class News(NamedTuple):
+    """Comparisons that changed, by key, and groups that could not be compared, with the reason."""
+
+    comparisons: list[tuple[str, Comparison]]
+    failures: list[tuple[str, str]]
 
 
 class Combination:
@@ -107,21 +122,28 @@ class Combination:
             self._changed.add((type(read), group))
         return is_new
 
-    def news(self) -> list[tuple[str, Comparison]]:
-        """Return, by key, what the readings since the last call have changed."""
-        found = list[tuple[str, Comparison]]()
+    def news(self) -> News:
+        """Return what the readings since the last call have changed; a group that cannot be compared stops no other."""
+        found = News([], [])
         for kind, group in sorted(self._changed, key=lambda changed: (changed[0].__name__, changed[1])):
-            comparisons = (
-                compared_by_phantom(group, self._visits[group].reads.values())
-                if kind is CirculatingPhantomRead
-                else steps_shared(group, self._scanners[group].by_device(), self._scanners[group].taken)
-            )
+            try:
+                comparisons = list(self._compared(kind, group))
+            except (ValueError, ArithmeticError) as error:
+                found.failures.append((group, str(error)))
+                continue
             for key, comparison in comparisons:
                 if self._said.get(key) != comparison:
                     self._said[key] = comparison
-                    found.append((key, comparison))
+                    found.comparisons.append((key, comparison))
         self._changed.clear()
         return found
+
+    def _compared(self, kind: type[Read], group: str) -> Iterator[tuple[str, Comparison]]:
+        if kind is CirculatingPhantomRead:
+            yield from compared_by_phantom(group, self._visits[group].reads.values())
+        else:
+            scanners = self._scanners[group]
+            yield from steps_shared(group, scanners.by_device(), scanners.taken)
 
 
 # --- circulating phantoms ----------------------------------------------------------------------------------
@@ -156,7 +178,7 @@ def compared_by_phantom(
         phantom,
         CrossCalibrationEstimated(
             phantom=phantom,
-            revision=len(reads),
+            readings=len(reads),
             levels=tuple(_levels(regions, found)),
             degrees_of_freedom=found.degrees_of_freedom,
             compared_at=date.fromordinal(round(found.day)),
@@ -231,7 +253,7 @@ def _said(estimate: Estimated, times: float = 1.0) -> Estimate:
 
 
 def steps_shared(
-    make: str, scanners: dict[str, list[ScannerRead]], revision: int
+    make: str, scanners: dict[str, list[ScannerRead]], readings: int
 ) -> Iterator[tuple[str, SharedStepEstimated]]:
     """Yield the step that came with each software version, and the latest that came to all at one time.
 
@@ -239,25 +261,27 @@ def steps_shared(
     ----------
     scanners
         Of each scanner its readings, by time.
-    revision
-        Readings taken in so far.
+    readings
+        How many were taken in.
     """
     versions = sorted({read.software for reads in scanners.values() for read in reads if read.software})
     for software in versions:
         places = {device: _changed_to(software, reads) for device, reads in scanners.items()}
-        estimate = _estimate(make, software, scanners, places, revision)
+        estimate = _estimate(make, software, scanners, places, readings)
         if estimate is not None:
             yield f"{make}#software#{software}", estimate
-    signals = group_signals({device: _weeks(reads) for device, reads in scanners.items()})
-    if signals:
-        since = date.fromordinal((signals[-1].last_in_control + 1) * DAYS_A_WEEK + 1)  # weeks begin on Mondays
+    latest: SharedStepEstimated | None = None
+    for signal in group_signals({device: _weeks(reads) for device, reads in scanners.items()}):
+        since = date.fromordinal((signal.last_in_control + 1) * DAYS_A_WEEK + 1)  # weeks begin on Mondays
         places = {
             device: next((i for i, read in enumerate(reads) if read.measured_at.date() >= since), None)
             for device, reads in scanners.items()
         }
-        estimate = _estimate(make, "", scanners, places, revision)
-        if estimate is not None:
-            yield f"{make}#time", estimate
+        estimate = _estimate(make, "", scanners, places, readings)
+        if estimate is not None and (estimate.shared or latest is None or not latest.shared):
+            latest = estimate  # a later signal of nothing does not hide a step that is shared
+    if latest is not None:
+        yield f"{make}#time", latest
 
 
 def _changed_to(software: str, reads: list[ScannerRead]) -> int | None:
@@ -267,11 +291,13 @@ def _changed_to(software: str, reads: list[ScannerRead]) -> int | None:
 
 
 def _weeks(reads: list[ScannerRead]) -> dict[int, Week]:
-    """Return a scanner's readings by week, in sigmas from its first."""
-    origin, weeks = reads[0].bmd_g_cm2, dict[int, list[float]]()
+    """Return a scanner's readings by week, in sigmas from its first; one sigma for all: a new baseline is no step."""
+    origin, sigma, weeks = reads[0].bmd_g_cm2, median(read.sigma_g_cm2 for read in reads), dict[int, list[float]]()
+    if not sigma > 0:
+        return {}
     for read in reads:
         week = (read.measured_at.date().toordinal() - 1) // DAYS_A_WEEK
-        weeks.setdefault(week, []).append((read.bmd_g_cm2 - origin) / read.sigma_g_cm2)
+        weeks.setdefault(week, []).append((read.bmd_g_cm2 - origin) / sigma)
     return {week: Week(fmean(values), len(values)) for week, values in weeks.items()}
 
 
@@ -280,7 +306,7 @@ def _estimate(
     software: str,
     scanners: dict[str, list[ScannerRead]],
     places: dict[str, int | None],
-    revision: int,
+    readings: int,
 ) -> SharedStepEstimated | None:
     """Combine the steps of the scanners that have enough readings either side of their place."""
     steps = [
@@ -295,7 +321,7 @@ def _estimate(
         make=make,
         software=software,
         since=min(step.since for step in steps),
-        revision=revision,
+        readings=readings,
         percent=Estimate(found.size, found.interval.lower, found.interval.upper),
         between_sd_percent=found.between_sd,
         shared=found.shared,
@@ -305,7 +331,8 @@ def _estimate(
 
 def _step(device: str, reads: list[ScannerRead], place: int, software: str) -> ScannerStep | None:
     """Return a scanner's step at a place, in percent of its mean before; None where there are too few readings."""
-    before = [read.bmd_g_cm2 for read in reads[:place][-MOST_SCANS:]]
+    earlier = _just_before(reads[:place]) if software else reads[:place]
+    before = [read.bmd_g_cm2 for read in earlier[-MOST_SCANS:]]
     after = [read.bmd_g_cm2 for read in reads[place:][:MOST_SCANS] if not software or read.software == software]
     if min(len(before), len(after)) < FEWEST_SCANS or len(set(before)) == 1 == len(set(after)):
         return None
@@ -319,3 +346,17 @@ def _step(device: str, reads: list[ScannerRead], place: int, software: str) -> S
         n_before=found.n_before,
         n_after=found.n_after,
     )
+
+
+def _just_before(reads: list[ScannerRead]) -> list[ScannerRead]:
+    """Return the readings of the version that stood last: what an older one read, or an unnamed one, is not its."""
+    versions = [read.software for read in reads if read.software]
+    if not versions:
+        return []
+    found: list[ScannerRead] = []
+    for read in reversed(reads):
+        if read.software == versions[-1]:
+            found.append(read)
+        elif read.software:
+            break
+    return found[::-1]

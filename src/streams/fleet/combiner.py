@@ -27,12 +27,14 @@ BATCH: Final = 5_000
 POLL_MS: Final = 500
 SESSION_MS: Final = 10_000
 HEARTBEAT_MS: Final = 3_000
-PATIENCE_S: Final = 5.0
-"""While readings pour in, news waits so long for them to end."""
+NEWS_EVERY_S: Final = 2.0
+SHARE: Final = 9.0
+"""So many times as long as working news out took, it is left alone."""
 RETRY_S: Final = 2.0
 
 READ: Final = Counter("bonewatch_comparison_reads_total", "Readings taken into comparisons of scanners.")
 UNREADABLE: Final = Counter("bonewatch_comparison_unreadable_total", "Records that are no reading to compare.")
+FAILED: Final = Counter("bonewatch_comparison_failed_total", "Times that a phantom or make could not be compared.")
 PUBLISHED: Final = Counter("bonewatch_comparison_published_total", "Comparisons published.", ["kind"])
 SHARED: Final = Gauge("bonewatch_comparison_shared_steps", "Steps that scanners share, in this process's hands.")
 
@@ -47,7 +49,8 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
         self._busy = asyncio.Lock()
         self._combination = Combination()
         self._shared: dict[str, bool] = {}
-        self._told = time.monotonic()
+        self._until: dict[Any, int] | None = None
+        self._next_news = 0.0
         self._logger = structlog.get_logger("streams.fleet.combiner")
         self._complaints = Complaints(broker, self._logger)
 
@@ -95,25 +98,39 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
                 self._logger.warning("unreadable", topic=record.topic, offset=record.offset, error=str(error))
 
     async def _is_time(self) -> bool:
-        """Whether all that is there has been read, or it has gone on for long enough."""
-        if time.monotonic() - self._told > PATIENCE_S:
-            return True
-        for place in self._consumer.assignment():
-            if await self._consumer.position(place) < (self._consumer.highwater(place) or 0):
+        """Whether what was there at the beginning has been read, and the last news is old enough.
+
+        News of a part of the readings would say other things than the whole; and working them out takes longer the
+        more scanners there are, so they are given no more than a tenth of the time.
+        """
+        places = self._consumer.assignment()
+        if self._until is None and places:
+            self._until = await self._consumer.end_offsets(places)
+        for place, end in (self._until or {}).items():
+            if await self._consumer.position(place) < end:
                 return False
-        return True
+        self._until = {} if self._until is not None else None
+        return time.monotonic() >= self._next_news
 
     async def _tell(self) -> None:
         """Publish the news, and wait until the broker has it."""
-        self._told = time.monotonic()
+        began = time.monotonic()
+        news = await asyncio.to_thread(self._combination.news)
+        self._next_news = time.monotonic() + max(NEWS_EVERY_S, SHARE * (time.monotonic() - began))
+        for group, why in news.failures:
+            FAILED.inc()
+            self._logger.error("not_compared", group=group, why=why)
         sent = []
-        for key, comparison in self._combination.news():
+        for key, comparison in news.comparisons:
             record = record_from_comparison(key, comparison)
             topic = COMPARISONS[type(comparison)]
             sent.append(await self._producer.send(topic, value=record.value, key=record.key, headers=record.headers))
             self._note(key, comparison)
         for acknowledged in sent:
             await acknowledged
+
+    def _begin_anew(self) -> None:
+        self._combination, self._shared, self._until = Combination(), {}, None
 
     def _note(self, key: str, comparison: Comparison) -> None:
         PUBLISHED.labels(type(comparison).__name__).inc()
@@ -134,12 +151,12 @@ class Combiner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:  # noqa: ARG002 - the listener's form
         """Nothing is kept of what another may read now."""
         async with self._busy:
-            self._combination, self._shared = Combination(), {}
+            self._begin_anew()
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Read what fell to this process from its beginning."""
         async with self._busy:
-            self._combination, self._shared = Combination(), {}
+            self._begin_anew()
             places = list(assigned)
             if places:
                 await self._consumer.seek_to_beginning(*places)

@@ -83,13 +83,13 @@ class ComparedScanner(msgspec.Struct, frozen=True):
 
 
 class CrossCalibrationEstimated(Message, frozen=True, tag="bonewatch.cross-calibration-estimated.v1"):
-    """Scanners were compared by a phantom that visited them; a higher revision rests on more readings.
+    """Scanners were compared by a phantom that visited them, by `readings` of it; the last one of a phantom stands.
 
     An estimate for a physicist to accept, never in itself a correction of anybody's value.
     """
 
     phantom: str
-    revision: int
+    readings: int
     levels: tuple[Level, ...]
     degrees_of_freedom: int
     compared_at: date
@@ -109,7 +109,7 @@ class ScannerStep(msgspec.Struct, frozen=True):
 
 
 class SharedStepEstimated(Message, frozen=True, tag="bonewatch.shared-step-estimated.v1"):
-    """Scanners of one make changed together, or were shown not to; a higher revision rests on more readings.
+    """Scanners of one make changed together, or were shown not to; the last one of a make and version stands.
 
     `software` is the version that they changed to, each at its own time; empty for a step at one time, found by the
     group's chart. `shared` says whether it is beyond what scanners do each on their own.
@@ -118,7 +118,7 @@ class SharedStepEstimated(Message, frozen=True, tag="bonewatch.shared-step-estim
     make: str
     software: str
     since: date
-    revision: int
+    readings: int
     percent: Estimate
     between_sd_percent: float
     shared: bool
