@@ -176,12 +176,12 @@ def test_a_scanners_memory_is_bounded() -> None:
 def test_a_group_that_cannot_be_compared_stops_no_other() -> None:
     """Two regions that read alike give no line; a chart without spread gives no sigmas."""
     combination = Combination()
-    for read in visits():
-        combination.take(replace(read, phantom="FLAT", bmd_g_cm2=1.0))
-        combination.take(read)
-    for read in upgraded(0.6):
-        combination.take(replace(read, make="Flat", sigma_g_cm2=0.0))
-        combination.take(read)
+    for visit in visits():
+        combination.take(replace(visit, phantom="FLAT", bmd_g_cm2=1.0))
+        combination.take(visit)
+    for scan in upgraded(0.6):
+        combination.take(replace(scan, make="Flat", sigma_g_cm2=0.0))
+        combination.take(scan)
     news = combination.news()
     assert {key for key, _ in news.comparisons} >= {"ESP-7", "Example#software#2"}
     assert [(group, "there is no line" in why) for group, why in news.failures] == [("FLAT", True)]
