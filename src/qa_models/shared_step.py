@@ -261,8 +261,8 @@ def group_signals(
             last = seen[-1 - rising] if rising < len(seen) else seen[0] - 1
             found.append(GroupSignal(week, last, upward))
             cusum, seen = TabularCusum(0.0, 1.0, k=k, h=h), [last]
-            for own in past.values():
-                own.forget(last)
+            for earlier in past.values():
+                earlier.forget(last)
     return tuple(found)
 
 
