@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -39,6 +38,9 @@ TRIES: Final = 20
 
 UNREADABLE: Final = Counter(
     "bonewatch_fleet_sink_unreadable_total", "Records that hold no row of a site's log, by why.", ["rejection"]
+)
+REFUSED: Final = Counter(
+    "bonewatch_fleet_sink_refused_rows_total", "Rows that no table could take; the topic has them."
 )
 FORKED: Final = Counter("bonewatch_fleet_sink_forked_total", "Sites left aside: their log is not the one that stands.")
 
@@ -106,20 +108,24 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             return
         read = [self._read(place, records) for place, records in polled.items() if place.topic != WORKER_STATES]
         try:
-            self._sink.apply_all([one.batch for one in read])
+            self._apply([one.batch for one in read])
         except LogForkedError:
             for one in read:  # one by one: only the forked one stays outside
                 self._apply_alone(one)
         for place, records in polled.items():
             if place.topic == WORKER_STATES:
-                self._sink.apply_devices(_source(place), list(_devices(records)), records[-1].offset + 1)
+                said = list(_devices(records))
+                REFUSED.inc(self._sink.apply_devices(_source(place), said, records[-1].offset + 1))
         self._away = ""
         self._consumer.commit()
+
+    def _apply(self, batches: list[Batch]) -> None:
+        REFUSED.inc(self._sink.apply_all(batches).refused)
 
     def _apply_alone(self, read: "Read") -> None:
         """Take in one site's rows up to the one that is of another log; leave the site aside from there on."""
         try:
-            self._sink.apply_all([read.batch])
+            self._apply([read.batch])
         except LogForkedError as error:
             if len(read.batch.rows) > 1:
                 for half in read.halves():
@@ -227,7 +233,7 @@ def _source(place: Any) -> str:
 def _devices(records: Iterable[Any]) -> Iterator[FleetDevice]:
     """Yield what the workers say of devices; a state of a shape that this program does not know is left out."""
     for record in records:
-        with suppress(msgspec.DecodeError):
+        with suppress(ValueError, OverflowError, OSError):  # no state (msgspec.DecodeError), or no time
             standing = standing_from_blob(record.value or b"")
             at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
             seq = standing.state.device_seq

@@ -80,7 +80,14 @@ def rows_from(row: LogRow) -> Iterator[TableRow]:
     )
     yield from _of_fact(event.fact, event, place)
     for recorded in row.outcomes:
-        yield _of_outcome(recorded.outcome, recorded, event)
+        yield from _of_outcome(recorded.outcome, recorded, event)
+
+
+def misfit(row: LogRow) -> str:
+    """Return which outcome of a row fits no table, because its event is none that is judged so; empty if all fit."""
+    if isinstance(row.event.fact, CalibrationCheckRead):
+        return ""
+    return next((type(one.outcome).__name__ for one in row.outcomes if isinstance(one.outcome, CheckJudged)), "")
 
 
 def without_nul(row: TableRow) -> TableRow:
@@ -89,9 +96,14 @@ def without_nul(row: TableRow) -> TableRow:
     return type(row)(*values)
 
 
+def cleaned(text: str) -> str:
+    """Return a text with every NUL replaced."""
+    return text.replace(_NUL, _INSTEAD)
+
+
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace(_NUL, _INSTEAD)
+        return cleaned(value)
     return [_cleaned(item) for item in value] if isinstance(value, list) else value
 
 
@@ -238,41 +250,42 @@ def _calendar(calendar: ClinicCalendar, place: Place) -> CalendarRow:
 # --- outcomes ----------------------------------------------------------------------------------------------
 
 
-def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> TableRow:
+def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> Iterator[TableRow]:
     place = Place(event.device, event.device_seq, event.recorded_at)
     match outcome:
         case QcJudged():
-            return _judged(outcome, recorded, event)
+            yield _judged(outcome, recorded, event)
         case GateChanged():
-            return _gate(outcome, event)
+            yield _gate(outcome, event)
         case ReviewOpened(phantom_id=phantom_id, basis=basis, since=since, text=text):
-            return ReviewRow(
+            yield ReviewRow(
                 event.device, event.device_seq, recorded.outcome_id, event.recorded_at, phantom_id, basis, since, text
             )
         case CheckJudged() as checked:
-            return _checked(checked, event)
+            yield from _checked(checked, event)
         case StateChanged(stage=stage, previous=previous):
-            return StageRow(*place, stage=stage, previous=previous)
+            yield StageRow(*place, stage=stage, previous=previous)
 
 
-def _checked(judged: CheckJudged, event: Event) -> CheckRow:
+def _checked(judged: CheckJudged, event: Event) -> Iterator[CheckRow]:
+    """Yield the check; nothing where the event is no reading of a standard (`misfit`)."""
     fact = event.fact
-    assert isinstance(fact, CalibrationCheckRead)  # noqa: S101 - nothing else is judged so
-    return CheckRow(
-        device=event.device,
-        device_seq=event.device_seq,
-        recorded_at=event.recorded_at,
-        subject_event_id=judged.subject_event_id,
-        measured_at=judged.measured_at,
-        standard_id=judged.standard_id,
-        nominal=judged.nominal,
-        read=judged.read,
-        error=judged.error,
-        verdict=judged.verdict.value,
-        note=judged.note,
-        performed_by=fact.performed_by,
-        source=fact.source.value,
-    )
+    if isinstance(fact, CalibrationCheckRead):
+        yield CheckRow(
+            device=event.device,
+            device_seq=event.device_seq,
+            recorded_at=event.recorded_at,
+            subject_event_id=judged.subject_event_id,
+            measured_at=judged.measured_at,
+            standard_id=judged.standard_id,
+            nominal=judged.nominal,
+            read=judged.read,
+            error=judged.error,
+            verdict=judged.verdict.value,
+            note=judged.note,
+            performed_by=fact.performed_by,
+            source=fact.source.value,
+        )
 
 
 def _judged(judged: QcJudged, recorded: RecordedOutcome, event: Event) -> QcRow:
