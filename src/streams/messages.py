@@ -227,13 +227,29 @@ class IncidentRecorded(Message, frozen=True, tag="bonewatch.incident-recorded.v1
     recorded_by: Person
 
 
+class Severity(StrEnum):
+    """How bad a line of a log is, in the words of RFC 5424."""
+
+    EMERGENCY = "emergency"
+    ALERT = "alert"
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+    INFO = "info"
+    DEBUG = "debug"
+
+
 class FaultLogged(Message, frozen=True, tag="bonewatch.fault-logged.v1"):
-    """A fault was reported."""
+    """A fault was reported by a person, or by the device's log: then with its code there, and what else was said."""
 
     fault_id: str
     text: str
     stops_scanning: bool
     logged_by: Person
+    code: str = ""
+    severity: Severity | None = None
+    component: str = ""
 
 
 class FaultCleared(Message, frozen=True, tag="bonewatch.fault-cleared.v1"):
