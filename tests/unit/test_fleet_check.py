@@ -24,7 +24,7 @@ from streams.fleet.check import (
     take_up,
 )
 from streams.fold.state import DeviceState
-from streams.messages import GateChanged, GateStatus, QcJudged, RecordedOutcome
+from streams.messages import GateChanged, GateStatus, QcJudged, RecordedOutcome, TimeReached
 from streams.sqlite_log import SqliteEventLog
 from tests.site_logs import write_log
 
@@ -108,11 +108,62 @@ def test_a_poisoned_event_parks_and_a_refold_of_the_topic_takes_the_device_up_ag
     assert again.known == take(rows)[0]
     assert [row for row, _ in again.rows] == rows[20:], "what was not published while it was parked"
     assert [received.outcomes for _, received in again.rows] == [row.outcomes for row in rows[20:]]
-    assert again.gates == (last_gate(rows),)
+    (gate,) = again.gates
+    assert (gate.outcome, gate.device_seq) == (last_gate(rows).outcome, len(rows))
+    assert gate.outcome_id != last_gate(rows).outcome_id, "the same identity would say the same number"
 
 
 def last_gate(rows: list[LogRow]) -> RecordedOutcome:
     return [o for row in rows for o in row.outcomes if isinstance(o.outcome, GateChanged)][-1]
+
+
+def test_the_gate_of_a_device_taken_up_again_is_no_older_by_its_number_than_the_one_held(rows: list[LogRow]) -> None:
+    last = rows[39].event
+    quiet = replace(last, event_id="quiet", device_seq=41, fact=TimeReached(last.recorded_at))
+    there = [*rows[:40], rows[40]._replace(event=quiet, outcomes=())]
+    poisoned = parked(take(there)[0], "a/dxa-1", "unknown_version")
+    again = take_up(poisoned.known, OnTopic(tuple(there)))
+    assert [gate.device_seq for gate in again.gates] == [o.device_seq for o in poisoned.outcomes] == [41]
+
+
+HOLE, UNREAD, TWO = "event 51 is missing", "event 51 cannot be read", "event 51 came with two contents"
+
+
+@pytest.mark.parametrize("was_parked", ["", "its last record could not be read"])
+@pytest.mark.parametrize("why", [HOLE, UNREAD, TWO, "the tail is missing", "all is missing"])
+def test_a_device_known_further_than_its_topic_reaches_is_parked_where_it_was_known(
+    rows: list[LogRow], why: str, was_parked: str
+) -> None:
+    known, _ = take(rows)
+    known = parked(known, "a/dxa-1", was_parked).known if was_parked else known
+    there = {
+        HOLE: OnTopic(tuple(rows[:50] + rows[51:])),
+        UNREAD: OnTopic(tuple(rows[:50]), frozenset({51})),
+        TWO: OnTopic((*rows, rows[50]._replace(body=b"other", link=b"another" * 5))),
+    }.get(why, OnTopic(tuple(rows[:50]) if "tail" in why else ()))
+    again = take_up(known, there)
+    assert again.known.state.device_seq == len(rows), "the table keeps what has the higher number"
+    assert again.rows == ()
+    expected = {"the tail is missing": "event 51 is missing", "all is missing": was_parked or "event 1 is missing"}
+    assert again.known.parked == expected.get(why, why)
+    said = [(o.device_seq, "state_unknown" in held((o,))) for o in again.gates]
+    changed = again.known.parked != was_parked
+    assert said == [(len(rows), True)] * changed, "the gates say why, and say it once"
+    mended = take_up(again.known, OnTopic(tuple(rows)))
+    assert mended.known == take(rows)[0]
+
+
+def test_a_device_with_rows_of_another_log_stays_parked_whoever_asks(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:20])
+    other = rows[20]._replace(event=replace(rows[20].event, log_id="f" * 32))
+    forked = receive(known, other).known
+    for there in ((*rows[:20], other, *rows[20:]), (other,)):
+        again = take_up(forked, OnTopic(tuple(there)))
+        assert again.known.parked == f"log_forked: rows of log {'f' * 32} stand there too"
+        assert (again.rows, again.known.state.device_seq) == ((), 20)
+        assert "state_unknown" in held(again.gates)
+    unparked = take_up(known, OnTopic((*rows, other)))
+    assert "state_unknown" in held(unparked.gates), "a gap's refold, too, sees what stands on the topic"
 
 
 def test_a_device_that_was_never_parked_needs_no_gate_anew(rows: list[LogRow]) -> None:

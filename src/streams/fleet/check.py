@@ -143,46 +143,63 @@ def receive(known: Known | None, row: LogRow) -> Received:
 def take_up(before: Known, there: OnTopic) -> TakenUp:
     """Fold a device from nothing over the rows of its topic, in the order of their numbers.
 
-    Rows that came twice count once, and rows of another log than the one known do not count. What lies behind a
-    missing or unreadable number, or one that stands there with two contents, is left out: the device is parked and
-    its gates say so. Otherwise it is no longer parked, and its last gates are published once more in the place of
-    those that were held.
+    Rows that came twice count once. What lies behind a missing or unreadable number, or one that stands there with
+    two contents, is left out: the device is parked and its gates say so. A device that was known further than the
+    topic reaches stays where it was known, parked; one with rows of another log is parked as forked. Otherwise it is
+    no longer parked, and its last gates are published once more, under its number now, in the place of those that
+    were held.
     """
-    by_seq = _by_number(there.rows, before.log_id)
-    if not by_seq:
+    by_seq, other_log = _by_number(there.rows, before.log_id)
+    if other_log:
+        return _still_parked(before, before, [], f"{Kind.FORKED}: rows of log {other_log} stand there too")
+    if not by_seq and (before.parked or not before.state.device_seq):
         return TakenUp(before)
     known = Known(DeviceState(before.state.device), before.log_id or by_seq[min(by_seq)][0].event.log_id)
     new: list[tuple[LogRow, Received]] = []
-    gates: dict[str, RecordedOutcome] = {}
+    gates: dict[str, GateChanged] = {}
     for seq in sorted(by_seq):
         row, *others = by_seq[seq]
         taken = receive(known, row)
         if others or taken.kind is Kind.GAP:
             why = f"event {seq} came with two contents" if others else f"event {known.state.device_seq + 1} is missing"
-            return _still_parked(known, new, why)
+            return _still_parked(before, known, new, why)
         known = taken.known
-        gates |= {o.outcome.mode: o for o in taken.outcomes if isinstance(o.outcome, GateChanged)}
+        gates |= {o.outcome.mode: o.outcome for o in taken.outcomes if isinstance(o.outcome, GateChanged)}
         if seq > before.state.device_seq:
             new.append((row, taken))
+    behind = f"event {known.state.device_seq + 1}"
     if any(seq > known.state.device_seq for seq in there.unread):
-        return _still_parked(known, new, f"event {known.state.device_seq + 1} cannot be read")
-    return TakenUp(known, tuple(new), tuple(gates.values()) if before.parked else ())
+        return _still_parked(before, known, new, f"{behind} cannot be read")
+    if known.state.device_seq < before.state.device_seq:
+        return _still_parked(before, known, new, f"{behind} is missing")
+    notice = _notice(known, "taken_up", known.state.now or EPOCH)
+    return TakenUp(known, tuple(new), recorded(notice, gates.values()) if before.parked else ())
 
 
-def _still_parked(known: Known, new: list[tuple[LogRow, Received]], why: str) -> TakenUp:
+def _still_parked(before: Known, known: Known, new: list[tuple[LogRow, Received]], why: str) -> TakenUp:
+    """Park a device as far as it could be folded, or where it was known if that is further."""
+    if known.state.device_seq < before.state.device_seq:
+        known = before
     held = _parked(known, Kind.PARKED, why, known.state.now or EPOCH)
     return TakenUp(held.known, tuple(new), held.outcomes)
 
 
-def _by_number(rows: Iterable[LogRow], log_id: str) -> dict[int, list[LogRow]]:
-    """Return the different rows of each number of one log (the first that comes, where none is known)."""
+def _by_number(rows: Iterable[LogRow], log_id: str) -> tuple[dict[int, list[LogRow]], str]:
+    """Return the different rows of each number of one log (the first that comes, where none is known); and another log.
+
+    The second is empty where all rows are of one log.
+    """
     found: dict[int, list[LogRow]] = {}
+    other_log = ""
     for row in rows:
         log_id = log_id or row.event.log_id
-        same = found.setdefault(row.event.device_seq, []) if row.event.log_id == log_id else None
-        if same is not None and all((row.link, row.body) != (other.link, other.body) for other in same):
+        if row.event.log_id != log_id:
+            other_log = other_log or row.event.log_id
+            continue
+        same = found.setdefault(row.event.device_seq, [])
+        if all((row.link, row.body) != (other.link, other.body) for other in same):
             same.append(row)
-    return found
+    return found, other_log
 
 
 def parked(known: Known | None, device: str, why: str, *, at: datetime | None = None) -> Received:
@@ -209,9 +226,17 @@ def _forked(known: Known, event: Event, why: str) -> Received:
 
 def _parked(known: Known, kind: Kind, why: str, at: datetime) -> Received:
     """Hold every gate of a device; its sequence stays where it was, so that a re-fold can take it up again."""
+    notice = _notice(known, "parked", at, why)
+    held = park(known.state, notice, why)
+    known = msgspec.structs.replace(known, state=held.state, parked=why)
+    return Received(kind, known, recorded(notice, held.outcomes))
+
+
+def _notice(known: Known, what: str, at: datetime, *why: str) -> Event:
+    """Return an event that stands in no log, for gates that the workers change themselves."""
     device, seq = known.state.device, known.state.device_seq
-    notice = Event(
-        event_id=event_id("parked", device, known.log_id, str(seq), why),
+    return Event(
+        event_id=event_id(what, device, known.log_id, str(seq), *why),
         device=device,
         log_id=known.log_id,
         device_seq=seq,
@@ -219,9 +244,6 @@ def _parked(known: Known, kind: Kind, why: str, at: datetime) -> Received:
         fold_version=FOLD_VERSION,
         fact=TimeReached(at),
     )
-    held = park(known.state, notice, why)
-    known = msgspec.structs.replace(known, state=held.state, parked=why)
-    return Received(kind, known, recorded(notice, held.outcomes))
 
 
 def _verified(known: Known, row: LogRow) -> Received:

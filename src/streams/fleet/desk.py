@@ -151,6 +151,7 @@ class SiteDesk:
         before = self._known.get(device)
         if received.known.parked and not (before and before.parked):
             plan.parked[device] = received.known.parked
+            plan.gaps.pop(device, None)  # what was asked for before, or was missing, does not undo what came after it
         if received.known is not before:
             self._known[device] = plan.states[device] = received.known
         plan.outcomes += [published(outcome, at=at) for outcome in received.outcomes]
