@@ -41,13 +41,14 @@ class Batch(NamedTuple):
 
 
 class FleetDevice(NamedTuple):
-    """A device as the fleet's workers know it from `at` on."""
+    """A device as the fleet's workers know it from `at` on, and where they said so on their table's partition."""
 
     device: str
     device_seq: int
     parked: str
     at: datetime
     diverged_at_seq: int | None
+    offset: int
 
 
 class Applied(NamedTuple):

@@ -237,4 +237,4 @@ def _devices(records: Iterable[Any]) -> Iterator[FleetDevice]:
             standing = standing_from_blob(record.value or b"")
             at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
             seq = standing.state.device_seq
-            yield FleetDevice(standing.state.device, seq, standing.parked, at, standing.diverged_at)
+            yield FleetDevice(standing.state.device, seq, standing.parked, at, standing.diverged_at, record.offset)

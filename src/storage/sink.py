@@ -26,7 +26,6 @@ _MERGE_DEVICES: Final = """
     ON CONFLICT (device) DO UPDATE SET device_seq = excluded.device_seq, parked = excluded.parked,
         diverged_at_seq = excluded.diverged_at_seq,
         changed_at = CASE WHEN t.parked = excluded.parked THEN t.changed_at ELSE excluded.changed_at END
-    WHERE excluded.device_seq >= t.device_seq
 """
 
 MONTHS_FROM: Final = 2000
@@ -77,22 +76,24 @@ class Sink:
         return Applied(sum(len(batch.rows) for batch in given), refused)
 
     def apply_devices(self, source: str, devices: Sequence[FleetDevice], position: int) -> int:
-        """Take in what the workers say of devices, in its order; `source` names where they said it.
+        """Take in what the workers say of devices; `source` names where they said it, `position` where to resume.
 
-        Returns how many no table took.
+        The last that they said of a device stands, whatever its number: one that is folded anew may come to stand
+        behind where it was. What was taken in already says nothing. Returns how many no table took.
 
         Raises
         ------
         DatabaseAwayError
             As `apply_all` says.
         """
-        last = {cleaned(one.device): one for one in devices}
-        said = [one._replace(device=device, parked=cleaned(one.parked)) for device, one in sorted(last.items())]
         with self._session() as (db, _), db.transaction():
+            db.execute("INSERT INTO sink_positions VALUES (%s, 0, '', 0, '') ON CONFLICT DO NOTHING", (source,))
+            stood = reached_by(db, source, lock=True)
+            new = [one for one in devices if stood is None or one.offset >= stood.position]
+            last = {cleaned(one.device): one for one in new}
+            said = [one._replace(device=device, parked=cleaned(one.parked)) for device, one in sorted(last.items())]
             db.execute(
-                "INSERT INTO sink_positions VALUES (%s, %s, '', 0, '') ON CONFLICT (source)"
-                " DO UPDATE SET position = greatest(sink_positions.position, excluded.position)",
-                (source, position),
+                "UPDATE sink_positions SET position = greatest(position, %s) WHERE source = %s", (position, source)
             )
             return _merge_devices(db, said)
 
@@ -168,7 +169,7 @@ def _merge_devices(db: Db, devices: Sequence[FleetDevice]) -> int:
         return 0
     try:
         with db.transaction():
-            db.execute(_MERGE_DEVICES, [list(column) for column in zip(*devices, strict=True)])
+            db.execute(_MERGE_DEVICES, [list(column) for column in list(zip(*devices, strict=True))[:-1]])
     except REFUSED:
         if len(devices) == 1:
             return 1

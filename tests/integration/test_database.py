@@ -208,8 +208,8 @@ def test_the_gate_of_a_device_that_the_fleet_has_parked_reads_held(database: Ser
     now = datetime.now(UTC)
 
     def workers_say(seq: int, parked: str, minute: int) -> tuple[Any, ...] | None:
-        said = FleetDevice(DEVICE, seq, parked, now + timedelta(minutes=minute), None)
-        sink.apply_devices("states/0", [said._replace(parked="before"), said], minute)
+        said = FleetDevice(DEVICE, seq, parked, now + timedelta(minutes=minute), None, minute)
+        sink.apply_devices("states/0", [said._replace(parked="before"), said], minute + 1)
         return db.execute(query).fetchone()
 
     since = db.execute(query).fetchone()[3]  # type: ignore[index]
@@ -221,9 +221,34 @@ def test_the_gate_of_a_device_that_the_fleet_has_parked_reads_held(database: Ser
         now + timedelta(minutes=2),
     )
     assert workers_say(5, "event 6 is missing", 3)[3] == now + timedelta(minutes=2), "since it was parked"  # type: ignore[index]
-    assert workers_say(4, "", 4)[0] == "held", "an older state says nothing"  # type: ignore[index]
+    assert workers_say(7, "", 2)[0] == "held", "what was said before says nothing"  # type: ignore[index]
     assert workers_say(7, "", 5) == ("open", [], "", since)
-    assert sink.sources()["states/0"].position == 5
+    assert workers_say(4, "event 5 is missing", 6)[0] == "held", "folded anew, it stands farther back"  # type: ignore[index]
+    assert workers_say(7, "", 7) == ("open", [], "", since)
+    assert sink.sources()["states/0"].position == 8
+    sink.close()
+
+
+def test_a_parked_device_is_held_and_unavailable_from_when_it_was_parked(database: ServerDatabase) -> None:
+    sink = Sink(database.connect)
+    sink.apply("test-site", EVENTFUL, len(EVENTFUL))
+    db = database.connect()
+    stood = db.execute("SELECT starts_at, ends_at, status FROM gate_intervals ORDER BY starts_at").fetchall()
+    (middle,) = [(starts + (ends - starts) / 2) for starts, ends, _ in stood[3:4]]
+    device = EVENTFUL[0].event.device
+    sink.apply_devices("states/0", [FleetDevice(device, 9, "event 10 is missing", middle, None, 0)], 1)
+    rows = db.execute(
+        "SELECT starts_at, ends_at, status, is_available, is_current, reason_codes FROM uptime_intervals"
+        " ORDER BY starts_at"
+    ).fetchall()
+    assert [row[:3] for row in rows[:-1]] == [*stood[:3], (stood[3][0], middle, stood[3][2])]
+    assert all(not row[4] for row in rows[:-1])
+    starts, ends, *said = rows[-1]
+    assert (starts, said) == (middle, ["held", False, True, ["state_unknown"]])
+    assert ends > datetime.now(UTC) - timedelta(minutes=1)
+    sink.apply_devices("states/0", [FleetDevice(device, 30, "", datetime.now(UTC), None, 1)], 2)
+    again = db.execute("SELECT starts_at, status FROM gate_intervals ORDER BY starts_at").fetchall()
+    assert again == [(starts, status) for starts, _, status in stood]
     sink.close()
 
 

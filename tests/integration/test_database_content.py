@@ -122,9 +122,9 @@ def test_what_workers_say_of_a_device_is_kept_without_nul_and_what_fits_nowhere_
     now = datetime.now(UTC)
     sink = Sink(database.connect)
     said = [
-        FleetDevice("bath/a\x00", 1, "Invalid value 'b\x00'", now, None),
-        FleetDevice("bath/b", 2**63, "beyond", now, None),
-        FleetDevice("bath/c", 3, "event 4 is missing", now, None),
+        FleetDevice("bath/a\x00", 1, "Invalid value 'b\x00'", now, None, 0),
+        FleetDevice("bath/b", 2**63, "beyond", now, None, 1),
+        FleetDevice("bath/c", 3, "event 4 is missing", now, None, 2),
     ]
     assert sink.apply_devices("states/0", said, 3) == 1
     sink.close()
