@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import cyclopts
 import msgspec
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.markup import escape
 
@@ -24,6 +24,7 @@ from streams.sqlite_log import LogError
 if TYPE_CHECKING:
     from bonewatch.config_file import Config
     from bonewatch.design import Scanner
+    from bonewatch.doctor import Doctor
 
 app: Final = cyclopts.App(
     name="bonewatch",
@@ -177,6 +178,64 @@ def correct_clock(config: ConfigFile, *, by: str, reason: str) -> int:
     done = f"Time begins anew for {count} devices; every QC must pass again."
     out.print(done if count else "The log is not ahead of the clock: nothing to correct.")
     return 0
+
+
+@app.command
+def doctor(
+    device: str = "",
+    *,
+    config: ConfigFile | None = None,
+    port: str = "",
+    protocol: str = "",
+    serial: str = "",
+    seconds: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=3600))] = 20.0,
+) -> int:
+    """Look at a scale's or stadiometer's port: raw bytes and what they say; 1 if no measurement came.
+
+    Parameters
+    ----------
+    device
+        A device of the configuration; the site must not be running. Or give port and protocol.
+    port
+        Such as /dev/ttyUSB0 or socket://host:port.
+    protocol
+        A protocol's name, or the path of your own profile.
+    serial
+        The serial number that it should have.
+    """
+    logs.configure(quiet=True)
+    looked_at = _line_of(device, config, port=port, protocol=protocol, serial=serial)
+    tried = "" if looked_at.protocol.tried else " (built from its public description, never tried on a device)"
+    out.print(f"{looked_at.protocol.title}{tried}, {seconds:g} s", soft_wrap=True)
+    for seen in looked_at.watch(seconds):
+        colour = "green" if seen.is_good else "yellow"
+        out.print(f"  [dim]{escape(seen.raw)}[/] [{colour}]{escape(seen.words)}[/]", soft_wrap=True)
+    found = looked_at.diagnosis()
+    out.print(f"{found.bytes_seen} bytes, {found.readings} readings, {found.measurements} of them measurements")
+    out.print(
+        "[green]It works.[/]" if found.works else f"[bold red]No measurement:[/] {escape(found.why)}", soft_wrap=True
+    )
+    return 0 if found.works else 1
+
+
+def _line_of(device: str, config: Path | None, *, port: str, protocol: str, serial: str) -> "Doctor":
+    """Return what watches a configured device, or a port that was named."""
+    from bonewatch.doctor import Doctor, ProfileError  # noqa: PLC0415 - see run
+    from collectors.protocols.profile import LineSettings  # noqa: PLC0415 - see run
+
+    try:
+        if config is None:
+            if not port or not protocol:
+                raise ConfigError("name a device and its --config, or a --port and a --protocol")
+            return Doctor(port, protocol, serial=serial)
+        found = next((one for one in load(config).device if one.id == device), None)
+        if found is None or not found.port:
+            raise ConfigError(f"{config}: {device or 'no device'} is no device with a port there")
+        line = LineSettings(**msgspec.structs.asdict(found.line)) if found.line else None
+        folder = config.resolve().parent
+        return Doctor(found.port, found.protocol, serial=found.serial, line=line, folder=folder)
+    except ProfileError as error:
+        raise ConfigError(str(error)) from error
 
 
 @app.command

@@ -14,8 +14,8 @@ _CHATTY: Final = ("kafka", "aiokafka")
 """They say each try of a broker that is away, many a second; what matters they raise, and we say it once."""
 
 
-def configure(*, as_json: bool | None = None) -> None:
-    """Log to standard error: JSON lines for programs, plain columns for a terminal."""
+def configure(*, as_json: bool | None = None, quiet: bool = False) -> None:
+    """Log to standard error: JSON lines for programs, plain columns for a terminal; `quiet`: errors alone."""
     as_json = not sys.stderr.isatty() if as_json is None else as_json
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
@@ -26,7 +26,7 @@ def configure(*, as_json: bool | None = None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR if quiet else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

@@ -10,7 +10,7 @@ import serial
 import structlog
 from prometheus_client import Counter
 
-from collectors.protocols.items import Noise, Reading
+from collectors.protocols.items import Item, Noise, Reading
 from collectors.protocols.known import Protocol
 from collectors.protocols.profile import LineSettings
 from collectors.serial.link import Link
@@ -63,6 +63,7 @@ class SerialDevice:
 
 OnReadings = Callable[[str, Sequence[Reading]], None]
 OnChange = Callable[[str, Link], None]
+OnItems = Callable[[Sequence[Item], int], None]
 
 
 class SerialLine:
@@ -76,6 +77,8 @@ class SerialLine:
         Called with the device's key and the readings that are surely its, on the line's thread.
     on_change
         Called with the device's key and its link when the link stands otherwise than before.
+    on_items
+        Called with everything that some bytes came to, and their number: for whoever looks for a fault.
     clock
         Seconds that only grow.
     """
@@ -86,13 +89,14 @@ class SerialLine:
         on_readings: OnReadings,
         on_change: OnChange = lambda _device, _link: None,
         *,
+        on_items: OnItems = lambda _items, _count: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.given = given
         asked = bool(given.protocol.ask)
         silent_after = max(SILENT_AT_LEAST_S, SILENT_AFTER_ASKS * given.protocol.ask_every_s) if asked else None
         self.link = Link(given.serial, bool(given.protocol.ask_serial), silent_after)
-        self._on_readings, self._on_change, self._clock = on_readings, on_change, clock
+        self._on_readings, self._on_change, self._on_items, self._clock = on_readings, on_change, on_items, clock
         self._stopped = threading.Event()
         self._zero = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"serial {given.device}", daemon=True)
@@ -147,9 +151,10 @@ class SerialLine:
             data = port.read(READ_BYTES)  # what came within READ_S
             self._took(parser.feed(data), len(data))
 
-    def _took(self, items: Sequence[Any], count: int) -> None:
+    def _took(self, items: Sequence[Item], count: int) -> None:
         now, device = self._clock(), self.given.device
         BYTES.labels(device).inc(count)
+        self._on_items(items, count)
         for item in items:
             if isinstance(item, Noise):
                 NOISE.labels(device).inc(len(item.data))
