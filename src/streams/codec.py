@@ -26,7 +26,7 @@ def decode_event(data: bytes) -> Event:
     """Return the event in `data`; raise `UndecodableError` for anything else."""
     try:
         return _event_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # msgspec.DecodeError is one, bytes that are no UTF-8 another
         raise UndecodableError(str(error)) from error
 
 
@@ -34,7 +34,7 @@ def decode_outcome(data: bytes) -> RecordedOutcome:
     """Return the outcome in `data`; raise `UndecodableError` for anything else."""
     try:
         return _outcome_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # msgspec.DecodeError is one, bytes that are no UTF-8 another
         raise UndecodableError(str(error)) from error
 
 

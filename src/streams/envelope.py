@@ -12,8 +12,11 @@ import msgspec
 from streams import codec
 from streams.fleet.messages import Comparison, Read, group_of
 from streams.messages import Event, RecordedOutcome, event_id, type_name
+from streams.record_border import is_device, link_from_text, number_from_text, plain, refuse_beyond, refuse_empty, texts
+from streams.topics import MAX_RECORD_BYTES
 
 Headers = list[tuple[str, bytes]]
+"""As we write them. What comes from a broker may hold None in the place of a value."""
 
 CONTENT_TYPE: Final = b"application/json"
 SPECVERSION: Final = b"1.0"
@@ -25,6 +28,14 @@ TOO_LARGE: Final = "bonewatch.event-too-large.v1"
 
 REFOLD_REQUESTED: Final = "bonewatch.refold-requested.v1"
 """Type of an operator's record on a site's topic: whoever follows it takes this device up anew, here in its order."""
+
+USED: Final = frozenset({"ce_subject", "ce_type", "ce_logposition", "ce_link", "ce_deviceseq", "ce_logid"})
+"""Headers that a row of a log is known by."""
+LETTER_BYTES: Final = 20_000
+"""Room that a dead letter leaves for its key and headers."""
+KEY_BYTES: Final = 1_000
+SHOWN: Final = 100
+"""Characters of a name that belongs to nobody, in a reason."""
 
 
 class Rejection(StrEnum):
@@ -43,7 +54,7 @@ class RejectedRecordError(ValueError):
     def __init__(self, rejection: Rejection, why: str, device: str | None = None) -> None:
         super().__init__(rejection, why, device)
         self.rejection = rejection
-        self.why = why
+        self.why = plain(why)
         self.device = device
 
     def __str__(self) -> str:
@@ -98,9 +109,9 @@ def refold_request(device: str, *, identity: str, at: str) -> Record:
 
 def refold_requested(site: str, headers: Headers) -> str | None:
     """Return which device of the site an operator asks for, or None where the record is something else."""
-    said = dict(headers)
-    device = said.get("ce_subject", b"").decode("utf-8", "replace")
-    return device if said.get("ce_type") == REFOLD_REQUESTED.encode() and device.startswith(f"{site}/") else None
+    said = texts(headers)
+    device = said.get("ce_subject", "")
+    return device if said.get("ce_type") == REFOLD_REQUESTED and is_device(device, site) else None
 
 
 def _row_headers(event: Event, type_: str, position: int, link: bytes) -> Headers:
@@ -117,6 +128,21 @@ def record_from_outcome(recorded: RecordedOutcome, body: bytes, *, at: str) -> R
     """Return the record of an outcome; `at` is when its event was recorded."""
     headers = _headers(recorded.outcome_id, type_name(recorded.outcome), recorded.device, at)
     return Record(recorded.device.encode(), body, headers)
+
+
+def dead_letter(record: Record, why: str) -> Record:
+    """Return a record that belongs to nobody as it came, with why; what of it would be too large to travel is cut off.
+
+    A site may pack its records: unpacked, one can be larger than any topic here takes.
+    """
+    key, value, headers = record
+    room = MAX_RECORD_BYTES - LETTER_BYTES
+    size = sum(len(name.encode()) + len(content or b"") for name, content in headers)
+    kept = [(name, content or b"") for name, content in headers] if size <= LETTER_BYTES // 2 else []
+    cut = [("bonewatch_cut_from", str(len(key) + len(value) + size).encode())]
+    whole = len(kept) == len(headers) and len(key) <= KEY_BYTES and len(value) <= room
+    reason = ("bonewatch_rejection", why.encode())
+    return Record(key[:KEY_BYTES], value[:room], [*kept, reason, *([] if whole else cut)])
 
 
 def record_from_read(read: Read) -> Record:
@@ -167,16 +193,19 @@ def row_from_record(site: str, key: bytes | None, value: bytes | None, headers: 
     RejectedRecordError
         If it is no such row; with the device where headers or key name one of this site.
     """
-    said = {name: content.decode("utf-8", "replace") for name, content in headers}
+    said = texts(headers)
     device = said.get("ce_subject") or (key or b"").decode("utf-8", "replace")
-    if not device.startswith(f"{site}/"):
-        raise RejectedRecordError(Rejection.FOREIGN_DEVICE, f"a record of {device!r} on the topic of {site}")
-    if said.get("ce_type") == TOO_LARGE:
+    if not is_device(device, site):
+        why = f"a record of {device[:SHOWN]!r} on the topic of {site}"
+        raise RejectedRecordError(Rejection.FOREIGN_DEVICE, why)
+    if said.get("ce_type") == TOO_LARGE or len(value or b"") > MAX_RECORD_BYTES:
         raise RejectedRecordError(Rejection.TOO_LARGE, "the event was too large to travel", device)
     try:
-        position, link = int(said["ce_logposition"]), bytes.fromhex(said["ce_link"])
+        refuse_empty(headers, USED)
+        position, link = number_from_text(said["ce_logposition"]), link_from_text(said["ce_link"])
+        seq = number_from_text(said["ce_deviceseq"]) if "ce_deviceseq" in said else None
         whole = _value.decode(value or b"")
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise RejectedRecordError(Rejection.UNREADABLE, f"no row of a log: {error}", device) from error
     body, bodies = bytes(whole.event), tuple(bytes(outcome) for outcome in whole.outcomes)
     try:
@@ -186,4 +215,8 @@ def row_from_record(site: str, key: bytes | None, value: bytes | None, headers: 
         raise RejectedRecordError(Rejection.UNKNOWN_VERSION, str(error), device) from error
     if event.device != device or any(outcome.device != device for outcome in outcomes):
         raise RejectedRecordError(Rejection.FOREIGN_DEVICE, "header and content name different devices", device)
+    try:
+        refuse_beyond(event, outcomes, (body, *bodies), said_seq=seq)
+    except ValueError as error:
+        raise RejectedRecordError(Rejection.UNREADABLE, str(error), device) from error
     return LogRow(event, outcomes, position, link, body, bodies)

@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 from streams import codec
 from streams.broker import Broker, BrokerError
 from streams.envelope import Record, notice_from_row, record_from_row
+from streams.record_border import place_of
 from streams.refusal import Complaints
 from streams.sqlite_log import Row, SqliteEventLog
 from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
@@ -228,11 +229,8 @@ def last_sent(options: dict[str, Any], site: str) -> Tail | None:
 
 def _tail(record: Any) -> Tail | None:
     """Return which row a record is, or None where it is none."""
-    said = dict(record.headers)
-    try:
-        return Tail(int(said["ce_logposition"]), bytes.fromhex(said["ce_link"].decode()), said["ce_logid"].decode())
-    except (KeyError, ValueError):
-        return None
+    place = place_of(record.headers)
+    return Tail(*place) if place is not None else None
 
 
 def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> list[Any]:

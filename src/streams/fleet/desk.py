@@ -16,6 +16,7 @@ from streams.envelope import (
     Record,
     RejectedRecordError,
     Rejection,
+    dead_letter,
     record_from_outcome,
     record_from_read,
     refold_requested,
@@ -86,6 +87,8 @@ class SiteDesk:
         """Fold a device anew over its rows; what of it had not been published goes into the plan."""
         before = self._known.get(device) or Known(DeviceState(device), log_id)
         up = take_up(before, there)
+        if up.known is before and device not in self._known:
+            return before  # somebody asked for a device that nobody has heard of
         plan.count("taken_up")
         for row, received in up.rows:
             self._keep_row(plan, row, received)
@@ -138,8 +141,7 @@ class SiteDesk:
         """Park the device that a bad record belongs to; what belongs to nobody is a dead letter."""
         plan.count(error.rejection)
         if error.device is None or error.rejection is Rejection.FOREIGN_DEVICE:
-            reason = ("bonewatch_rejection", str(error).encode())
-            plan.outcomes.append((DEAD_LETTERS, Record(key or b"", value or b"", [*headers, reason])))
+            plan.outcomes.append((DEAD_LETTERS, dead_letter(Record(key or b"", value or b"", headers), str(error))))
             return
         received = parked(self._known.get(error.device), error.device, str(error))
         self._keep(plan, error.device, received, at="")

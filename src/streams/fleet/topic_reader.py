@@ -12,6 +12,7 @@ from streams.broker import Broker
 from streams.chain import next_link
 from streams.envelope import LogRow, RejectedRecordError, row_from_record
 from streams.fleet.check import Known, OnTopic, known_from_blob
+from streams.record_border import number_from_text, place_of, texts
 from streams.topics import WORKER_STATES, device_events
 
 POLL_MS: Final = 500
@@ -73,15 +74,15 @@ async def on_topic(broker: Broker, device: str) -> OnTopic:
     links: dict[int, set[bytes]] = {}
     rows, unread = list[LogRow](), set[int]()
     async for record in whole(broker, [TopicPartition(device_events(site), 0)]):
-        said = dict(record.headers)
-        with suppress(KeyError, ValueError):
-            links.setdefault(int(said["ce_logposition"]), set()).add(bytes.fromhex(said["ce_link"].decode()))
+        place = place_of(record.headers)
+        if place is not None:
+            links.setdefault(place.position, set()).add(place.link)
         if record.key == device.encode():
             try:
                 rows.append(row_from_record(site, record.key, record.value, list(record.headers)))
             except RejectedRecordError:
                 with suppress(KeyError, ValueError):
-                    unread.add(int(said["ce_deviceseq"]))
+                    unread.add(number_from_text(texts(record.headers)["ce_deviceseq"]))
     gainsaid = {row.event.device_seq for row in rows if not _continues(row, links)}
     return OnTopic(tuple(row for row in rows if _continues(row, links)), frozenset(unread | gainsaid))
 
