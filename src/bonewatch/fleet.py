@@ -15,7 +15,7 @@ from prometheus_client import start_http_server
 from bonewatch.config import ConfigError
 from bonewatch.config_file import KafkaSection
 from storage.comparison_sink import ComparisonSink
-from storage.connection import GivenServer
+from storage.connection import Database
 from storage.errors import DatabaseAwayError, DatabaseRefusedError
 from storage.kafka_sink import KafkaSink
 from storage.sink import Sink
@@ -157,13 +157,38 @@ def _names_refused() -> Iterator[None]:
         raise ConfigError(str(error)) from error
 
 
-def fill(broker: Broker, database: GivenServer, stopped: threading.Event) -> None:
+class Beside(threading.Thread):
+    """Something that runs beside the main thread; if it fails, all are told to stop, and `finish` raises why."""
+
+    def __init__(self, name: str, work: Callable[[threading.Event], None], stopped: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work, self._stopped = work, stopped
+        self._failure: Exception | None = None
+
+    def run(self) -> None:
+        """Work; called by the thread."""
+        try:
+            self._work(self._stopped)
+        except Exception as error:  # noqa: BLE001 - whatever it is, `finish` raises it
+            self._failure = error
+            self._stopped.set()
+
+    def finish(self) -> None:
+        """Wait for its end, now that it has been told."""
+        self.join(STOP_S)
+        if self._failure is not None:
+            raise self._failure
+
+
+def fill(broker: Broker, database: Database, stopped: threading.Event) -> None:
     """Keep the fleet's database true to the topics of all sites until stopped.
 
     Raises
     ------
     RefusedError, DatabaseRefusedError
         If one is there and does not take us; what is away is waited for.
+    StorageError, BrokerError
+        If a part of it cannot go on: all of it ends, so that whoever started it sees.
     """
     require_accepted(broker)
     try:
@@ -172,11 +197,10 @@ def fill(broker: Broker, database: GivenServer, stopped: threading.Event) -> Non
         raise
     except DatabaseAwayError as error:
         structlog.get_logger("bonewatch.fleet").warning("database_away", why=str(error))
-    comparisons = ComparisonSink(broker, lambda: open_prepared(database))
-    thread = threading.Thread(target=comparisons.run, args=(stopped,), name="comparisons", daemon=True)
-    thread.start()
+    comparisons = Beside("comparisons", ComparisonSink(broker, lambda: open_prepared(database)).run, stopped)
+    comparisons.start()
     KafkaSink(broker, Sink(lambda: open_prepared(database))).run(stopped)
-    thread.join(STOP_S)
+    comparisons.finish()
 
 
 def serve_metrics(host: str, port: int | None) -> None:

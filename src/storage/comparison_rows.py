@@ -5,7 +5,9 @@ from typing import Final
 import psycopg
 
 from storage.connection import Db
-from storage.errors import DatabaseAwayError
+from storage.errors import ContentRefusedError, DatabaseAwayError
+from storage.projection import cleaned
+from storage.writing import REFUSED
 from streams.fleet.messages import (
     Comparison,
     CrossCalibrationEstimated,
@@ -21,6 +23,8 @@ def keep(db: Db, comparison: Comparison) -> None:
 
     Raises
     ------
+    ContentRefusedError
+        No table takes it.
     DatabaseAwayError
         Nothing of it stands, or (a commit without an answer) all of it; keep the same again.
     """
@@ -30,12 +34,14 @@ def keep(db: Db, comparison: Comparison) -> None:
                 _keep_cross_calibration(db, comparison)
             else:
                 _keep_shared_step(db, comparison)
+    except (*REFUSED, ValueError) as error:  # of PostgreSQL, or a scanner without a difference for each level
+        raise ContentRefusedError(f"no table takes it: {type(error).__name__}") from error
     except psycopg.Error as error:
         raise DatabaseAwayError(f"the database gave up: {type(error).__name__}") from error
 
 
 def _keep_cross_calibration(db: Db, said: CrossCalibrationEstimated) -> None:
-    db.execute("DELETE FROM cross_calibration_estimates WHERE phantom = %s", (said.phantom,))
+    db.execute("DELETE FROM cross_calibration_estimates WHERE phantom = %s", _plain((said.phantom,)))
     for scanner in said.scanners:
         row = (
             *(said.phantom, scanner.device, said.readings, said.compared_at, said.degrees_of_freedom),
@@ -54,7 +60,7 @@ def _keep_cross_calibration(db: Db, said: CrossCalibrationEstimated) -> None:
 
 def _keep_shared_step(db: Db, said: SharedStepEstimated) -> None:
     place = (said.make, said.software)
-    db.execute("DELETE FROM shared_step_estimates WHERE make = %s AND software = %s", place)
+    db.execute("DELETE FROM shared_step_estimates WHERE make = %s AND software = %s", _plain(place))
     row = (*place, said.readings, said.since, *_parts(said.percent), said.between_sd_percent, said.shared)
     _insert(db, "shared_step_estimates", row)
     for step in said.scanners:
@@ -68,4 +74,9 @@ def _parts(estimate: Estimate | None) -> tuple[float | None, float | None, float
 
 def _insert(db: Db, table: str, row: tuple[object, ...]) -> None:
     places = ", ".join(["%s"] * len(row))
-    db.execute(f"INSERT INTO {table} VALUES ({places})".encode(), row)  # noqa: S608 - a table of ours
+    db.execute(f"INSERT INTO {table} VALUES ({places})".encode(), _plain(row))  # noqa: S608 - a table of ours
+
+
+def _plain(row: tuple[object, ...]) -> tuple[object, ...]:
+    """Return the values without NUL in their texts."""
+    return tuple(cleaned(value) if isinstance(value, str) else value for value in row)

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 
 from storage.comparison_rows import keep
 from storage.connection import Db
-from storage.errors import DatabaseAwayError
+from storage.errors import ContentRefusedError, DatabaseAwayError
 from streams.broker import Broker
 from streams.fleet.messages import Comparison
 from streams.refusal import Complaints
@@ -26,7 +26,9 @@ POLL_MS: Final = 500
 RETRY_S: Final = 2.0
 BOOTSTRAP_MS: Final = 10_000
 
-UNREADABLE: Final = Counter("bonewatch_comparison_sink_unreadable_total", "Records that are no comparison we know.")
+UNREADABLE: Final = Counter(
+    "bonewatch_comparison_sink_unreadable_total", "Records that are no comparison that we can keep."
+)
 
 _decoder: Final = msgspec.json.Decoder(Comparison)
 
@@ -49,7 +51,13 @@ class ComparisonSink:
         self._away = ""
 
     def run(self, stopped: threading.Event) -> None:
-        """Follow the topics until stopped; broker and database may go away and come back."""
+        """Follow the topics until stopped; broker and database may go away and come back.
+
+        Raises
+        ------
+        StorageError, BrokerError
+            The database cannot be used as it is (a migration, a password's file), or the broker cannot as configured.
+        """
         while not stopped.is_set():
             try:
                 with self._connect() as db:
@@ -96,4 +104,8 @@ class ComparisonSink:
             UNREADABLE.inc()
             self._logger.warning("unreadable", topic=record.topic, offset=record.offset, error=str(error))
             return
-        keep(db, comparison)
+        try:
+            keep(db, comparison)
+        except ContentRefusedError as error:
+            UNREADABLE.inc()
+            self._logger.warning("refused", topic=record.topic, offset=record.offset, error=str(error))

@@ -13,6 +13,10 @@ class DatabaseRefusedError(DatabaseAwayError):
     """The server is there and does not take us as configured; the text says what to change."""
 
 
+class ContentRefusedError(StorageError):
+    """The server is there and no table takes what was given; leave it out and go on."""
+
+
 class LogForkedError(StorageError):
     """A source sends another log than the one whose rows stand here; a person must say which one counts."""
 
