@@ -22,10 +22,10 @@ from storage.sink import Sink
 from storage.upkeep import open_prepared
 from streams import access_admin
 from streams.access import FleetRole
-from streams.broker import Broker, BrokerError
+from streams.broker import Broker
 from streams.fleet.combiner import Combiner
 from streams.fleet.worker import FleetWorker, WorkerSettings
-from streams.forwarder import Forwarder
+from streams.forwarder import Forwarder, LogForkedError
 from streams.refusal import require_accepted
 from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create, differences
@@ -98,7 +98,7 @@ class SiteForwarder:
     def _run(self) -> None:
         try:
             self._forwarder.run(self._stopped)
-        except BrokerError as error:
+        except LogForkedError as error:
             structlog.get_logger("bonewatch.fleet").error("forwarder_stopped", why=str(error))
 
 

@@ -5,9 +5,12 @@ of the hash chain. Where the log here holds another link at that position, it is
 restored copy, another site under this name), and nothing is sent.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -20,9 +23,10 @@ from prometheus_client import Counter, Gauge
 from streams import codec
 from streams.broker import Broker, BrokerError
 from streams.envelope import Record, notice_from_row, record_from_row
+from streams.messages import Event, TimeReached
 from streams.record_border import place_of
 from streams.refusal import Complaints
-from streams.sqlite_log import Row, SqliteEventLog
+from streams.sqlite_log import LogError, Row, SqliteEventLog
 from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
 
 BATCH: Final = 500
@@ -39,6 +43,7 @@ BACKOFF_MS: Final = 5_000
 LAG: Final = Gauge("bonewatch_forward_lag_events", "Events of the site log that the broker does not have yet.")
 SENT: Final = Counter("bonewatch_forwarded_events_total", "Events that the broker has acknowledged.")
 FAILURES: Final = Counter("bonewatch_forward_failures_total", "Batches that the broker did not take.")
+UNDECODED: Final = Counter("bonewatch_forward_undecoded_total", "Events of a version unknown here, sent as they are.")
 TOO_LARGE: Final = Counter("bonewatch_forward_too_large_total", "Events too large to travel; a notice went instead.")
 FORKED: Final = Gauge("bonewatch_forward_log_forked", "1 where the broker holds another log of this site.")
 
@@ -84,13 +89,15 @@ class Forwarder:
     broker: Broker
     _wake: threading.Event = field(default_factory=threading.Event)
     _logger: Any = field(default_factory=lambda: structlog.get_logger("streams.forwarder"))
+    _reached: int = 0
+    _trouble: str = ""
 
     def wake(self) -> None:
         """Say that there is something new; otherwise it looks every second."""
         self._wake.set()
 
     def run(self, stopped: threading.Event) -> None:
-        """Forward until stopped. The broker's absence is waited out; a forked log ends it.
+        """Forward until stopped. Whatever goes wrong is said once and tried again; only a forked log ends it.
 
         Raises
         ------
@@ -102,20 +109,44 @@ class Forwarder:
             try:
                 for _ in self.batches(stopped):
                     tries = 0
-                    complaints.over()
-            except KafkaError as error:
+                    self._recovered(complaints)
+            except LogForkedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the log has everything
                 FAILURES.inc()
                 wait = RETRY_S[min(tries, len(RETRY_S) - 1)]
-                complaints.say(error, retry_s=wait)
+                self._complain(error, complaints, retry_s=wait)
                 tries += 1
-                stopped.wait(wait)
+                self._wait_out(wait, stopped)
+
+    def _complain(self, error: Exception, complaints: Complaints, *, retry_s: float) -> None:
+        if isinstance(error, KafkaError | BrokerError):
+            complaints.say(error, retry_s=retry_s)
+        elif self._trouble != type(error).__name__:
+            self._trouble = type(error).__name__
+            why = str(error) if isinstance(error, LogError | sqlite3.Error) else ""
+            self._logger.error("forwarding_fails", error=self._trouble, why=why, retry_s=retry_s)
+
+    def _recovered(self, complaints: Complaints) -> None:
+        complaints.over()
+        if self._trouble:
+            self._logger.info("forwarding_again")
+            self._trouble = ""
+
+    def _wait_out(self, wait_s: float, stopped: threading.Event) -> None:
+        """Wait; the lag stays true meanwhile."""
+        while wait_s > 0 and not stopped.is_set():
+            with suppress(sqlite3.Error):
+                LAG.set(self.log.last_position() - self._reached)
+            stopped.wait(min(wait_s, WAIT_S))
+            wait_s -= WAIT_S
 
     def batches(self, stopped: threading.Event | None = None) -> Iterator[int]:
         """Send what is new, batch by batch, over one connection; yield the position reached after each."""
         stopped = stopped or threading.Event()
         options = self.broker.options()
         tail = last_sent(options, self.site)
-        position = self._resume(tail)
+        position = self._reached = self._resume(tail)
         producer = KafkaProducer(
             **options,
             acks="all",
@@ -133,7 +164,7 @@ class Forwarder:
                 rows = list(islice(self.log.rows(after=position), BATCH))
                 if rows:
                     self._send(producer, rows)
-                    position = rows[-1].position
+                    position = self._reached = rows[-1].position
                 LAG.set(self.log.last_position() - position)
                 yield position
                 if len(rows) < BATCH:
@@ -165,21 +196,30 @@ class Forwarder:
             future.get(timeout=3 * REQUEST_MS / 1000)
         SENT.inc(len(rows))
         last = rows[-1]
-        at = codec.decode_event(last.body).recorded_at.isoformat()
-        head = Head(self.site, self.log.log_id, last.position, last.link.hex(), at)
+        head = Head(self.site, self.log.log_id, last.position, last.link.hex(), last.recorded_at)
         anchor = Record(self.site.encode(), msgspec.json.encode(head), [("content-type", b"application/json")])
         self._put(producer, SITE_HEADS, anchor).get(timeout=3 * REQUEST_MS / 1000)
 
     def _record(self, row: Row) -> Record:
-        event = codec.decode_event(row.body)
+        try:
+            event, headers = codec.decode_event(row.body), dict[str, bytes]()
+        except codec.UndecodableError:
+            event, headers = self._undecoded(row), {"ce_type": row.type.encode()}
         record = record_from_row(
             event, position=row.position, link=row.link, body=row.body, outcome_bodies=row.outcomes
         )
         if len(record.value) + HEADERS_BYTES <= MAX_RECORD_BYTES:
-            return record
+            return record._replace(headers=[(name, headers.get(name, said)) for name, said in record.headers])
         TOO_LARGE.inc()
         self._logger.error("event_too_large", device=row.device, device_seq=row.device_seq, size=len(record.value))
         return notice_from_row(event, position=row.position, link=row.link)
+
+    def _undecoded(self, row: Row) -> Event:
+        """Return what stands in for an event of a version unknown here: it travels as it is, its columns say whose."""
+        UNDECODED.inc()
+        self._logger.error("event_not_decoded", device=row.device, device_seq=row.device_seq, type=row.type)
+        at = datetime.fromisoformat(row.recorded_at)
+        return Event(row.event_id, row.device, self.log.log_id, row.device_seq, at, 0, TimeReached(at))
 
     @staticmethod
     def _put(producer: KafkaProducer, topic: str, record: Record) -> Any:

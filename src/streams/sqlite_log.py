@@ -72,6 +72,8 @@ class Row(NamedTuple):
     body: bytes
     link: bytes
     outcomes: tuple[bytes, ...]
+    type: str = ""
+    recorded_at: str = ""
 
 
 class StoredState(NamedTuple):
@@ -227,13 +229,15 @@ class SqliteEventLog:
     def rows(self, device: str | None = None, *, after: int = 0) -> Iterator[Row]:
         """Yield events in log order with their outcomes, of one device or of all, after a position."""
         where = "position > ? AND device = ?" if device else "position > ?"
-        query = f"SELECT position, event_id, device, device_seq, body, link FROM events WHERE {where} ORDER BY position"  # noqa: S608
+        columns = "position, event_id, device, device_seq, body, link, type, recorded_at"
+        query = f"SELECT {columns} FROM events WHERE {where} ORDER BY position"  # noqa: S608
         with closing(self._db.execute(query, (after, device) if device else (after,))) as cursor:
-            for position, event_id, name, seq, body, link in cursor:
+            for position, event_id, name, seq, body, link, type_, at in cursor:
                 found = self._db.execute(
                     "SELECT body FROM outcomes WHERE event_position = ? ORDER BY position", (position,)
                 ).fetchall()
-                yield Row(position, event_id, name, seq, bytes(body), bytes(link), tuple(bytes(o[0]) for o in found))
+                outcomes = tuple(bytes(o[0]) for o in found)
+                yield Row(position, event_id, name, seq, bytes(body), bytes(link), outcomes, type_, at)
 
     def last_position(self) -> int:
         """Return the position of the last event, 0 where there is none."""

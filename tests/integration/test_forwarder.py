@@ -1,9 +1,12 @@
 """The forwarder against a real Apache Kafka: each row once, in order, whatever dies on the way."""
 
 import shutil
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from bonewatch.fleet import SiteForwarder
 from streams import forwarder as forwarding
 from streams.broker import Broker
 from streams.chain import first_link, next_link
@@ -267,6 +271,109 @@ def test_a_broker_killed_on_the_way_loses_and_doubles_nothing(kafka: RealKafka, 
         assert [row.position for row in rows_there(kafka.broker, site)] == list(range(1, last + 1))
     finally:
         running.stop()
+
+
+def beginning(path: Path, site: str, broker: Broker) -> SiteForwarder:
+    """A forwarder in the thread that a site starts."""
+    forwarder = SiteForwarder(path, site, broker)
+    forwarder.start()
+    return forwarder
+
+
+def lag() -> float:
+    return float(forwarding.LAG._value.get())
+
+
+@pytest.mark.parametrize("content", ["", "no certificate", None])
+def test_a_ca_that_cannot_be_read_for_a_moment_ends_no_forwarder(
+    kafka: RealKafka, site: str, log_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is being replaced; the broker here speaks no TLS, so that taking it away lets the site go on."""
+    ca_file = log_path.with_name("ca.pem")
+    if content is not None:
+        ca_file.write_text(content)
+    broker = Replaced(kafka.broker.servers, ca_file)
+    forwarder = beginning(log_path, site, broker)
+    try:
+        with SqliteEventLog(log_path, read_only=True) as log:
+            last = log.last_position()
+        wait_until(lambda: lag() == last)
+        write_log(log_path, site, days=2, from_day=10)
+        with SqliteEventLog(log_path, read_only=True) as log:
+            more = log.last_position()
+        wait_until(lambda: lag() == more > last)
+        broker.now.append(kafka.broker)
+        wait_until(lambda: count_there(kafka.broker, site) == more and lag() == 0)
+    finally:
+        forwarder.stop()
+    said = capsys.readouterr().out
+    assert said.count("cannot be read as the broker's CA") == 1
+    assert "broker_back" in said
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(Broker):
+    """A broker that is configured otherwise once somebody has put things right."""
+
+    now: list[Broker] = field(default_factory=list)
+
+    def options(self) -> dict[str, Any]:
+        return self.now[-1].options() if self.now else Broker.options(self)
+
+
+def test_a_log_that_cannot_be_read_for_a_moment_ends_no_forwarder(
+    kafka: RealKafka, site: str, log_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forwarder = beginning(log_path, site, kafka.broker)
+    try:
+        renamed(log_path, "events", "hidden")
+        wait_until(lambda: "forwarding_fails" in capsys.readouterr().out)
+        renamed(log_path, "hidden", "events")
+        write_log(log_path, site, days=2, from_day=10)
+        with SqliteEventLog(log_path, read_only=True) as log:
+            last = log.last_position()
+        wait_until(lambda: count_there(kafka.broker, site) == last)
+    finally:
+        forwarder.stop()
+    assert "forwarding_fails" not in capsys.readouterr().out, "it is said once"
+
+
+def renamed(log_path: Path, table: str, name: str) -> None:
+    with closing(sqlite3.connect(log_path)) as db:
+        db.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+def test_an_event_of_a_version_unknown_here_travels_as_it_is(kafka: RealKafka, site: str, log_path: Path) -> None:
+    with SqliteEventLog(log_path, read_only=True) as log:
+        rows = list(log.rows())
+    last, later = rows[-1], list[tuple[Any, ...]]()
+    for n, (kind, body) in enumerate([("phantom-measured.v9", last.body), ("garbled.v1", b"\xff{")], start=1):
+        unknown = body.replace(b".v1", b".v9")
+        place = (f"later-{n}", last.device, last.device_seq + n, kind)
+        later.append((*place, last.recorded_at, b"", unknown, bytes(32)))
+    with closing(sqlite3.connect(log_path)) as db:
+        db.executemany(
+            "INSERT INTO events (event_id, device, device_seq, type, recorded_at, fact, body, link)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            later,
+        )
+        db.commit()
+    write_log(log_path, site, devices=1, days=1, from_day=30)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        end = log.last_position()
+    assert end > len(rows) + 2
+    forwarder = beginning(log_path, site, kafka.broker)
+    try:
+        wait_until(lambda: count_there(kafka.broker, site) == end)
+    finally:
+        forwarder.stop()
+    unknown, garbled = records(kafka.broker, device_events(site))[len(rows) : len(rows) + 2]
+    assert dict(unknown.headers)["ce_type"] == b"phantom-measured.v9"
+    assert dict(unknown.headers)["ce_id"] == b"later-1"
+    for record, rejection in ((unknown, Rejection.UNKNOWN_VERSION), (garbled, Rejection.UNREADABLE)):
+        with pytest.raises(RejectedRecordError) as raised:
+            row_from_record(site, record.key, record.value, record.headers)
+        assert (raised.value.rejection, raised.value.device) == (rejection, last.device)
 
 
 def test_a_producer_given_up_sends_nothing_later(kafka: RealKafka, site: str) -> None:
