@@ -85,7 +85,7 @@ def test_undisturbed_faust_publishes_what_the_sites_decided(kafka: RealKafka, tm
     expected = [o for n in range(2) for o in forwarded(kafka, tmp_path, f"site-{n}", devices=2, days=20)]
     worker = Worker(FAUST_WORKER, kafka, tmp_path / "faust.log", "site-0", "site-1")
     try:
-        wait_until(lambda: all_committed(kafka, FAUST_GROUP, "site-0", "site-1"), within_s=60)
+        wait_until(lambda: all_committed(kafka, FAUST_GROUP, "site-0", "site-1"), within_s=120)
     finally:
         worker.kill()
     there = outcomes_there(kafka.broker)
@@ -105,9 +105,9 @@ def never_published(
     refuse_outcomes(kafka, largest=100)
     worker = Worker(program, kafka, folder / "worker.log", "first", "second")
     try:
-        wait_until(lambda: worker.said(complaint), within_s=60)
+        wait_until(lambda: worker.said(complaint), within_s=120)
         if commits_all_the_same:
-            wait_until(lambda: all_committed(kafka, group, "first"), within_s=60)
+            wait_until(lambda: all_committed(kafka, group, "first"), within_s=120)
         refuse_outcomes(kafka, largest=MAX_RECORD_BYTES)
         second = by_id(forwarded(kafka, folder, "second", devices=1, days=20))
         wait_until(lambda: all_committed(kafka, group, "first", "second"), within_s=120)
@@ -116,7 +116,7 @@ def never_published(
     again = Worker(program, kafka, folder / "worker.log", "first", "second")
     try:
         second |= by_id(forwarded(kafka, folder, "second", devices=1, days=30))
-        wait_until(lambda: second.keys() <= by_id(outcomes_there(kafka.broker)).keys(), within_s=60)
+        wait_until(lambda: second.keys() <= by_id(outcomes_there(kafka.broker)).keys(), within_s=120)
     finally:
         again.kill()
     return expected.keys() - by_id(outcomes_there(kafka.broker)).keys()
