@@ -123,7 +123,7 @@ def ensure_topics(broker: Broker, sites: list[str], *, partitions: int, replicas
         topics = (*fleet_topics(partitions), *(site_topic(site) for site in sites))
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return create(broker, topics, replicas=replicas), differences(broker, topics)
+    return create(broker, topics, replicas=replicas), differences(broker, topics, replicas=replicas)
 
 
 def give_access(broker: Broker, role: str, name: str, new_password_file: Path | None) -> list[str]:
@@ -138,7 +138,8 @@ def give_access(broker: Broker, role: str, name: str, new_password_file: Path | 
 
 def take_access(broker: Broker, name: str) -> list[str]:
     """Take everything from a user; return in words what it had."""
-    return access_admin.remove(broker, name)
+    with _names_refused():
+        return access_admin.remove(broker, name)
 
 
 def access_differences(broker: Broker, role: str, name: str) -> list[str]:

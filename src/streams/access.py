@@ -16,6 +16,11 @@ SINK_GROUP: Final = "bonewatch-sink"
 INTERNAL: Final = re.compile(r"\.(worker-|dead-letters)")
 """Topics that are the workers' own."""
 
+ADMINISTRATOR: Final = "admin"
+"""What the brokers' administrator is called; nobody gets rights or a password under this name."""
+OWN: Final = "bonewatch"
+"""What the names of the fleet's own processes and their groups begin with; no site and no subscriber is called so."""
+
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -53,10 +58,14 @@ def grants(role: FleetRole, name: str) -> frozenset[Grant]:
     Raises
     ------
     ValueError
-        If the name is none: lower-case letters, digits and hyphens, at most 63.
+        If the name is none (lower-case letters, digits and hyphens, at most 63), or one that is kept for others.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name: lower-case letters, digits and hyphens, at most 63")
+    if name == ADMINISTRATOR:
+        raise ValueError(f"{name!r} is the administrator: it needs no rights, and its password is not given here")
+    if role in {FleetRole.SITE, FleetRole.SUBSCRIBER} and name.startswith(OWN):
+        raise ValueError(f"{name!r} would be taken for one of the fleet's own processes: choose another name")
     match role:
         case FleetRole.SITE:
             own = _topic(device_events(name), "write", "read")

@@ -19,7 +19,7 @@ from kafka.admin import (
 )
 from kafka.errors import NoError, SecurityDisabledError
 
-from streams.access import FleetRole, Grant, grants
+from streams.access import ADMINISTRATOR, FleetRole, Grant, grants
 from streams.broker import Broker, BrokerError
 from streams.topic_admin import administration
 from streams.topics import device_events
@@ -60,7 +60,16 @@ def stands(broker: Broker, role: FleetRole, name: str) -> Access:
 
 
 def grant(broker: Broker, role: FleetRole, name: str, *, password: str | None = None) -> frozenset[Grant]:
-    """Give a user what its role needs and does not have yet, and a password if one is given; return what was new."""
+    """Give a user what its role needs and does not have yet, and a password if one is given; return what was new.
+
+    Raises
+    ------
+    ValueError
+        If the name cannot be one, or is whom we are signed in as.
+    BrokerError
+        As `stands` says.
+    """
+    _refuse_oneself(broker, name)
     missing = stands(broker, role, name).missing
     with administration(broker) as admin:
         if password is not None:
@@ -73,7 +82,16 @@ def grant(broker: Broker, role: FleetRole, name: str, *, password: str | None = 
 
 
 def remove(broker: Broker, name: str) -> list[str]:
-    """Take all rights and the password from a user; return, in words, what it had."""
+    """Take all rights and the password from a user; return, in words, what it had.
+
+    Raises
+    ------
+    ValueError
+        If it is the administrator, or whom we are signed in as.
+    """
+    if name == ADMINISTRATOR:
+        raise ValueError(f"{name!r} is the administrator: nothing is taken from it here")
+    _refuse_oneself(broker, name)
     with administration(broker) as admin:
         had = [_words(acl) for acl in _described(admin, broker, principal=_principal(name))]
         for _, _, error in admin.delete_acls([_filter(principal=_principal(name))]):
@@ -83,6 +101,11 @@ def remove(broker: Broker, name: str) -> list[str]:
             admin.alter_user_scram_credentials([UserScramCredentialDeletion(name, SCRAM)])
             had.append(f"the password of {name}")
     return had
+
+
+def _refuse_oneself(broker: Broker, name: str) -> None:
+    if name == broker.username:
+        raise ValueError(f"{name!r} is whom this command is signed in as")
 
 
 def _other_writers(admin: KafkaAdminClient, broker: Broker, site: str) -> Iterable[Any]:

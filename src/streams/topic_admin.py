@@ -54,7 +54,7 @@ def create(broker: Broker, topics: Iterable[Topic], *, replicas: int = 1) -> lis
             topic.name: {
                 "num_partitions": topic.partitions,
                 "replication_factor": replicas,
-                "configs": topic.config,
+                "configs": topic.config_with(replicas),
             }
             for topic in topics
             if topic.name not in there
@@ -65,8 +65,14 @@ def create(broker: Broker, topics: Iterable[Topic], *, replicas: int = 1) -> lis
     return list(missing)
 
 
-def differences(broker: Broker, topics: Iterable[Topic]) -> list[str]:
-    """Return, in words, where the broker's topics are not as they ought to be; nothing is changed."""
+def differences(broker: Broker, topics: Iterable[Topic], *, replicas: int = 1) -> list[str]:
+    """Return, in words, where the broker's topics are not as they ought to be; nothing is changed.
+
+    Parameters
+    ----------
+    replicas
+        Copies of each partition that there are to be at least.
+    """
     found: list[str] = []
     with administration(broker) as admin:
         there = set(admin.list_topics())
@@ -74,18 +80,21 @@ def differences(broker: Broker, topics: Iterable[Topic]) -> list[str]:
             if topic.name not in there:
                 found.append(f"{topic.name} is missing")
                 continue
-            found += [f"{topic.name}: {words}" for words in _differences(admin, topic)]
+            found += [f"{topic.name}: {words}" for words in _differences(admin, topic, replicas)]
     return found
 
 
-def _differences(admin: KafkaAdminClient, topic: Topic) -> Iterator[str]:
+def _differences(admin: KafkaAdminClient, topic: Topic, replicas: int) -> Iterator[str]:
     (described,) = admin.describe_topics([topic.name])
-    partitions = len(described["partitions"])
-    if partitions != topic.partitions:
-        yield f"{partitions} partitions, not {topic.partitions}"
+    partitions = described["partitions"]
+    if len(partitions) != topic.partitions:
+        yield f"{len(partitions)} partitions, not {topic.partitions}"
+    copies = min(len(partition["replica_nodes"]) for partition in partitions)
+    if copies < replicas:
+        yield f"{copies} copies of each partition, not {replicas}"
     resource = ConfigResource(ConfigResourceType.TOPIC, topic.name)
     config = _config(admin.describe_configs([resource], config_filter="all"), topic.name)
-    for key, value in topic.config.items():
+    for key, value in topic.config_with(max(copies, replicas)).items():
         if config.get(key) != value:
             yield f"{key} is {config.get(key)}, not {value}"
 

@@ -50,6 +50,10 @@ COMPARISONS: Final[dict[type[Comparison], str]] = {
 """The topic of what comparisons of scanners come to; the latest of each is kept."""
 
 FOR_EVER: Final = "-1"
+AN_HOUR: Final = str(3600 * 1000)
+"""Milliseconds after which a segment of a compacted topic is closed: only closed ones are compacted."""
+SAFE_REPLICAS: Final = 3
+"""From so many copies on, two must have a record before it counts as written."""
 COMPARED_FOR: Final = str(800 * 24 * 3600 * 1000)
 """Milliseconds that a scanner's readings are kept for comparison; each stands in its site's topic for ever."""
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -65,6 +69,10 @@ class Topic:
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
+
+    def config_with(self, replicas: int) -> dict[str, str]:
+        """Return its settings where each partition has so many copies."""
+        return self.config | ({"min.insync.replicas": "2"} if replicas >= SAFE_REPLICAS else {})
 
 
 def device_events(site: str) -> str:
@@ -101,7 +109,7 @@ def fleet_topics(partitions: int) -> tuple[Topic, ...]:
         Of each outcome topic; never reduced later, and a change moves devices to other partitions.
     """
     kept = {"cleanup.policy": "delete", "retention.ms": FOR_EVER}
-    compacted = {"cleanup.policy": "compact"}
+    compacted = {"cleanup.policy": "compact", "segment.ms": AN_HOUR}
     outcomes = [Topic(name, partitions, compacted if name == GATES else kept) for name in OUTCOMES.values()]
     retention = {CirculatingPhantomRead: FOR_EVER, ScannerRead: COMPARED_FOR}
     reads = [

@@ -290,7 +290,7 @@ def test_rights_are_given_checked_and_taken_by_command(kafka: RealKafka, tmp_pat
 
 
 def test_only_an_administrator_gives_rights(bath: Broker, tmp_path: Path) -> None:
-    refused = bonewatch("access", "sink", "bath", *words(bath, tmp_path))
+    refused = bonewatch("access", "sink", "bath-2", *words(bath, tmp_path))
     assert refused.returncode == 1
     assert "ClusterAuthorizationFailedError" in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -308,3 +308,32 @@ def test_what_is_the_workers_own_is_for_no_subscriber() -> None:
     internal = {topic.name for topic in fleet_topics(1)} - granted
     assert internal == {"bonewatch.worker-states.v1", "bonewatch.dead-letters.v1", SITE_HEADS}
     assert granted >= set(OUTCOMES.values())
+
+
+@pytest.mark.parametrize("role", FleetRole)
+def test_nobody_becomes_the_administrator_or_changes_its_password(
+    kafka: RealKafka, tmp_path: Path, role: FleetRole
+) -> None:
+    new = tmp_path / "new-password"
+    new.write_text("taken over\n")
+    refused = bonewatch("access", role, "admin", *words(kafka.broker, tmp_path), "--new-password-file", str(new))
+    assert refused.returncode != 0
+    assert "'admin'" in refused.stderr
+    removed = bonewatch("access", role, "admin", *words(kafka.broker, tmp_path), "--remove")
+    assert removed.returncode != 0
+    assert why_refused(kafka.broker) is None, "its password is what it was"
+
+
+def test_nobody_changes_whom_it_is_signed_in_as(bath: Broker) -> None:
+    with pytest.raises(ValueError, match="signed in as"):
+        grant(bath, FleetRole.SITE, name_of(bath), password="another")
+    with pytest.raises(ValueError, match="signed in as"):
+        remove(bath, name_of(bath))
+
+
+@pytest.mark.parametrize("name", ["bonewatch", "bonewatch-sink", "bonewatch-x", "bonewatchful"])
+def test_no_site_and_no_subscriber_is_called_like_the_fleets_own_processes(name: str) -> None:
+    for role in (FleetRole.SITE, FleetRole.SUBSCRIBER):
+        with pytest.raises(ValueError, match="fleet's own"):
+            grants(role, name)
+    assert grants(FleetRole.WORKER, name)
