@@ -78,11 +78,16 @@ class ComparisonSink:
             places = self._places(consumer)
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
+            ends = consumer.end_offsets(places)
+            latest: dict[tuple[str, bytes | None], Any] = {}
             while not stopped.is_set():
                 self._complaints.over()
                 for records in consumer.poll(timeout_ms=POLL_MS).values():
-                    for record in records:
+                    latest |= {(record.topic, record.key): record for record in records}
+                if all(consumer.position(place) >= ends[place] for place in places):
+                    for record in latest.values():  # none but the last: what stands never goes back to an older one
                         self._keep(db, record)
+                    latest.clear()
         finally:
             consumer.close(autocommit=False)
 
