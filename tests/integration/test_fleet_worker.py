@@ -9,17 +9,22 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams import codec
 from streams.broker import Broker
-from streams.fleet.worker import FleetWorker, WorkerSettings
-from streams.forwarder import Forwarder
+from streams.fleet import worker as working_on
+from streams.fleet.check import Known
+from streams.fleet.desk import Plan
+from streams.fleet.worker import FleetWorker, StalledError, WorkerSettings
+from streams.forwarder import Forwarder, last_sent
 from streams.messages import RecordedOutcome
 from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create
@@ -187,18 +192,111 @@ class Stumbling(FleetWorker):
 
 def test_a_client_that_stumbles_is_begun_anew(kafka: RealKafka, tmp_path: Path) -> None:
     expected = by_id(forwarded(kafka, tmp_path, "here", devices=2, days=20))
+    worker = Stumbling(WorkerSettings(kafka.broker, batch=10))
+    work_until(worker, lambda: len(outcomes_there(kafka.broker)) >= len(expected))
+    assert by_id(outcomes_there(kafka.broker)) == expected
+
+
+class Forgetful(FleetWorker):
+    """A worker that fails once while it takes sites over: for their states, or for where the second one was left."""
+
+    def __init__(self, settings: WorkerSettings, *, fails: str) -> None:
+        super().__init__(settings)
+        self._fails, self.asked = fails, 0
+
+    async def _known_devices(self, sites: set[str]) -> dict[str, list[Known]]:
+        self._stumble("states", at=1)
+        return await super()._known_devices(sites)
+
+    async def _begin(self, place: Any) -> int:
+        self._stumble("begin", at=2)
+        return await super()._begin(place)
+
+    def _stumble(self, where: str, *, at: int) -> None:
+        if self._fails == where:
+            self.asked += 1
+            if self.asked == at:
+                raise KafkaError("the broker went away just now")
+
+
+@pytest.mark.parametrize("fails", ["states", "begin"])
+def test_sites_that_could_not_be_taken_over_are_taken_over_anew(kafka: RealKafka, tmp_path: Path, fails: str) -> None:
+    expected = [o for site in ("one", "two") for o in forwarded(kafka, tmp_path, site, devices=1, days=3)]
+    worker = Forgetful(WorkerSettings(kafka.broker), fails=fails)
+    work_until(worker, lambda: len(by_id(outcomes_there(kafka.broker))) == len(expected))
+    assert worker.asked > 1
+
+
+def work_until(worker: FleetWorker, is_done: Callable[[], bool]) -> None:
+    """Let a worker run in this process until something is so; raise what ends it before."""
 
     async def work() -> None:
-        stopped, worker = asyncio.Event(), Stumbling(WorkerSettings(kafka.broker, batch=10))
+        stopped = asyncio.Event()
         working = asyncio.create_task(worker.run(stopped))
         async with asyncio.timeout(90):
-            while not working.done() and len(await asyncio.to_thread(outcomes_there, kafka.broker)) < len(expected):
+            while not working.done() and not await asyncio.to_thread(is_done):
                 await asyncio.wait([working], timeout=0.5)
         stopped.set()
         await working
 
     asyncio.run(work())
-    assert by_id(outcomes_there(kafka.broker)) == expected
+
+
+class Deaf(FleetWorker):
+    """A worker that never gets to the rows of one site, or has no desk for it."""
+
+    def __init__(self, settings: WorkerSettings, *, no_desk: bool) -> None:
+        super().__init__(settings)
+        self._no_desk = no_desk
+
+    async def _take_over(self, assigned: list[Any]) -> None:
+        await super()._take_over([place for place in assigned if not self._no_desk or place.topic.endswith(".one")])
+
+    def _taken(self, plan: Plan, place: Any, records: list[Any]) -> bool:
+        return place.topic.endswith(".one") and super()._taken(plan, place, records)
+
+
+@pytest.mark.parametrize("no_desk", [True, False])
+def test_a_site_that_does_not_move_ends_the_worker_though_another_one_does(
+    kafka: RealKafka,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_desk: bool,  # noqa: FBT001
+) -> None:
+    for site in ("one", "two"):
+        forwarded(kafka, tmp_path, site, devices=1, days=3)
+    again = published(kafka.broker, [device_events("one")])[0]
+    producer = KafkaProducer(**kafka.broker.options())
+
+    def keep_moving() -> bool:
+        producer.send(again.topic, key=again.key, value=again.value, headers=list(again.headers), partition=0)
+        producer.flush()
+        return False
+
+    monkeypatch.setattr(working_on, "STALLED_S", 5.0)
+    with pytest.raises(StalledError, match=r"events\.v1\.two"):
+        work_until(Deaf(WorkerSettings(kafka.broker), no_desk=no_desk), keep_moving)
+    producer.close()
+
+
+def test_a_header_without_a_value_parks_its_device_and_ends_nobody(kafka: RealKafka, tmp_path: Path) -> None:
+    expected = forwarded(kafka, tmp_path, "here", devices=2, days=3)
+
+    async def put_empty(*records: tuple[bytes | None, list[tuple[str, bytes | None]]]) -> None:
+        producer = AIOKafkaProducer(**kafka.broker.options())
+        await producer.start()
+        for key, headers in records:
+            await producer.send_and_wait(device_events("here"), key=key, value=b"{}", headers=headers, partition=0)
+        await producer.stop()
+
+    asyncio.run(put_empty((b"here/dxa-1", [("ce_type", None)]), (None, [("ce_subject", None), ("none", None)])))
+    tail = last_sent(kafka.broker.options(), "here")
+    assert tail is not None
+    assert tail.position > 0
+    worker = FleetWorker(WorkerSettings(kafka.broker))
+    work_until(worker, lambda: len(published(kafka.broker, [DEAD_LETTERS])) == 1)
+    assert {o.outcome_id for o in expected} <= by_id(outcomes_there(kafka.broker)).keys()
+    assert "state_unknown" in json.dumps(gates(kafka.broker)["here/dxa-1#all"])
 
 
 def gates(broker: Broker) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ done again, and what was there before is told by its number.
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge
 
 from streams.broker import Broker
 from streams.envelope import Record
+from streams.fleet.check import Known
 from streams.fleet.desk import Plan, SiteDesk
 from streams.fleet.topic_reader import CLIENT_TROUBLE, on_topic, restored, table_partition
 from streams.refusal import Complaints
@@ -41,7 +42,7 @@ LAG: Final = Gauge("bonewatch_fleet_lag_events", "Rows on this worker's topics t
 
 
 class StalledError(Exception):
-    """There is work and it does not move: the process ends, and whoever watches it starts it again."""
+    """A site's work does not move: the process ends, and whoever watches it starts it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._desks: dict[str, SiteDesk] = {}
         self._next: dict[Any, int] = {}
         self._busy = asyncio.Lock()
-        self._moved = time.monotonic()
+        self._waited: dict[Any, float] = {}
+        self._trouble: Exception | None = None
         self._logger = structlog.get_logger("streams.fleet")
         self._complaints = Complaints(settings.broker, self._logger)
 
@@ -71,7 +73,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         Raises
         ------
         StalledError
-            If there are rows and none was taken in for a minute.
+            If the rows of a site were waited for in vain for a minute, or the site was not taken over.
         """
         while not stopped.is_set():
             try:
@@ -94,6 +96,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
         )
         self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=5)
+        self._trouble = None
         try:
             await self._producer.start()
             self._consumer.subscribe(pattern=f"^{re.escape(DEVICE_EVENTS)}", listener=self)
@@ -102,14 +105,18 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 await self._turn()
                 self._complaints.over()
         finally:
-            self._desks, self._next = {}, {}
+            self._desks, self._next, self._waited = {}, {}, {}
             await self._consumer.stop()
             await self._producer.stop()
 
     async def _turn(self) -> None:
         """Take in one batch: outcomes, table, source, in this order."""
+        asked_at = time.monotonic()
         batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.batch)
+        waited_s = time.monotonic() - asked_at
         async with self._busy:
+            if self._trouble is not None:
+                raise self._trouble
             plan, offsets = Plan(), {}
             for place, records in batches.items():
                 if self._taken(plan, place, records):
@@ -121,9 +128,8 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             if offsets:
                 await self._consumer.commit(offsets)
                 self._next |= offsets
-                self._moved = time.monotonic()
             self._tell(plan)
-            await self._watch()
+            self._watch(waited_s, offsets)
 
     def _taken(self, plan: Plan, place: Any, records: list[Any]) -> bool:
         """Take in what came of one site, if it goes on where the last batch ended.
@@ -165,16 +171,22 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for divergence in plan.divergences:
             self._logger.error("fold_diverges", first=divergence)
 
-    async def _watch(self) -> None:
-        """Measure the lag; end the process where there is work and nothing moves."""
-        lag = 0
-        for place in self._consumer.assignment():
-            lag += max(0, (self._consumer.highwater(place) or 0) - self._next.get(place, 0))
-        LAG.set(lag)
-        if not lag:
-            self._moved = time.monotonic()
-        elif time.monotonic() - self._moved > STALLED_S:
-            raise StalledError(f"{lag} rows wait and none was taken in for {STALLED_S:g} s")
+    def _watch(self, waited_s: float, moved: Collection[Any]) -> None:
+        """Measure the lag; end the process where a site has work, or no desk, and nothing moves.
+
+        Only time that was spent waiting for records counts: a site is not stalled while others are worked on.
+        """
+        lags = {
+            p: max(0, (self._consumer.highwater(p) or 0) - self._next.get(p, 0)) for p in self._consumer.assignment()
+        }
+        LAG.set(sum(lags.values()))
+        stuck = [place for place, lag in lags.items() if place not in moved and (lag or place not in self._next)]
+        self._waited = {place: self._waited.get(place, 0.0) + waited_s for place in stuck}
+        for place, waiting_s in self._waited.items():
+            if waiting_s > STALLED_S:
+                raise StalledError(
+                    f"{lags[place]} rows of {place.topic} wait and none was taken in for {STALLED_S:g} s"
+                )
 
     # --- sites come and go ---------------------------------------------------------------------------------
 
@@ -187,18 +199,33 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             SITES.set(len(self._desks))
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Take sites over: their devices as the last worker left them in the table."""
-        assigned = list(assigned)
+        """Take sites over: their devices as the last worker left them in the table.
+
+        The client logs and forgets what is raised here; the next turn raises it, and the membership is begun anew.
+        """
         async with self._busy:
-            sites = {site for place in assigned if (site := site_of(place.topic)) is not None}
-            known = await restored(self._settings.broker, sites, await self._table_partitions()) if sites else {}
-            for place in assigned:
-                site = site_of(place.topic) or ""
-                self._desks[site] = SiteDesk(site, known.get(site, ()))
-                self._next[place] = await self._consumer.committed(place) or 0
-                self._consumer.seek(place, self._next[place])
-            SITES.set(len(self._desks))
-            self._moved = time.monotonic()
+            try:
+                await self._take_over(list(assigned))
+            except Exception as error:  # noqa: BLE001 - whatever it is, no site may be left without a desk
+                self._trouble = error
+
+    async def _take_over(self, assigned: list[Any]) -> None:
+        known = await self._known_devices({site for place in assigned if (site := site_of(place.topic)) is not None})
+        for place in assigned:
+            site = site_of(place.topic) or ""
+            begin = await self._begin(place)
+            self._desks[site] = SiteDesk(site, known.get(site, ()))
+            self._next[place] = begin
+            self._consumer.seek(place, begin)
+        self._waited = {}
+        SITES.set(len(self._desks))
+
+    async def _known_devices(self, sites: set[str]) -> dict[str, list[Known]]:
+        return await restored(self._settings.broker, sites, await self._table_partitions()) if sites else {}
+
+    async def _begin(self, place: Any) -> int:
+        """Return where a site's topic was left off."""
+        return await self._consumer.committed(place) or 0
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
         """Fold a device anew from its site's topic; what of it was not published before is now."""
