@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from storage.migrate import migrate
 from storage.sink import Sink, positions
 from streams import codec
 from streams.broker import Broker
-from streams.messages import RecordedOutcome
+from streams.messages import GateChanged, RecordedOutcome
 from streams.sqlite_log import SqliteEventLog
 from streams.topics import DEAD_LETTERS, OUTCOMES
 from tests.fleet_campaign.expected import Straight, differences, straight
@@ -235,10 +235,10 @@ def on_topics(replayed: Straight, there: list[RecordedOutcome]) -> list[str]:
     """Compare the outcomes on the topics, by identity; one that came twice must be the same, and each in order."""
     expected, seen = replayed.by_id, dict[str, RecordedOutcome]()
     last: dict[tuple[str, str], int] = {}
-    faults: list[str] = []
+    faults: list[str] = stale_gates(replayed, there)
     for outcome in there:
         if outcome.outcome_id in seen:
-            continue
+            continue  # after a kill, what was not told to the broker in time comes again, from where it went on
         seen[outcome.outcome_id] = outcome
         lane = (outcome.device, type(outcome.outcome).__name__)
         if outcome.device_seq < last.get(lane, 0):
@@ -249,6 +249,17 @@ def on_topics(replayed: Straight, there: list[RecordedOutcome]) -> list[str]:
     faults += [f"{len(other)} outcomes on the topics are not the replay's, first {other[0]}"] if other else []
     faults += [f"{len(missing)} outcomes are on no topic"] if missing else []
     return faults[:FEW]
+
+
+def stale_gates(replayed: Straight, there: list[RecordedOutcome]) -> list[str]:
+    """Say where the last record of a gate's key, which a compacted topic keeps, is not the newest gate."""
+    newest, kept = _last_gates(outcome for _, outcome in replayed.outcomes), _last_gates(there)
+    stale = [key for key, gate in newest.items() if key in kept and kept[key] != gate]
+    return [f"the gate {device}#{mode} that stands last is not the newest" for device, mode in stale[:FEW]]
+
+
+def _last_gates(outcomes: Iterable[RecordedOutcome]) -> dict[tuple[str, str], RecordedOutcome]:
+    return {(o.device, o.outcome.mode): o for o in outcomes if isinstance(o.outcome, GateChanged)}
 
 
 def _filled_straight(fleet: Fleet, conninfo: str) -> dict[str, str]:
