@@ -81,6 +81,10 @@ class FakeSite:
     def session(self, device: str) -> CurrentSession | None:
         return next((view.session for view in self.views.values() if view.device == device), None)
 
+    def open_faults(self, device: str) -> dict[str, bool]:
+        view = next((view for view in self.views.values() if view.device == device), None)
+        return {} if view is None else {fault.fault_id: fault.stops_scanning for fault in view.faults}
+
     def execute(self, command: Command, *, expected_device_seq: int) -> Receipt | Refusal:
         if self.fails_with is not None:
             raise self.fails_with

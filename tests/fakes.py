@@ -9,6 +9,8 @@ from streams.messages import (
     Draft,
     Event,
     Fact,
+    FaultCleared,
+    FaultLogged,
     GateStatus,
     Outcome,
     PhantomMeasured,
@@ -84,6 +86,16 @@ class FakeSite:
 
     def session(self, device: str) -> CurrentSession | None:
         return self.sessions.get(device)
+
+    def open_faults(self, device: str) -> dict[str, bool]:  # noqa: ARG002 - a test has one device
+        """Return what the facts so far leave open."""
+        found: dict[str, bool] = {}
+        for fact in self.facts.values():
+            if isinstance(fact, FaultLogged):
+                found[fact.fault_id] = fact.stops_scanning
+            elif isinstance(fact, FaultCleared):
+                found.pop(fact.fault_id, None)
+        return found
 
     def subscribe(self, listener: Callable[[Receipt], None]) -> Callable[[], None]:
         self.listeners.append(listener)

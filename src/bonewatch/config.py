@@ -8,6 +8,8 @@ import msgspec
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
 from bonewatch.toml_lines import line_of
+from collectors.fault_logs import rules
+from collectors.fault_logs.rules import RulesError
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import ProfileError
 from streams.policy import DeviceKind
@@ -35,6 +37,11 @@ def load(path: Path) -> Config:
             try:
                 protocol(device.protocol, folder=path.resolve().parent)
             except ProfileError as error:
+                raise ConfigError(f"{path}: {device.id}: {error}") from error
+        for log in device.log:
+            try:
+                rules.load(path.resolve().parent / log.rules)
+            except RulesError as error:
                 raise ConfigError(f"{path}: {device.id}: {error}") from error
     return config
 

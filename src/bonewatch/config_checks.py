@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from bonewatch.fault_logs import log_faults, syslog_faults
 from collectors.protocols.known import names
 from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.connection import tls_fault
@@ -26,9 +27,11 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
     faults += _database_faults("$.database", config.database)
+    faults += syslog_faults("$.syslog", config.syslog)
     faults += _repeated(config)
     for place, device in enumerate(config.device):
         faults += _device_faults(f"$.device[{place}]", device)
+        faults += log_faults(f"$.device[{place}]", device, config.syslog)
     known = {device.id for device in config.device}
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)

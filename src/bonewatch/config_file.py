@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from collectors.fault_logs.settings import SyslogSettings
 from collectors.settings import DicomSettings
 from storage.settings import DatabaseSettings
 from streams.policy import (
@@ -114,6 +115,16 @@ class ChecksSection(Section, frozen=True):
     fail_mm: float = 5.0
 
 
+class LogSection(Section, frozen=True):
+    """``[[device.log]]``: where a device's log comes from, by syslog (`address`) or as a `file`, and what it means."""
+
+    rules: str
+    address: str = ""
+    host: str = ""
+    file: str = ""
+    facts_an_hour: int = 240
+
+
 class KafkaSection(Section, frozen=True):
     """``[kafka]``: where the site's log is sent to; empty servers: the site stands alone."""
 
@@ -142,6 +153,7 @@ class DeviceSection(Section, frozen=True):
     line: LineSection | None = None
     standard: tuple[StandardSection, ...] = ()
     checks: ChecksSection = ChecksSection()
+    log: tuple[LogSection, ...] = ()
 
 
 class ClinicSection(Section, frozen=True):
@@ -162,6 +174,7 @@ class Config(Section, frozen=True):
     http: HttpSection = HttpSection()
     database: DatabaseSettings = DatabaseSettings()
     kafka: KafkaSection = KafkaSection()
+    syslog: SyslogSettings = SyslogSettings()
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()
 

@@ -14,8 +14,10 @@ import structlog
 
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
+from bonewatch.fault_logs import FaultLogs
 from collectors.archive import Archive
 from collectors.dicom_entity import DicomEntity
+from collectors.errors import CollectorError
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import LineSettings
 from collectors.quarantine import Quarantine
@@ -78,6 +80,7 @@ class Site:
         self._on_store = on_store
         self._folder = folder
         self.lines: Lines = NO_LINES
+        self.fault_logs: FaultLogs | None = None
         self._stack = ExitStack()
         self._logger = structlog.get_logger("bonewatch.site")
 
@@ -109,6 +112,7 @@ class Site:
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         self._start_dicom()
         self._start_lines()
+        self._start_logs()
         self._start_console()
         for follower in followers:
             follower.start()
@@ -180,6 +184,20 @@ class Site:
         self._stack.callback(desk.stop)
         desk.start()
         self.lines = desk
+
+    def _start_logs(self) -> None:
+        """Listen for syslog and follow log files, where devices have logs."""
+        if not any(device.log for device in self._config.device):
+            return
+        folder = self._data_dir if self._folder is None else self._folder
+        syslog = self._config.syslog
+        try:
+            self.fault_logs = FaultLogs(self._config, self.engine, self._data_dir, folder=folder, clock=self._clock)
+        except CollectorError as error:
+            raise ConfigError(f"[syslog] certificate_file, key_file or client_ca_file: {error}") from error
+        self._stack.callback(self.fault_logs.stop)
+        with _listening_on("[syslog]", syslog.host, syslog.udp_port or syslog.tcp_port or syslog.tls_port or 0):
+            self.fault_logs.start()
 
     def _start_console(self) -> None:
         http = self._config.http

@@ -165,6 +165,11 @@ class SiteEngine:
             session.accession_number,
         )
 
+    def open_faults(self, device: str) -> Mapping[str, bool]:
+        """Return the faults that are open on a device, by fault id: whether each stops scanning."""
+        state = self._writer.states.get(device)
+        return {} if state is None else {fault.fault_id: fault.stops_scanning for fault in state.faults}
+
     def gate(self, device: str, mode: str | None = None) -> Gate:
         """Read a gate now; unknown, lapsed or undecidable is held."""
         if not self._writer.healthy:

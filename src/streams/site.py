@@ -4,7 +4,7 @@
 return only after the commit is durable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -116,6 +116,9 @@ class SitePort(Protocol):
 
     def session(self, device: str) -> CurrentSession | None:
         """Return the session that is open on a device now, or None."""
+
+    def open_faults(self, device: str) -> Mapping[str, bool]:
+        """Return the faults that are open on a device, by fault id: whether each stops scanning."""
 
     def subscribe(self, listener: Callable[[Receipt], None]) -> Callable[[], None]:
         """Call `listener` after each commit, on the writer's thread, without blocking; return how to stop."""
