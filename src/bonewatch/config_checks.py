@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
 from bonewatch.fault_logs import log_faults, syslog_faults
+from bonewatch.printed_reports import printed_faults
 from collectors.protocols.known import names
 from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.connection import tls_fault
@@ -28,6 +29,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults.append(("$.site", "no [[device]] is configured"))
     faults += _database_faults("$.database", config.database)
     faults += syslog_faults("$.syslog", config.syslog)
+    faults += printed_faults(config)
     faults += _repeated(config)
     for place, device in enumerate(config.device):
         faults += _device_faults(f"$.device[{place}]", device)

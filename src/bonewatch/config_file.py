@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from collectors.fault_logs.settings import SyslogSettings
+from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings
 from storage.settings import DatabaseSettings
 from streams.policy import (
@@ -153,6 +154,7 @@ class DeviceSection(Section, frozen=True):
     line: LineSection | None = None
     standard: tuple[StandardSection, ...] = ()
     checks: ChecksSection = ChecksSection()
+    printed: PrintedDevice | None = None
     log: tuple[LogSection, ...] = ()
 
 
@@ -174,6 +176,7 @@ class Config(Section, frozen=True):
     http: HttpSection = HttpSection()
     database: DatabaseSettings = DatabaseSettings()
     kafka: KafkaSection = KafkaSection()
+    printed: PrintedSettings = PrintedSettings()
     syslog: SyslogSettings = SyslogSettings()
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()

@@ -15,6 +15,7 @@ import structlog
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from bonewatch.fault_logs import FaultLogs
+from bonewatch.printed_reports import patients_pages, report_folder
 from collectors.archive import Archive
 from collectors.dicom_entity import DicomEntity
 from collectors.errors import CollectorError
@@ -110,7 +111,9 @@ class Site:
         self.engine.start(devices)
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
-        self._start_dicom()
+        quarantine = self._quarantine()
+        self._start_dicom(quarantine)
+        self._start_printed(quarantine)
         self._start_lines()
         self._start_logs()
         self._start_console()
@@ -144,9 +147,13 @@ class Site:
         self._stack.callback(self.engine.subscribe(lambda _news: forwarder.wake()))
         return forwarder
 
-    def _start_dicom(self) -> None:
+    def _quarantine(self) -> Quarantine:
+        """Return where refused objects and pages are kept until they expire."""
         quarantine = Quarantine(self._data_dir)
         self._stack.enter_context(_hourly(lambda: quarantine.expire(self._clock())))
+        return quarantine
+
+    def _start_dicom(self, quarantine: Quarantine) -> None:
         policies = {key: policy for key, (policy, _) in self._config.devices().items()}
         entity = DicomEntity(
             self._config.dicom,
@@ -162,6 +169,24 @@ class Site:
         with _listening_on("[dicom]", self._config.dicom.host, self._config.dicom.port):
             entity.start()
         self.dicom_port = entity.port
+
+    def _start_printed(self, quarantine: Quarantine) -> None:
+        """Watch the folder of printed reports, where there is one; what was kept expires in any case."""
+        patients = patients_pages(self._config, self._data_dir)
+        self._stack.enter_context(_hourly(lambda: patients.expire(self._clock())))
+        if not self._config.printed.folder:
+            return
+        watch = report_folder(
+            self._config,
+            self.engine,
+            self._data_dir,
+            folder=self._data_dir if self._folder is None else self._folder,
+            quarantine=quarantine,
+            patients=patients,
+            clock=self._clock,
+        )
+        self._stack.callback(watch.stop)
+        watch.start()
 
     def _start_lines(self) -> None:
         """Follow the scales and stadiometers that have a port."""

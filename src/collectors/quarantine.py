@@ -61,16 +61,18 @@ class Quarantine:
     Parameters
     ----------
     data_dir
-        The site's data folder; objects go to ``quarantine/`` in it.
+        The site's data folder; objects go to a folder in it.
+    name
+        Of that folder, and of its key: another name keeps what was taken apart from what was refused.
     limits
         How much is kept. The oldest objects go first, but those of callers that are not configured before any
         other: anybody can send them, and they must not drive out evidence. None is written when the disk has less
         than `min_free_bytes` left. All that goes or is not kept is counted.
     """
 
-    def __init__(self, data_dir: Path, limits: QuarantineLimits | None = None) -> None:
-        self._folder = data_dir / "quarantine"
-        self._key_path = data_dir / "quarantine.key"
+    def __init__(self, data_dir: Path, limits: QuarantineLimits | None = None, *, name: str = "quarantine") -> None:
+        self._folder = data_dir / name
+        self._key_path = data_dir / f"{name}.key"
         self._limits = limits or QuarantineLimits()
         self._lock = threading.Lock()
         self._kept = self._found()
@@ -80,11 +82,16 @@ class Quarantine:
         self, error: CollectorError, device: str, data: bytes, *, received_at: datetime, encrypted: bool = True
     ) -> Path | None:
         """Keep a refused object; return its path, or None when there was no room for it (which is counted)."""
+        return self.hold(error.code, str(error), device, data, received_at=received_at, encrypted=encrypted)
+
+    def hold(
+        self, code: str, reason: str, device: str, data: bytes, *, received_at: datetime, encrypted: bool = True
+    ) -> Path | None:
+        """Keep any object until it expires; as `keep` does."""
         expires_at = received_at + timedelta(days=self._limits.keep_days)
         sidecar = Sidecar(
-            error.code, str(error), device, received_at, len(data), hashlib.sha256(data).hexdigest(),
-            encrypted, expires_at,
-        )  # fmt: skip
+            code, reason, device, received_at, len(data), hashlib.sha256(data).hexdigest(), encrypted, expires_at
+        )
         with self._lock:
             self._drop_expired(received_at)
             if not self._disk_has_room() or not self._make_room(len(data), of_known_device=_is_known(device)):

@@ -33,7 +33,7 @@ from collectors.quarantine import Quarantine
 from collectors.received import ReceivedObject, decoded, filed_under, kept_report, phantom_report
 from collectors.regions import known_region
 from collectors.structured_report import ScanReport
-from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, QcJudged, Verdict, event_id
+from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
 from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
 
@@ -146,7 +146,7 @@ class ObjectStore:
         with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
             receipt = self._append(drafts, path, is_new=is_new)
         timing.fold_s, timing.commit_s = receipt.fold_s, receipt.commit_s
-        judged = _judged(receipt, subject=drafts[-1].event_id)
+        judged = receipt.judged(drafts[-1].event_id)
         if judged and judged.verdict is Verdict.WRONG_PHANTOM:
             return Answer(WRONG_PHANTOM, "wrong_phantom", "recorded, but this looks like another phantom")
         if judged and (judged.verdict is Verdict.IMPLAUSIBLE or not judged.plausible):
@@ -248,13 +248,3 @@ def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list
         )
         for reading in ordered
     ]
-
-
-def _judged(receipt: Receipt, *, subject: str) -> QcJudged | None:
-    """Return how one reading was judged when it was recorded, now or before; None when it was not."""
-    judged = [
-        record.outcome
-        for record in (*receipt.outcomes, *receipt.recorded_before)
-        if isinstance(record.outcome, QcJudged) and record.outcome.subject_event_id == subject
-    ]
-    return max(judged, key=lambda outcome: outcome.revision) if judged else None

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from streams.commands import Command, Refusal
-from streams.messages import Draft, Event, GateStatus, Reason, RecordedOutcome, SessionPurpose
+from streams.messages import Draft, Event, GateStatus, QcJudged, Reason, RecordedOutcome, SessionPurpose
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -67,6 +67,12 @@ class Receipt(msgspec.Struct, frozen=True):
     recorded_before: tuple[RecordedOutcome, ...] = ()
     fold_s: float = 0.0
     commit_s: float = 0.0
+
+    def judged(self, event_id: str) -> QcJudged | None:
+        """Return how one reading was judged when it was recorded, now or before; None when it was not."""
+        outcomes = (record.outcome for record in (*self.outcomes, *self.recorded_before))
+        judged = [one for one in outcomes if isinstance(one, QcJudged) and one.subject_event_id == event_id]
+        return max(judged, key=lambda outcome: outcome.revision) if judged else None
 
 
 class SiteError(Exception):

@@ -8,6 +8,7 @@ import pytest
 
 from bonewatch import config_file
 from collectors.fault_logs.settings import SyslogSettings
+from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings, Upstream
 from streams.roles import PERMITTED, Permission, Role
 
@@ -19,13 +20,19 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("`upstream`:", Upstream, set()),
     ("## `[http]`", config_file.HttpSection, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
+    ("## `[printed]`", PrintedSettings, set()),
     ("## `[syslog]`", SyslogSettings, set()),
-    ("## `[[device]]`", config_file.DeviceSection, {"phantom", "qc", "mode", "line", "standard", "checks", "log"}),
+    (
+        "## `[[device]]`",
+        config_file.DeviceSection,
+        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed"},
+    ),
     ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
     ("### `[device.qc]`", config_file.QcSection, set()),
     ("### `[device.line]`", config_file.LineSection, set()),
     ("### `[[device.standard]]`", config_file.StandardSection, set()),
     ("### `[device.checks]`", config_file.ChecksSection, set()),
+    ("### `[device.printed]`", PrintedDevice, set()),
     ("### `[[device.log]]`", config_file.LogSection, set()),
     ("### `[[device.mode]]`", config_file.ModeSection, set()),
     ("## `[[clinic]]`", config_file.ClinicSection, set()),

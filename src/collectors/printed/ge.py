@@ -10,7 +10,7 @@ from collectors.printed.scan import PrintedRow, PrintedScan, Printer
 from collectors.printed.settings import DateOrder
 from collectors.printed.table import densities, measured_rows
 
-_MINE: Final = r"ANCILLARY RESULTS|\bLunar (?:Prodigy|iDXA|DPX)"
+_MINE: Final = r"ANCILLARY RESULTS|\bDensitometry ?:"
 _MODEL: Final = r"\b(Lunar (?:Prodigy|iDXA|DPX)(?: [A-Z][a-z]+)*) +([A-Z]{2,3}\+\d+|[A-Z]{2}\d{4,})"
 _VERSION: Final = re.compile(r"\(? *(\d{1,2}(?:\.\d+)*(?: *\[[A-Z]{1,3} *\d\])?)\)?\s*$")
 
