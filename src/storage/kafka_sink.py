@@ -16,9 +16,9 @@ import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import KafkaError
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
-from storage.errors import DatabaseAwayError, LogForkedError
+from storage.errors import DatabaseAwayError, LogForkedError, StorageError
 from storage.sink import Batch, FleetDevice, Refusal, Sink
 from streams.broker import Broker
 from streams.chain import next_link
@@ -43,6 +43,8 @@ REFUSED: Final = Counter(
     "bonewatch_fleet_sink_refused_rows_total", "Rows that no table could take; the topic has them."
 )
 FORKED: Final = Counter("bonewatch_fleet_sink_forked_total", "Sites left aside: their log is not the one that stands.")
+AWAY: Final = Gauge("bonewatch_fleet_sink_database_away", "1 while the sink's database is away, or refuses it.")
+LAG: Final = Gauge("bonewatch_fleet_sink_lag_events", "Records on this sink's topics that it has not taken in yet.")
 
 
 class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
@@ -63,6 +65,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         self._logger = structlog.get_logger("storage.kafka_sink")
         self._complaints = Complaints(broker, self._logger)
         self._away = ""
+        self._unassigned: StorageError | None = None
 
     def run(self, stopped: threading.Event) -> None:
         """Follow the topics until stopped; broker and database may go away and come back."""
@@ -76,6 +79,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
                 if str(error) != self._away:
                     self._logger.warning("database_away", why=str(error), retry_s=RETRY_S)
                 self._away = str(error)
+                AWAY.set(1)
                 stopped.wait(RETRY_S)
         self._sink.close()
 
@@ -97,10 +101,24 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             topics = f"^({re.escape(DEVICE_EVENTS)}.+|{re.escape(WORKER_STATES)})$"
             self._consumer.subscribe(pattern=topics, listener=self)
             while not stopped.is_set():
-                self._take(self._consumer.poll(timeout_ms=POLL_MS))
+                self._take(self._polled())
                 self._complaints.over()
+                LAG.set(sum(self._behind(place) for place in self._consumer.assignment()))
         finally:
             self._consumer.close(autocommit=False)
+
+    def _polled(self) -> dict[Any, list[Any]]:
+        """Return what came, or raise what an assignment found wrong; raised inside, it would be a KafkaError."""
+        polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS)
+        if self._unassigned is not None:
+            error, self._unassigned = self._unassigned, None
+            raise error
+        return polled
+
+    def _behind(self, place: Any) -> int:
+        """Return how many records of a partition wait; 0 where nothing of it has come yet."""
+        end = self._consumer.highwater(place)
+        return 0 if end is None else max(0, end - self._consumer.position(place))
 
     def _take(self, polled: dict[Any, list[Any]]) -> None:
         """Bring what came into the database, then tell the broker."""
@@ -116,7 +134,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             if place.topic == WORKER_STATES:
                 said = list(_devices(records))
                 REFUSED.inc(self._sink.apply_devices(_source(place), said, records[-1].offset + 1))
-        self._away = ""
+        self._back()
         self._consumer.commit()
 
     def _apply(self, batches: list[Batch]) -> None:
@@ -197,6 +215,14 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Resume each source where the database says."""
+        try:
+            self._resume(assigned)
+        except StorageError as error:
+            self._unassigned = error
+        else:
+            self._back()
+
+    def _resume(self, assigned: Iterable[Any]) -> None:
         reached = self._sink.sources()
         for place in assigned:
             stands = reached.get(_source(place))
@@ -206,6 +232,12 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             self._heads.pop(_source(place), None)
             if stands and stands.link:
                 self._heads[_source(place)] = (stands.log_position, stands.link)
+
+    def _back(self) -> None:
+        if self._away:
+            self._logger.info("database_back")
+        self._away = ""
+        AWAY.set(0)
 
 
 class Read(NamedTuple):

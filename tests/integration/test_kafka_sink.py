@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage import kafka_sink
+from storage.connection import Db, open_connection
 from storage.kafka_sink import KafkaSink
 from storage.sink import Sink
 from streams.broker import Broker
@@ -18,6 +19,7 @@ from tests.fleet_campaign.expected import differences, straight
 from tests.fleet_processes import put, records_of
 from tests.integration.test_fleet_worker import forwarded
 from tests.kafka import RealKafka, real_kafka, wait_until
+from tests.peers import free_port
 from tests.postgres import ServerDatabase, database, embedded, server
 from tests.site_logs import write_log
 
@@ -127,6 +129,33 @@ def test_rows_before_a_fork_stand_whatever_batch_they_came_in(
         following.stop()
     assert count(database, "events", "split") == 17
     assert "comes where" in aside(database)
+
+
+def test_a_database_that_is_away_is_said_to_be_and_the_lag_ends_at_nothing(
+    kafka: RealKafka, database: ServerDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forwarded(kafka, tmp_path, "waiting", devices=1, days=2)
+    there = threading.Event()
+
+    def connect() -> Db:
+        return database.connect() if there.is_set() else open_connection(f"host=127.0.0.1 port={free_port()} user=x")
+
+    sink, stopped = KafkaSink(kafka.broker, Sink(connect), group="away"), threading.Event()
+    thread = threading.Thread(target=sink.run, args=(stopped,))
+    thread.start()
+    try:
+        wait_until(lambda: kafka_sink.AWAY._value.get() == 1, within_s=60)
+        there.set()
+        wait_until(lambda: count(database, "events", "waiting") > 0, within_s=60)
+        wait_until(lambda: (kafka_sink.AWAY._value.get(), kafka_sink.LAG._value.get()) == (0, 0))
+    finally:
+        stopped.set()
+        thread.join(30)
+    said = capsys.readouterr().out
+    assert said.count("cannot be reached") >= 1
+    assert "database_back" in said
+    assert "broker_" not in said
+    assert "Traceback" not in said
 
 
 def aside(database: ServerDatabase) -> str:
