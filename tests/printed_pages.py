@@ -1,12 +1,12 @@
 """Pages of printed reports, changed as printers, templates and faults change them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from collectors.printed.layouts import layout_of, read_scans
-from collectors.printed.page import Page
+from collectors.printed.page import Line, Page
 from collectors.printed.pdf import read_pages
 from collectors.printed.scan import PrintedScan
 from collectors.printed.settings import DateOrder
@@ -79,6 +79,19 @@ def without_row(page: Sequence[Text], region: str) -> list[Text]:
     gone = {text.y for text in page if text.text == region}
     assert gone
     return [text for text in page if text.y not in gone]
+
+
+def misreadings(page: Page, figures: set[str]) -> Iterator[Page]:
+    """The page with one digit of one of these figures read as another, everywhere it could be."""
+    for place, line in enumerate(page.lines):
+        for index, word in enumerate(line.words):
+            for at, digit in enumerate(word.text if word.text in figures else ""):
+                for other in "0123456789" if digit.isdigit() else "":
+                    if other != digit:
+                        text = word.text[:at] + other + word.text[at + 1 :]
+                        misread = msgspec.structs.replace(word, text=text)
+                        words = (*line.words[:index], misread, *line.words[index + 1 :])
+                        yield Page((*page.lines[:place], Line(words), *page.lines[place + 1 :]))
 
 
 def with_content(content: bytes) -> bytes:

@@ -4,11 +4,14 @@ import random
 import zlib
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 import matplotlib as mpl
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collectors.printed.dates import read_stamp
 from collectors.printed.errors import (
@@ -17,10 +20,11 @@ from collectors.printed.errors import (
     MissingError,
     OverLimitError,
     PasswordError,
+    PrintedReportError,
     UnreadablePdfError,
 )
-from collectors.printed.layouts import layout_of, read_scans
-from collectors.printed.page import Glyph, page_of
+from collectors.printed.layouts import LAYOUTS, layout_of, read_scans
+from collectors.printed.page import Glyph, Line, Page, page_of
 from collectors.printed.pdf import read_pages
 from collectors.printed.scan import Printer, check_adds_up
 from collectors.printed.settings import DateOrder
@@ -28,7 +32,9 @@ from simulators.printed import HOLOGIC_SPINE, Report, Text, ge_page, hologic_pag
 from tests.printed_pages import (
     HIPS,
     LAY_OUT,
+    ORDERS,
     SPINES,
+    misreadings,
     pages_of,
     retyped,
     scans_of,
@@ -41,6 +47,11 @@ from tests.printed_pages import (
 
 TRUETYPE = str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
 MAKES = ("hologic", "ge", "norland")
+
+
+@lru_cache(maxsize=1)
+def mixtures() -> tuple[Page, ...]:
+    return pages_of(*(spine(make) for make in MAKES), *(LAY_OUT[make](HIPS[make]) for make in HIPS))
 
 
 # --- what is read ------------------------------------------------------------------------------------------
@@ -92,8 +103,6 @@ def test_the_published_norland_page_is_read(font_file: str) -> None:
     ],
 )
 def test_a_page_says_which_scanner_it_is_of(make: str, said: Printer) -> None:
-    from collectors.printed.layouts import LAYOUTS  # noqa: PLC0415 - beside its use
-
     (page,) = pages_of(spine(make))
     name = layout_of(page)
     assert name is not None
@@ -356,3 +365,46 @@ def test_glyphs_make_words_by_their_gaps() -> None:
         Glyph(text, left, left + 5, 10.0, 10.0) for text, left in (("b", 5.0), ("a", 0.0), ("c", 13.0), ("d", 40.0))
     ]
     assert page_of(glyphs).text == "ab c  d"
+
+
+# --- laws --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_no_single_misread_figure_of_the_table_changes_a_density_by_more_than_rounding(make: str) -> None:
+    (page,) = pages_of(spine(make))
+    name = layout_of(page)
+    assert name is not None
+    right = {row.region: row for row in read_scans(page, name, ORDERS[make])[0].rows}
+    figures = {str(value) for row in right.values() for value in (row.bmd_g_cm2, row.bmc_g, row.area_cm2)}
+    refused = 0
+    for misread in misreadings(page, figures | {figure.removeprefix("0") for figure in figures}):
+        try:
+            (scan,) = read_scans(misread, name, ORDERS[make])
+        except PrintedReportError:
+            refused += 1
+            continue
+        for row in scan.rows:
+            assert abs(row.bmd_g_cm2 - right[row.region].bmd_g_cm2) <= Decimal("0.002")
+    assert refused > 350
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_any_mixture_of_words_is_read_or_refused(data: st.DataObject) -> None:
+    page = data.draw(st.sampled_from(mixtures()))
+    lines = [
+        Line(tuple(word for word in line.words if data.draw(st.integers(0, 15))) or line.words)
+        for line in page.lines
+        if data.draw(st.integers(0, 15))
+    ]
+    mixed = Page(tuple(data.draw(st.permutations(lines)) if data.draw(st.booleans()) else lines))
+    name = layout_of(mixed)
+    if name is None:
+        return
+    try:
+        LAYOUTS[name].printer(mixed)
+        scans = read_scans(mixed, name, "month-first")
+    except PrintedReportError:
+        return
+    assert all(row.bmc_g and row.area_cm2 for scan in scans for row in scan.rows)
