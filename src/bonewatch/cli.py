@@ -238,6 +238,22 @@ def _line_of(device: str, config: Path | None, *, port: str, protocol: str, seri
         raise ConfigError(str(error)) from error
 
 
+@app.command(name="read-report")
+def read_report(file: Path, *, config: ConfigFile) -> int:
+    """Say what would be read of a printed report (PDF), and why it would be refused; records nothing."""
+    from bonewatch.report_check import look_at  # noqa: PLC0415 - see run
+
+    logs.configure(quiet=True)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    said = list(look_at(data, load(config)))
+    for one in said:
+        out.print(escape(one.words), style=None if one.is_good else "bold red", soft_wrap=True)
+    return 0 if all(one.is_good for one in said) else 1
+
+
 @app.command
 def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
     """Rebuild states and outcomes from the events alone and compare them with the log's."""
@@ -336,6 +352,20 @@ def bench_fleet(*, short: bool = False, as_json: AsJson = False) -> int:
     from bonewatch.bench.fleet import FULL, SHORT, measure  # noqa: PLC0415 - see run
 
     return measure(SHORT if short else FULL, as_json=as_json)
+
+
+@bench_app.command(name="collect")
+def bench_collect(*, lines: int = 20_000, as_json: AsJson = False) -> int:
+    """Count what the front ends take in a second: frames of each serial protocol, syslog lines into the log.
+
+    Parameters
+    ----------
+    lines
+        Syslog lines to send by each transport.
+    """
+    from bonewatch.bench.collect import measure  # noqa: PLC0415 - see run
+
+    return measure(lines, as_json=as_json)
 
 
 @bench_app.command(name="replay")

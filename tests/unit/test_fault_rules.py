@@ -99,3 +99,12 @@ def test_rules_that_do_not_hold_are_refused_with_words(text: str, words: str, tm
     assert str(path) in str(error.value)
     with pytest.raises(RulesError):
         load(tmp_path / "absent.toml")
+
+
+def test_the_example_in_the_document_holds() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "connect" / "fault-logs.md").read_text(encoding="utf-8")
+    rules = rules_from_toml(page.split("```toml\n", 1)[1].split("```", 1)[0], "the document")
+    found = rules.judge("test: ERROR E42 in table").found
+    assert found == Found("E42", severity=Severity.ERROR, component="table")
+    assert rules.judge("C-arm belt broken").found is not None
+    assert rules.judge("user logged on").ignored
