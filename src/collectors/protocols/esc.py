@@ -16,13 +16,13 @@ from collectors.protocols.units import UNITS, Unit
 ASK: Final = b"\x1bR\x1bE"
 
 _BEGIN, _END = b"\x1bR", b"\x1bE"
-_FIELD: Final = re.compile(rb"\x1b([A-Z])([^\x1b]*)")
+_FIELD: Final = re.compile(r"\x1b([A-Z])([^\x1b]*)")
 _BEYOND_RANGE: Final = re.compile(r"0*9{3}\.9{1,2}")
 """What stands in the place of a weight that is over or under range: 999.9 or 999.99 by model."""
 _OVERLOAD_CODE: Final = "E10"
 _SOUND: Final = "000"
-_METRIC: Final = {"W": UNITS["kg"], "H": UNITS["cm"]}
-_CONSTITUTIONAL: Final = {"W": UNITS["lb"], "H": UNITS["in"]}
+_METRIC: Final = {"W": ("kg", UNITS["kg"]), "H": ("cm", UNITS["cm"])}
+_CONSTITUTIONAL: Final = {"W": ("lb", UNITS["lb"]), "H": ("in", UNITS["in"])}
 _SYSTEMS: Final = {"m": _METRIC, "c": _CONSTITUTIONAL}
 
 
@@ -49,14 +49,9 @@ def _items(frame: Frame) -> list[Item]:
 
 def _read(content: bytes, raw: bytes) -> list[Item]:
     """Return what the fields of a frame say; a frame with a field that does not hold is none."""
-    fields: dict[str, str] = {}
-    place = 0
-    for found in _FIELD.finditer(content):
-        name = found[1].decode("ascii")
-        if found.start() != place or name in fields:
-            return [Noise(raw, "fields that do not follow one another")]
-        fields[name], place = found[2].decode("latin-1").strip(), found.end()
-    if place != len(content):
+    found = _FIELD.findall(content.decode("latin-1"))
+    fields = {name: said.strip() for name, said in found}
+    if len(fields) != len(found) or sum(2 + len(said) for _, said in found) != len(content):
         return [Noise(raw, "fields that do not follow one another")]
     if not fields:
         return []  # the question, heard back
@@ -72,12 +67,11 @@ def _read(content: bytes, raw: bytes) -> list[Item]:
     for name, quantity in (("W", Quantity.WEIGHT), ("H", Quantity.HEIGHT)):
         if name in fields:
             is_over = quantity is Quantity.WEIGHT and diagnosis == _OVERLOAD_CODE
-            items.append(_reading(quantity, fields[name], system[name], raw, is_over=is_over))
+            items.append(_reading(quantity, fields[name], *system[name], raw, is_over=is_over))
     return items
 
 
-def _reading(quantity: Quantity, text: str, known: Unit, raw: bytes, *, is_over: bool) -> Item:
-    spelling = next(name for name, unit in UNITS.items() if unit is known)
+def _reading(quantity: Quantity, text: str, spelling: str, known: Unit, raw: bytes, *, is_over: bool) -> Item:
     if is_over or _BEYOND_RANGE.fullmatch(text):
         return Reading(quantity, None, Condition.OVERLOAD, spelling, known.imperial, raw=raw)
     value = number(text)
