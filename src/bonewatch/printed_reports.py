@@ -21,6 +21,15 @@ def patients_pages(config: Config, data_dir: Path) -> Quarantine:
     return Quarantine(data_dir, QuarantineLimits(keep_days=config.printed.keep_days), name="patient-pages")
 
 
+def printing_scanners(config: Config) -> dict[str, PrintingScanner]:
+    """Return the scanners whose reports are read, by device key."""
+    return {
+        config.key(device.id): PrintingScanner(config.policy(device), device.printed)
+        for device in config.device
+        if device.printed
+    }
+
+
 def report_folder(
     config: Config,
     site: SitePort,
@@ -32,14 +41,9 @@ def report_folder(
     clock: Callable[[], datetime],
 ) -> ReportFolder:
     """Return what watches the configured folder, which is relative to `folder`."""
-    scanners = {
-        config.key(device.id): PrintingScanner(config.policy(device), device.printed)
-        for device in config.device
-        if device.printed
-    }
     reports = PrintedReports(
         site,
-        scanners,
+        printing_scanners(config),
         config.printed,
         zone=zone(config.site.time_zone),
         data_dir=data_dir,

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from bonewatch import cli
 from bonewatch.config import ConfigError, parse
 from bonewatch.site import Site
 from collectors.printed.folder import ReportFolder
@@ -511,3 +512,30 @@ def test_a_configuration_that_does_not_hold_says_so(old: str, new: str, words: s
     with pytest.raises(ConfigError, match=r"site\.toml, line \d+: ") as failed:
         parse(CONFIGURATION.replace(old, new, 1), "site.toml")
     assert words in str(failed.value)
+
+
+# --- for who sets it up ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "words"),
+    [
+        (spine("hologic"), 0, ("is test-site/dxa-1", "phantom SPINE-1234", "k = 1.130, d0 = 48.6", "51.85 g  0.930")),
+        (hologic_page(PATIENT), 0, ("a patient, or a phantom that is not configured",)),
+        (spine("ge"), 1, ("model Lunar Prodigy, serial number DF+12345", "no device of the configuration")),
+        (retyped(spine("hologic"), "0.873", "0.378"), 1, ("refused (does_not_add_up)",)),
+        ([Text(40, 40, "A letter")], 1, ("refused (unknown_layout)",)),
+        ([], 1, ("refused (unreadable)",)),
+    ],
+    ids=["phantom", "patient", "unknown scanner", "misread", "letter", "no PDF"],
+)
+def test_a_report_can_be_tried_before_it_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], page: list[Text], status: int, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "site.toml").write_text(CONFIGURATION)
+    (tmp_path / "page.pdf").write_bytes(printed([page]) if page else b"x")
+    assert cli.read_report(tmp_path / "page.pdf", config=tmp_path / "site.toml") == status
+    said = capsys.readouterr().out
+    assert all(word in said for word in words), said
+    assert "INVENTED" not in said
+    assert "943 476" not in said

@@ -14,7 +14,6 @@ import msgspec
 import structlog
 
 from collectors import metrics
-from collectors.archive import sync_folder
 from collectors.printed.reports import PRINTED, Became
 from collectors.printed.settings import PrintedSettings
 
@@ -141,8 +140,7 @@ class ReportFolder:
         """Remove a file that was taken, unless it was written anew since: then it is another one."""
         try:
             if _state(path) == state:
-                path.unlink()
-                sync_folder(self._folder)
+                path.unlink()  # undone by a power cut, it is read again and counts once
         except OSError as error:
             _log.warning("printed_report_not_removed", error=type(error).__name__)
             return False
