@@ -20,21 +20,26 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams import codec
 from streams.broker import Broker
+from streams.fleet import check, topic_reader
 from streams.fleet import worker as working_on
-from streams.fleet.check import Known
+from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan
+from streams.fleet.topic_reader import whole
 from streams.fleet.worker import FleetWorker, StalledError, WorkerSettings
+from streams.fold import FOLD_VERSION
 from streams.forwarder import Forwarder, last_sent
 from streams.messages import RecordedOutcome
 from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create
-from streams.topics import DEAD_LETTERS, GATES, OUTCOMES, device_events, fleet_topics, site_topic
+from streams.topics import DEAD_LETTERS, GATES, OUTCOMES, WORKER_STATES, device_events, fleet_topics, site_topic
+from tests.fleet_processes import put, records_of
 from tests.kafka import RealKafka, real_kafka, wait_until
 from tests.site_logs import write_log
 
 WORKER = """
 import asyncio, signal, sys
 from streams.broker import Broker
+from streams.fleet.topic_reader import whole
 from streams.fleet.worker import FleetWorker, WorkerSettings
 
 async def main():
@@ -332,3 +337,61 @@ def test_bad_records_end_where_they_must_and_the_stream_flows_on(
     there = by_id(outcomes_there(kafka.broker))
     assert {o.outcome_id for o in of_the_other} <= there.keys()
     assert "state_unknown" not in json.dumps(gates(kafka.broker)["here/dxa-2#all"])
+
+
+def states(broker: Broker) -> dict[str, Known]:
+    """What the workers' table says of each device."""
+    return {r.key.decode(): known_from_blob(r.value) for r in published(broker, [WORKER_STATES])}
+
+
+def test_after_a_change_of_rules_devices_are_folded_anew_when_they_are_taken_over(
+    kafka: RealKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = forwarded(kafka, tmp_path, "here", devices=2, days=3)
+    worker, devices = FleetWorker(WorkerSettings(kafka.broker)), {"here/dxa-1", "here/dxa-2"}
+    work_until(worker, lambda: states(kafka.broker).keys() == devices)
+    assert {known.fold_version for known in states(kafka.broker).values()} == {FOLD_VERSION}
+    monkeypatch.setattr(check, "FOLD_VERSION", 7)
+    counted = working_on.ROWS.labels("outdated")._value.get()
+    work_until(
+        FleetWorker(WorkerSettings(kafka.broker)),
+        lambda: {known.fold_version for known in states(kafka.broker).values()} == {7},
+    )
+    assert working_on.ROWS.labels("outdated")._value.get() == counted + len(devices)
+    assert len(outcomes_there(kafka.broker)) == len(expected), "nothing is published for that"
+
+
+def test_a_topic_is_read_for_several_devices_at_once_in_any_order_and_without_what_breaks_the_chain(
+    kafka: RealKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "site.sqlite"
+    write_log(path, "here", devices=3, days=4)
+    create(kafka.broker, (site_topic("here"),))
+    sound = records_of(path)
+    sequence = {
+        name: [n for n, r in enumerate(sound) if r.key == name.encode()] for name in ("here/dxa-1", "here/dxa-2")
+    }
+    one, other = sequence["here/dxa-1"], sequence["here/dxa-2"]
+    records = list(sound)
+    records[one[4]], records[one[6]] = records[one[6]], records[one[4]]
+    altered = sound[other[5]].value.replace(b'"outcomes":[', b'"outcomes": [').replace(b'"2026-', b'"2027-')
+    records[other[5]] = sound[other[5]]._replace(value=altered)
+    put(kafka.broker, "here", records)
+
+    passes = []
+
+    def counted(*args: Any) -> Any:
+        passes.append(args)
+        return whole(*args)
+
+    monkeypatch.setattr(topic_reader, "whole", counted)
+    found = asyncio.run(topic_reader.on_topic(kafka.broker, "here", sequence))
+    assert sorted(row.event.device_seq for row in found["here/dxa-1"].rows) == list(range(1, len(one) + 1))
+    assert found["here/dxa-1"].unread == frozenset()
+    assert 6 not in {row.event.device_seq for row in found["here/dxa-2"].rows}
+    assert found["here/dxa-2"].unread == {6}
+    assert len(passes) == 2
+    assert set(asyncio.run(topic_reader.on_topic(kafka.broker, "here", ["here/dxa-3", "here/none"]))) == {
+        "here/dxa-3",
+        "here/none",
+    }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from streams import codec
 from streams.envelope import LogRow
+from streams.fleet import check
 from streams.fleet.check import (
     NO_ENGINE,
     Kind,
@@ -18,6 +20,7 @@ from streams.fleet.check import (
     Received,
     blob_from_known,
     difference,
+    is_outdated,
     known_from_blob,
     parked,
     receive,
@@ -281,3 +284,35 @@ def test_what_is_known_survives_its_bytes_at_any_point(rows: list[LogRow], count
     known = take(rows[: count + 1])[0]
     assert known_from_blob(blob_from_known(known)) == known
     assert take(rows[count + 1 :], known_from_blob(blob_from_known(known)))[0] == take(rows)[0]
+
+
+def test_a_state_of_other_rules_is_outdated_and_folded_anew_by_those_here(
+    rows: list[LogRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, _ = take(rows[:40])
+    assert not is_outdated(known_from_blob(blob_from_known(known)))
+    monkeypatch.setattr(check, "FOLD_VERSION", 7)
+    assert is_outdated(known)
+    assert not is_outdated(parked(known, "a/dxa-1", "unreadable").known), "it waits for somebody to ask"
+    again = take_up(known, OnTopic(tuple(rows[:40])))
+    assert (again.known.fold_version, again.rows, again.gates) == (7, (), ())
+    assert not is_outdated(again.known)
+
+
+def test_a_state_of_another_shape_keeps_what_every_version_has(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:40])
+    parts = msgspec.msgpack.decode(blob_from_known(known))
+    parts[0] = ["a/dxa-1", 40, "a shape to come"]
+    other = known_from_blob(msgspec.msgpack.encode(parts))
+    assert is_outdated(other)
+    assert (other.log_id, other.links, other.state.device_seq) == (known.log_id, known.links, 40)
+    assert take_up(other, OnTopic(tuple(rows[:40]))).known == known
+    with pytest.raises(msgspec.DecodeError):
+        known_from_blob(b"no state")
+
+
+def test_a_row_decided_by_newer_rules_is_published_unverified(rows: list[LogRow]) -> None:
+    known, _ = take(rows[:20])
+    newer = rows[20]._replace(event=replace(rows[20].event, fold_version=99))
+    assert [receive(known, row).unverified for row in (rows[20], newer)] == [False, True]
+    assert receive(known, newer).outcomes == rows[20].outcomes

@@ -53,7 +53,9 @@ def take(desk: SiteDesk, records: list[Record]) -> Plan:
 def of_another_log(record: Record) -> Record:
     row = row_from_record("a", *record)
     event = replace(row.event, log_id="f" * 32)
-    return record_from_row(event, position=10**6, link=b"q" * 32, body=codec.encode(event), outcome_bodies=())
+    return record_from_row(
+        event, position=row.position + 50, link=b"q" * 32, body=codec.encode(event), outcome_bodies=()
+    )
 
 
 def test_a_device_that_is_parked_behind_a_gap_is_not_taken_up_by_the_gap(records: list[Record]) -> None:
@@ -80,6 +82,31 @@ def test_a_gap_is_folded_anew_from_the_topic(records: list[Record]) -> None:
     assert plan.gaps.keys() == {DEVICE}
     there = OnTopic(tuple(row_from_record("a", *record) for record in mine[:13]))
     assert desk.take_up(plan, DEVICE, plan.gaps[DEVICE], there).state.device_seq == 13
+
+
+def test_one_bad_header_does_not_let_a_forged_row_in(records: list[Record]) -> None:
+    desk = SiteDesk("a")
+    lies = with_header(records[10], "ce_logposition", b"1000000000000")
+    place = next(n for n in range(20, 60) if records[n].key != records[10].key)
+    row = row_from_record("a", *records[place])
+    body = codec.encode(replace(row.event, event_id="forged"))
+    forged = record_from_row(row.event, position=place + 1, link=b"q" * 32, body=body, outcome_bodies=())
+    plan = take(desk, [*records[:10], lies, *records[11:place], forged])
+    whose = records[10].key.decode(), records[place].key.decode()
+    assert [plan.parked[device].partition(" (")[0] for device in whose] == [
+        "unreadable: position 1000000000000 is not its own",
+        f"log_forked: the chain breaks at position {place + 1}",
+    ]
+
+
+@pytest.mark.parametrize("position", [1, 5])
+def test_a_row_with_an_old_position_is_new_only_if_the_topic_says_so(records: list[Record], position: int) -> None:
+    desk = SiteDesk("a")
+    row = row_from_record("a", *records[20])
+    forged = record_from_row(row.event, position=position, link=b"q" * 32, body=row.body, outcome_bodies=())
+    before = take(desk, records[:20])
+    plan = take(desk, [forged])
+    assert (before.gaps, list(plan.gaps), plan.counts) == ({}, [row.event.device], {"gap": 1})
 
 
 def test_a_device_that_nobody_has_heard_of_is_not_made_by_asking_for_it() -> None:

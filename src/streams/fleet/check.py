@@ -37,7 +37,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
     `state` is what the fold here made of its events; `links` are the sequence numbers and shortened links of the
     last rows; `parked` says why nothing of it is published; `diverged_at` is the first event whose outcomes the fold
-    here does not confirm.
+    here does not confirm; `fold_version` is of the rules that `state` was folded by, 0 where nobody said.
     """
 
     state: DeviceState
@@ -45,6 +45,17 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     links: tuple[tuple[int, bytes], ...] = ()
     parked: str = ""
     diverged_at: int | None = None
+    fold_version: int = 0
+
+
+def beginning(device: str, log_id: str = "") -> Known:
+    """Return a device of which nothing is known yet."""
+    return Known(DeviceState(device), log_id, fold_version=FOLD_VERSION)
+
+
+def is_outdated(known: Known) -> bool:
+    """Whether a device must be folded anew because the rules have changed; a parked one waits for somebody to ask."""
+    return known.fold_version != FOLD_VERSION and not known.parked
 
 
 class Kind(StrEnum):
@@ -58,12 +69,16 @@ class Kind(StrEnum):
 
 
 class Received(NamedTuple):
-    """A row taken in: the device after it, what is to be published, and a divergence if this row shows one."""
+    """A row taken in: the device after it, what is to be published, and a divergence if this row shows one.
+
+    An `unverified` row was decided by other rules than those here, so that nothing could be compared.
+    """
 
     kind: Kind
     known: Known
     outcomes: tuple[RecordedOutcome, ...] = ()
     divergence: str = ""
+    unverified: bool = False
 
 
 class OnTopic(NamedTuple):
@@ -91,8 +106,21 @@ def blob_from_known(known: Known) -> bytes:
 
 
 def known_from_blob(blob: bytes) -> Known:
-    """Return the device that `blob_from_known` wrote; raise msgspec.DecodeError for anything else."""
-    return _decoder.decode(blob)
+    """Return the device that `blob_from_known` wrote; raise msgspec.DecodeError for anything else.
+
+    Of a state that other rules wrote in another shape, what every version has is kept: it is outdated.
+    """
+    try:
+        return _decoder.decode(blob)
+    except msgspec.DecodeError:
+        stands = standing_from_blob(blob)
+        return Known(
+            DeviceState(stands.state.device, stands.state.device_seq),
+            stands.log_id,
+            _links.decode(stands.links),
+            stands.parked,
+            stands.diverged_at,
+        )
 
 
 class _StateHead(msgspec.Struct, frozen=True, array_like=True):
@@ -111,6 +139,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
 
 
 _standing: Final = msgspec.msgpack.Decoder(Standing)
+_links: Final = msgspec.msgpack.Decoder(tuple[tuple[int, bytes], ...])
 
 
 def standing_from_blob(blob: bytes) -> Standing:
@@ -125,7 +154,7 @@ def receive(known: Known | None, row: LogRow) -> Received:
     device, with gates that say so.
     """
     event = row.event
-    known = known or Known(DeviceState(event.device), event.log_id)
+    known = known or beginning(event.device, event.log_id)
     if event.log_id != known.log_id:
         return _forked(known, event, f"log {event.log_id} where {known.log_id} was known")
     if event.device_seq <= known.state.device_seq:
@@ -154,7 +183,7 @@ def take_up(before: Known, there: OnTopic) -> TakenUp:
         return _still_parked(before, before, [], f"{Kind.FORKED}: rows of log {other_log} stand there too")
     if not by_seq and (before.parked or not before.state.device_seq):
         return TakenUp(before)
-    known = Known(DeviceState(before.state.device), before.log_id or by_seq[min(by_seq)][0].event.log_id)
+    known = beginning(before.state.device, before.log_id or by_seq[min(by_seq)][0].event.log_id)
     new: list[tuple[LogRow, Received]] = []
     gates: dict[str, GateChanged] = {}
     for seq in sorted(by_seq):
@@ -212,7 +241,7 @@ def parked(known: Known | None, device: str, why: str, *, at: datetime | None = 
     at
         When that was recorded, if it can be told.
     """
-    known = known or Known(DeviceState(device), "")
+    known = known or beginning(device)
     if known.parked:
         return Received(Kind.PARKED, known)
     return _parked(known, Kind.PARKED, why, at or known.state.now or EPOCH)
@@ -258,7 +287,7 @@ def _verified(known: Known, row: LogRow) -> Received:
     known = _advanced(known, row, folded.state)
     if divergence and known.diverged_at is None:
         known = msgspec.structs.replace(known, diverged_at=row.event.device_seq)
-    return Received(Kind.NEW, known, row.outcomes, divergence)
+    return Received(Kind.NEW, known, row.outcomes, divergence, row.event.fold_version != FOLD_VERSION)
 
 
 def _decided(known: Known, row: LogRow) -> Received:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams import codec
-from streams.chain import next_link
 from streams.envelope import (
     Headers,
     LogRow,
@@ -22,10 +21,22 @@ from streams.envelope import (
     refold_requested,
     row_from_record,
 )
-from streams.fleet.check import Kind, Known, OnTopic, Received, blob_from_known, parked, receive, take_up
+from streams.fleet.chain_head import ChainHead, Link
+from streams.fleet.check import (
+    Kind,
+    Known,
+    OnTopic,
+    Received,
+    beginning,
+    blob_from_known,
+    is_outdated,
+    parked,
+    receive,
+    take_up,
+)
 from streams.fleet.comparable import comparable
-from streams.fold.state import DeviceState
 from streams.messages import GateChanged, RecordedOutcome
+from streams.record_border import place_of
 from streams.topics import DEAD_LETTERS, OUTCOMES, READS, WORKER_STATES
 
 GATE_KEY: Final = "#"
@@ -73,7 +84,7 @@ class SiteDesk:
     def __init__(self, site: str, known: Iterable[Known] = ()) -> None:
         self.site = site
         self._known = {device.state.device: device for device in known}
-        self._head: tuple[int, bytes] | None = None
+        self._chain = ChainHead()
 
     def known(self, device: str) -> Known | None:
         """Return a device as it stands."""
@@ -83,9 +94,16 @@ class SiteDesk:
         """Return how many of its devices are parked."""
         return sum(bool(known.parked) for known in self._known.values())
 
+    def renew(self, plan: Plan) -> None:
+        """Have the devices folded anew whose states were made by other rules than those here."""
+        for device, known in self._known.items():
+            if is_outdated(known):
+                plan.gaps[device] = known.log_id
+                plan.count("outdated")
+
     def take_up(self, plan: Plan, device: str, log_id: str, there: OnTopic) -> Known:
         """Fold a device anew over its rows; what of it had not been published goes into the plan."""
-        before = self._known.get(device) or Known(DeviceState(device), log_id)
+        before = self._known.get(device) or beginning(device, log_id)
         up = take_up(before, there)
         if up.known is before and device not in self._known:
             return before  # somebody asked for a device that nobody has heard of
@@ -108,12 +126,16 @@ class SiteDesk:
         try:
             row = row_from_record(self.site, key, value, headers)
         except RejectedRecordError as error:
+            self._pass_over(headers)
             self._refuse(plan, error, key, value, headers)
             return
-        device = row.event.device
-        received = self._tampered(row) or receive(self._known.get(device), row)
+        try:
+            received = self._received(row)
+        except RejectedRecordError as error:
+            self._refuse(plan, error, key, value, headers)
+            return
         if received.kind is Kind.GAP:
-            plan.gaps[device] = row.event.log_id
+            plan.gaps[row.event.device] = row.event.log_id
         self._keep_row(plan, row, received)
 
     def _keep_row(self, plan: Plan, row: LogRow, received: Received) -> None:
@@ -122,18 +144,27 @@ class SiteDesk:
             reads = comparable(row, received.known.state, received.outcomes)
             plan.reads += [(READS[type(read)], record_from_read(read)) for read in reads]
 
-    def _tampered(self, row: LogRow) -> Received | None:
-        """Check the link of a row that follows the last one; park the device whose row breaks the chain."""
-        before = self._head
-        follows = before is not None and row.position == before[0] + 1
-        if before is None or not follows or next_link(before[1], row.body, row.outcome_bodies) == row.link:
-            if before is None or row.position > before[0]:
-                self._head = (row.position, row.link)
-            return None
-        why = f"{Kind.FORKED}: the chain breaks at position {row.position}"
-        return parked(self._known.get(row.event.device), row.event.device, why, at=row.event.recorded_at)._replace(
-            kind=Kind.FORKED
-        )
+    def _received(self, row: LogRow) -> Received:
+        """Take in a row as far as the chain allows; park the device whose row breaks it.
+
+        A row whose place the chain has passed is new only if the topic says so, where what stands before it is.
+        """
+        link = self._chain.take(row.position, row.link, row.body, row.outcome_bodies)
+        known, device = self._known.get(row.event.device), row.event.device
+        if link is Link.MISPLACED:
+            raise RejectedRecordError(Rejection.UNREADABLE, f"position {row.position} is not its own", device)
+        if link is Link.BREAKS:
+            why = f"{Kind.FORKED}: the chain breaks at position {row.position}"
+            return parked(known, device, why, at=row.event.recorded_at)._replace(kind=Kind.FORKED)
+        received = receive(known, row)
+        if link is Link.OLD and received.kind is Kind.NEW:
+            return Received(Kind.GAP, known or beginning(device, row.event.log_id))
+        return received
+
+    def _pass_over(self, headers: Headers) -> None:
+        place = place_of(headers)
+        if place is not None:
+            self._chain.pass_over(place.position, place.link)
 
     def _refuse(
         self, plan: Plan, error: RejectedRecordError, key: bytes | None, value: bytes | None, headers: Headers
@@ -148,6 +179,8 @@ class SiteDesk:
 
     def _keep(self, plan: Plan, device: str, received: Received, *, at: str) -> None:
         plan.count(received.kind)
+        if received.unverified:
+            plan.count("unverified")
         if received.divergence:
             plan.divergences.append(f"{device}: {received.divergence}")
         before = self._known.get(device)

@@ -139,8 +139,9 @@ class FaustWorker:
         await asyncio.gather(*sent)
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
-        desk = self._desks[device.partition("/")[0]]
-        known = desk.take_up(plan, device, log_id, await on_topic(self._settings.broker, device))
+        site = device.partition("/")[0]
+        there = await on_topic(self._settings.broker, site, {device})
+        known = self._desks[site].take_up(plan, device, log_id, there[device])
         self._logger.warning("device_refolded", device=device, parked=known.parked or None)
 
     async def _forget(self, _sender: Any, _revoked: Any, **_kwargs: Any) -> None:

@@ -1,7 +1,9 @@
 """Reads topics from their beginnings to where they end now: a worker's table, or a site's topic for one device."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
 
@@ -12,10 +14,11 @@ from streams.broker import Broker
 from streams.chain import next_link
 from streams.envelope import LogRow, RejectedRecordError, row_from_record
 from streams.fleet.check import Known, OnTopic, known_from_blob
-from streams.record_border import number_from_text, place_of, texts
+from streams.record_border import Place, number_from_text, place_of, texts
 from streams.topics import WORKER_STATES, device_events
 
 POLL_MS: Final = 500
+BREATHE: Final = 300
 CLIENT_TROUBLE: Final = (KafkaError, AssertionError)
 """What aiokafka raises while a broker comes back; it asserts that its metadata names one. Join anew, then."""
 
@@ -68,26 +71,68 @@ async def restored(broker: Broker, sites: Collection[str], partitions: int) -> d
     return {site: list(devices.values()) for site, devices in found.items()}
 
 
-async def on_topic(broker: Broker, device: str) -> OnTopic:
-    """Return every row of a device on its site's topic that the chain does not gainsay, in the order they came."""
-    site = device.partition("/")[0]
+async def on_topic(broker: Broker, site: str, devices: Collection[str]) -> dict[str, OnTopic]:
+    """Return every row of some devices on their site's topic that the chain does not gainsay, in the order they came.
+
+    The topic is read once; once more only where a row did not come right behind the one before it in the log.
+    """
+    found = {device: Found() for device in devices}
+    keys, before = {device.encode(): device for device in devices}, None
+    async for record in _all_of(broker, site):
+        device, place = keys.get(record.key), place_of(record.headers)
+        if device is not None:
+            found[device].take(site, record, before)
+        before = place if place is not None else before
+    wanted = {row.position - 1 for one in found.values() for row in one.open}
     links: dict[int, set[bytes]] = {}
-    rows, unread = list[LogRow](), set[int]()
+    if wanted:
+        async for record in _all_of(broker, site):
+            place = place_of(record.headers)
+            if place is not None and place.position in wanted:
+                links.setdefault(place.position, set()).add(place.link)
+    return {device: one.there(links) for device, one in found.items()}
+
+
+async def _all_of(broker: Broker, site: str) -> AsyncIterator[Any]:
+    """Yield a site's records and let others work in between: the client has its heartbeats to send."""
+    count = 0
     async for record in whole(broker, [TopicPartition(device_events(site), 0)]):
-        place = place_of(record.headers)
-        if place is not None:
-            links.setdefault(place.position, set()).add(place.link)
-        if record.key == device.encode():
-            try:
-                rows.append(row_from_record(site, record.key, record.value, list(record.headers)))
-            except RejectedRecordError:
-                with suppress(KeyError, ValueError):
-                    unread.add(number_from_text(texts(record.headers)["ce_deviceseq"]))
-    gainsaid = {row.event.device_seq for row in rows if not _continues(row, links)}
-    return OnTopic(tuple(row for row in rows if _continues(row, links)), frozenset(unread | gainsaid))
+        yield record
+        count += 1
+        if count % BREATHE == 0:
+            await asyncio.sleep(0)
 
 
-def _continues(row: LogRow, links: dict[int, set[bytes]]) -> bool:
-    """Whether a row's link follows from one that stands before it; true also where none does."""
-    before = links.get(row.position - 1, set())
-    return not before or any(next_link(link, row.body, row.outcome_bodies) == row.link for link in before)
+@dataclass
+class Found:
+    """What a topic holds of one device: rows as they came, and those among them whose link is not confirmed yet."""
+
+    rows: list[LogRow] = field(default_factory=list)
+    open: list[LogRow] = field(default_factory=list)
+    unread: set[int] = field(default_factory=set)
+
+    def take(self, site: str, record: Any, before: Place | None) -> None:
+        """Take in a record, with where the record before it stood in the log."""
+        try:
+            row = row_from_record(site, record.key, record.value, list(record.headers))
+        except RejectedRecordError:
+            with suppress(KeyError, ValueError):
+                self.unread.add(number_from_text(texts(record.headers)["ce_deviceseq"]))
+            return
+        self.rows.append(row)
+        if before is None or before.position + 1 != row.position or not _follows(row, before.link):
+            self.open.append(row)
+
+    def there(self, links: dict[int, set[bytes]]) -> OnTopic:
+        """Return what the chain does not gainsay; a row before whose place nothing stands follows from nothing."""
+        gainsaid = {id(row) for row in self.open if (at := links.get(row.position - 1)) and not _any_before(row, at)}
+        unread = {row.event.device_seq for row in self.rows if id(row) in gainsaid}
+        return OnTopic(tuple(row for row in self.rows if id(row) not in gainsaid), frozenset(self.unread | unread))
+
+
+def _any_before(row: LogRow, links: Collection[bytes]) -> bool:
+    return any(_follows(row, link) for link in links)
+
+
+def _follows(row: LogRow, link: bytes) -> bool:
+    return next_link(link, row.body, row.outcome_bodies) == row.link

@@ -64,6 +64,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._busy = asyncio.Lock()
         self._waited: dict[Any, float] = {}
         self._trouble: Exception | None = None
+        self._fresh: list[SiteDesk] = []
         self._logger = structlog.get_logger("streams.fleet")
         self._complaints = Complaints(settings.broker, self._logger)
 
@@ -105,7 +106,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 await self._turn()
                 self._complaints.over()
         finally:
-            self._desks, self._next, self._waited = {}, {}, {}
+            self._desks, self._next, self._waited, self._fresh = {}, {}, {}, []
             await self._consumer.stop()
             await self._producer.stop()
 
@@ -117,19 +118,34 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         async with self._busy:
             if self._trouble is not None:
                 raise self._trouble
+            await self._renew()
             plan, offsets = Plan(), {}
             for place, records in batches.items():
                 if self._taken(plan, place, records):
                     offsets[place] = records[-1].offset + 1
-            for device, log_id in plan.gaps.items():
-                await self._refold(plan, device, log_id)
-            await self._send([*plan.outcomes, *plan.reads])
-            await self._send(plan.records(), by_site=True)
+            await self._publish(plan)
             if offsets:
                 await self._consumer.commit(offsets)
                 self._next |= offsets
             self._tell(plan)
             self._watch(waited_s, offsets)
+
+    async def _renew(self) -> None:
+        """Fold anew what other rules made of the devices that were just taken over, before their next rows come."""
+        plan = Plan()
+        for desk in self._fresh:
+            desk.renew(plan)
+        if plan.gaps:
+            await self._publish(plan)
+            self._tell(plan)
+        self._fresh = []
+
+    async def _publish(self, plan: Plan) -> None:
+        """Publish outcomes, then the table, with all that is to be folded anew from its topic."""
+        for site in {device.partition("/")[0] for device in plan.gaps}:
+            await self._refold(plan, site)
+        await self._send([*plan.outcomes, *plan.reads])
+        await self._send(plan.records(), by_site=True)
 
     def _taken(self, plan: Plan, place: Any, records: list[Any]) -> bool:
         """Take in what came of one site, if it goes on where the last batch ended.
@@ -217,6 +233,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._desks[site] = SiteDesk(site, known.get(site, ()))
             self._next[place] = begin
             self._consumer.seek(place, begin)
+        self._fresh = list(self._desks.values())
         self._waited = {}
         SITES.set(len(self._desks))
 
@@ -227,8 +244,11 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Return where a site's topic was left off."""
         return await self._consumer.committed(place) or 0
 
-    async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
-        """Fold a device anew from its site's topic; what of it was not published before is now."""
-        desk = self._desks[device.partition("/")[0]]
-        known = desk.take_up(plan, device, log_id, await on_topic(self._settings.broker, device))
-        self._logger.warning("device_refolded", device=device, parked=known.parked or None)
+    async def _refold(self, plan: Plan, site: str) -> None:
+        """Fold devices anew from their site's topic; what of them was not published before is now."""
+        devices = {device: log_id for device, log_id in plan.gaps.items() if device.startswith(f"{site}/")}
+        there = await on_topic(self._settings.broker, site, devices)
+        for device, log_id in devices.items():
+            known = self._desks[site].take_up(plan, device, log_id, there[device])
+            self._logger.warning("device_refolded", device=device, parked=known.parked or None)
+            await asyncio.sleep(0)
