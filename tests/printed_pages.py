@@ -1,9 +1,12 @@
 """Pages of printed reports, changed as printers, templates and faults change them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from typing import Final
 
 import msgspec
+import pypdfium2 as pdfium
+from fpdf import FPDF
 
 from collectors.printed.layouts import layout_of, read_scans
 from collectors.printed.page import Line, Page
@@ -92,6 +95,28 @@ def misreadings(page: Page, figures: set[str]) -> Iterator[Page]:
                         misread = msgspec.structs.replace(word, text=text)
                         words = (*line.words[:index], misread, *line.words[index + 1 :])
                         yield Page((*page.lines[:place], Line(words), *page.lines[place + 1 :]))
+
+
+def turned(page: Sequence[Text], degrees: int) -> bytes:
+    """The page as drivers store it that turn paper: drawn sideways, and to be shown turned by `degrees`."""
+    width, height = 595.0, 842.0
+    across = degrees % 180 == 90
+    pdf = FPDF(unit="pt", format=(height, width) if across else (width, height))
+    pdf.add_page()
+    for text in page:
+        x, y = {
+            90: (text.y, width - text.x),
+            180: (width - text.x, height - text.y),
+            270: (height - text.y, text.x),
+        }[degrees]
+        pdf.set_font("Helvetica", "B" if text.bold else "", text.size)
+        with pdf.rotation(degrees, x, y):
+            pdf.text(x, y, text.text)
+    document = pdfium.PdfDocument(bytes(pdf.output()))
+    document[0].set_rotation(degrees)
+    written = BytesIO()
+    document.save(written)
+    return written.getvalue()
 
 
 def with_content(content: bytes) -> bytes:

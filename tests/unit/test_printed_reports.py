@@ -41,6 +41,7 @@ from tests.printed_pages import (
     spine,
     swapped,
     table,
+    turned,
     with_content,
     without_row,
 )
@@ -353,6 +354,12 @@ def test_a_page_that_unpacks_without_end_is_refused() -> None:
 def test_a_file_that_takes_too_long_is_refused() -> None:
     with pytest.raises(OverLimitError):
         read_pages(printed([spine("hologic")]), max_pages=12, timeout_s=0.001)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_page_that_is_stored_turned_is_read_as_it_is_seen(degrees: int) -> None:
+    (page,) = read_pages(turned(spine("hologic"), degrees), max_pages=12, timeout_s=60)
+    assert read_scans(page, "hologic-apex", "") == scans_of("hologic", spine("hologic"))
 
 
 def test_pages_are_read_one_by_one() -> None:

@@ -54,11 +54,31 @@ def _pages(data: bytes, max_pages: int) -> list[list[Glyph]]:
         left -= text.count_chars()
         if left < 0:
             raise _OverLimitError
-        pages.append(_glyphs(text, page.get_height()))
+        pages.append(_glyphs(text, _Upright(page)))
     return pages
 
 
-def _glyphs(text: pdfium.PdfTextPage, height: float) -> list[Glyph]:
+class _Upright:
+    """Places of a page as it is seen, from its top left; a printed landscape page is often stored turned."""
+
+    def __init__(self, page: pdfium.PdfPage) -> None:
+        self._turned = page.get_rotation()
+        self._width, self._height = page.get_size()
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a place in the file's coordinates is seen."""
+        match self._turned:
+            case 90:
+                return y, x
+            case 180:
+                return self._width - x, y
+            case 270:
+                return self._width - y, self._height - x
+            case _:
+                return x, self._height - y
+
+
+def _glyphs(text: pdfium.PdfTextPage, upright: _Upright) -> list[Glyph]:
     """Return what is printed and no space: gaps tell words apart, in whatever order the file draws them."""
     found = []
     x, y = ctypes.c_double(), ctypes.c_double()
@@ -68,8 +88,10 @@ def _glyphs(text: pdfium.PdfTextPage, height: float) -> list[Glyph]:
         if not character.isprintable() or character.isspace() or not character:
             continue
         left, bottom, right, top = text.get_charbox(place, loose=True)
-        if right > left and top > bottom and pdfium_c.FPDFText_GetCharOrigin(text, place, x, y):
-            found.append(Glyph(character, left, right, height - y.value, top - bottom))
+        corners = upright.place(left, bottom), upright.place(right, top)
+        (left, right), (top, bottom) = (sorted(ends) for ends in zip(*corners, strict=True))
+        if right > left and bottom > top and pdfium_c.FPDFText_GetCharOrigin(text, place, x, y):
+            found.append(Glyph(character, left, right, upright.place(x.value, y.value)[1], bottom - top))
     return found
 
 
