@@ -4,7 +4,7 @@ import random
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collectors.fault_logs.audit import AuditError, is_audit, line_from_audit
@@ -33,6 +33,7 @@ def frames(data: bytes, longest: int = 1024) -> list[Message | Skipped]:
 
 
 @given(PIECES)
+@example(b"x" * 1009 + b"0" + counted(UDP_5424))  # a count cut within its digits, where a long line is cut
 def test_byte_by_byte_gives_what_all_at_once_gives(data: bytes) -> None:
     reader = SyslogFrames(1024)
     single = [item for place in range(len(data)) for item in reader.feed(data[place : place + 1])]
@@ -40,10 +41,21 @@ def test_byte_by_byte_gives_what_all_at_once_gives(data: bytes) -> None:
 
 
 @given(PIECES, st.integers(1, 700))
+@example(b"x" * 1009 + b"0" + counted(UDP_5424), 1)
 def test_any_pieces_give_what_all_at_once_gives(data: bytes, size: int) -> None:
     reader = SyslogFrames(1024)
     pieces = [item for place in range(0, len(data), size) for item in reader.feed(data[place : place + size])]
     assert [*pieces, *reader.end()] == frames(data)
+
+
+TOKENS = st.sampled_from([b"0", b"1", b"9", b" ", b"<", b">", b"\n", b"x", b"13 <13>ab", b"<1>", b"7 <1>", b"x" * 30])
+
+
+@given(st.lists(TOKENS, max_size=60).map(b"".join), st.integers(20, 64), st.integers(1, 40))
+def test_what_is_cut_near_the_longest_line_is_cut_alike_in_any_pieces(data: bytes, longest: int, size: int) -> None:
+    reader = SyslogFrames(longest)
+    pieces = [item for place in range(0, len(data), size) for item in reader.feed(data[place : place + size])]
+    assert [*pieces, *reader.end()] == frames(data, longest)
 
 
 def test_a_connection_may_count_and_may_end_with_lf() -> None:

@@ -118,7 +118,8 @@ class SyslogFrames:
 
     def _resynchronise(self, dropped: int) -> Skipped | None:
         end = self._rest.find(b"\n")
-        found = _WITHIN.search(self._rest, 0, len(self._rest) if end < 0 else end)
+        # from 1: what stood before the first byte is gone, and a digit may have
+        found = _WITHIN.search(self._rest, 1, len(self._rest) if end < 0 else end)
         place = end if found is None else found.start()
         if place >= 0:
             self._dropped = None
