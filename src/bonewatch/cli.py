@@ -243,22 +243,6 @@ def read_report(file: Path, *, config: ConfigFile) -> int:
     """Say what would be read of a printed report (PDF), and why it would be refused; records nothing."""
     from bonewatch.report_check import look_at  # noqa: PLC0415 - see run
 
-    logs.configure(quiet=True)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    said = list(look_at(data, load(config)))
-    for one in said:
-        out.print(escape(one.words), style=None if one.is_good else "bold red", soft_wrap=True)
-    return 0 if all(one.is_good for one in said) else 1
-
-
-@app.command(name="read-report")
-def read_report(file: Path, *, config: ConfigFile) -> int:
-    """Say what would be read of a printed report (PDF), and why it would be refused; records nothing."""
-    from bonewatch.report_check import look_at  # noqa: PLC0415 - see run
-
     try:
         data = file.read_bytes()
     except OSError as error:
