@@ -21,7 +21,7 @@ CHECKS: Final = (
 )
 
 
-SIDE_BY_SIDE: Final = ("--numprocesses=2", "--dist=loadfile")
+SIDE_BY_SIDE: Final = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 """Two processes: half of the tests wait for a server or a browser most of the time."""
 
 
