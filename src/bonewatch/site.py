@@ -17,14 +17,14 @@ from bonewatch.config_file import Config
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, report_folder
 from collectors.archive import Archive
-from collectors.dicom_entity import DicomEntity
+from collectors.dicom.entity import DicomEntity
+from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import LineSettings
 from collectors.quarantine import Quarantine
 from collectors.serial.desk import SerialDesk
 from collectors.serial.line import SerialDevice
-from collectors.store import StoreTiming
 from dashboards.app import create_app
 from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer

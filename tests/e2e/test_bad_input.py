@@ -18,7 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
-from collectors.dicom_socket import RequestingEntity
+from collectors.dicom.deadline_socket import RequestingEntity
 from collectors.quarantine import Quarantine, Sidecar
 from simulators.phantom_sr import ReportSpec, build_report
 from simulators.ris import VirtualRis

@@ -26,7 +26,7 @@ from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
-from collectors.dicom_socket import RequestingEntity
+from collectors.dicom.deadline_socket import RequestingEntity
 from collectors.quarantine import Quarantine
 from simulators.phantom_sr import ReportSpec, build_report
 from simulators.ris import Appointment, VirtualRis, worklist_item

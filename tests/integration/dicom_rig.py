@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from collectors.archive import Archive
-from collectors.dicom_entity import DicomEntity
+from collectors.dicom.entity import DicomEntity
+from collectors.dicom.store import StoreTiming
 from collectors.quarantine import Quarantine, Sidecar
 from collectors.settings import DicomSettings, Upstream
-from collectors.store import StoreTiming
 from simulators.ris import VirtualRis
 from simulators.scanner import VirtualScanner
 from streams.policy import DeviceKind, DevicePolicy, Enforcement, Mode, Phantom, PhantomRole

@@ -22,7 +22,7 @@ from pynetdicom.sop_class import EnhancedSRStorage  # type: ignore[attr-defined]
 from structlog.testing import capture_logs
 
 from collectors.archive import Archive
-from collectors.dicom_socket import RequestingEntity
+from collectors.dicom.deadline_socket import RequestingEntity
 from simulators.phantom_sr import IMAGE, RegionStyle, ReportSpec, build_report
 from simulators.scanner import ScannerConnectionError, StoreResult, patient_report
 from streams.messages import PhantomMeasured, PhantomScanRefused, Verdict

@@ -16,10 +16,10 @@ from pynetdicom.dsutils import decode, encode
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 from structlog.testing import capture_logs
 
-from collectors.dicom_socket import RequestingEntity
+from collectors.dicom.deadline_socket import RequestingEntity
+from collectors.dicom.upstream import PendingItem
+from collectors.dicom.worklist import WorklistProxy, mode_of, procedure_codes, station_ae_titles
 from collectors.settings import Upstream
-from collectors.upstream import PendingItem
-from collectors.worklist import WorklistProxy, mode_of, procedure_codes, station_ae_titles
 from simulators.ris import Appointment, VirtualRis, invented_clinic, worklist_item
 from simulators.scanner import WorklistResult, worklist_query
 from streams.messages import GateStatus

@@ -11,10 +11,10 @@ from pynetdicom.dsutils import encode
 from structlog.testing import capture_logs
 
 from collectors.archive import Archive, folder_name, write_durably
+from collectors.dicom.received import ReceivedObject
 from collectors.errors import NoBmdError, NoRoomError, PatientObjectError
 from collectors.metrics import UNKNOWN_DEVICE
 from collectors.quarantine import Quarantine, QuarantineError
-from collectors.received import ReceivedObject
 from collectors.settings import QuarantineLimits
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)

@@ -17,6 +17,8 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from collectors.dicom.structure import MAX_DEPTH, check_whole, inflated
+from collectors.dicom.structured_report import ScanReport, read_report
 from collectors.errors import (
     AmbiguousRegionError,
     CollectorError,
@@ -28,8 +30,6 @@ from collectors.errors import (
     WrongUnitError,
 )
 from collectors.regions import Anatomy, anatomy_of, known_region
-from collectors.structure import MAX_DEPTH, check_whole, inflated
-from collectors.structured_report import ScanReport, read_report
 from simulators.phantom_sr import (
     BASIC_TEXT_SR,
     COMPREHENSIVE_3D_SR,

@@ -17,7 +17,7 @@ import structlog
 from bonewatch.bench.figures import Spread, disk_creations, disk_syncs, print_spreads, spread
 from bonewatch.config import parse
 from bonewatch.site import Site
-from collectors.store import StoreTiming
+from collectors.dicom.store import StoreTiming
 from streams.messages import BaselineAccepted, DeviceRegistered, Draft, Fact, Person, VendorQcReported, event_id
 from streams.policy import ClinicCalendar, DevicePolicy
 

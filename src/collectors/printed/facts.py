@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from collectors.dicom.structured_report import EARLIEST, LATEST
 from collectors.errors import ImpossibleTimeError, NotThePhantomError, RegionAbsentError
 from collectors.printed.scan import PrintedRow, PrintedScan
 from collectors.printed.settings import PrintedDevice
 from collectors.regions import Anatomy, anatomy_of, known_region
-from collectors.structured_report import EARLIEST, LATEST
 from streams.messages import Draft, PatientMeasured, PhantomMeasured, RegionMeasured, Source, event_id
 from streams.policy import Phantom
 

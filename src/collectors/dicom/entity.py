@@ -18,13 +18,13 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  # type: ignore[attr-defined]
 
 from collectors.archive import Archive
-from collectors.dicom_server import ScannerServer, serve
-from collectors.dicom_socket import BUSY_SLEEP_S
+from collectors.dicom.deadline_socket import BUSY_SLEEP_S
+from collectors.dicom.received import ReceivedObject
+from collectors.dicom.server import ScannerServer, serve
+from collectors.dicom.store import Answer, ObjectStore, StoreTiming
+from collectors.dicom.worklist import WorklistProxy
 from collectors.quarantine import Quarantine
-from collectors.received import ReceivedObject
 from collectors.settings import DicomSettings
-from collectors.store import Answer, ObjectStore, StoreTiming
-from collectors.worklist import WorklistProxy
 from streams.fold.schedule import zone
 from streams.policy import DevicePolicy
 from streams.site import SitePort

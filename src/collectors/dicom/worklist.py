@@ -13,10 +13,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from collectors import metrics
-from collectors.dicom_text import items, text
+from collectors.dicom.text import items, text
+from collectors.dicom.upstream import PendingItem, QueryCancelledError, UpstreamError, UpstreamWorklist, WorklistSource
 from collectors.errors import CollectorError
 from collectors.settings import Upstream
-from collectors.upstream import PendingItem, QueryCancelledError, UpstreamError, UpstreamWorklist, WorklistSource
 from streams.policy import DevicePolicy, Enforcement
 from streams.site import Gate, SitePort
 
@@ -29,7 +29,7 @@ CANCELLED: Final = 0xFE00
 Response = tuple[int, str, Dataset | None]
 """Status, ErrorComment and, when pending, the item."""
 
-_log: Final = structlog.get_logger("collectors.worklist")
+_log: Final = structlog.get_logger("collectors.dicom.worklist")
 
 
 class _Sorted(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
 from collectors import metrics
-from collectors.dicom_socket import RequestingEntity
+from collectors.dicom.deadline_socket import RequestingEntity
 from collectors.errors import CollectorError
 from collectors.settings import Upstream
 

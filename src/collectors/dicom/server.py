@@ -13,7 +13,7 @@ from pynetdicom.events import Event
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from collectors import metrics
-from collectors.dicom_socket import DeadlineSocket
+from collectors.dicom.deadline_socket import DeadlineSocket
 from collectors.settings import DicomSettings
 
 STOP_S: Final = 5.0

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydicom.dataset import Dataset
 
-from collectors.dicom_text import acquired_at, first_item, items, measured_at, text
+from collectors.dicom.text import acquired_at, first_item, items, measured_at, text
 from collectors.errors import (
     AmbiguousRegionError,
     ImpossibleTimeError,

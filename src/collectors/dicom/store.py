@@ -18,6 +18,8 @@ from prometheus_client import Histogram
 
 from collectors import metrics
 from collectors.archive import Archive
+from collectors.dicom.received import ReceivedObject, decoded, filed_under, kept_report, phantom_report
+from collectors.dicom.structured_report import ScanReport
 from collectors.errors import (
     CollectorError,
     ConflictingObjectError,
@@ -30,9 +32,7 @@ from collectors.errors import (
     UnknownCallerError,
 )
 from collectors.quarantine import Quarantine
-from collectors.received import ReceivedObject, decoded, filed_under, kept_report, phantom_report
 from collectors.regions import known_region
-from collectors.structured_report import ScanReport
 from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
 from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
@@ -42,7 +42,7 @@ _VERSION: Final = re.compile(r"[A-Za-z]{0,12}[ .:]?\d[\w.\-+ ()\[\]]{0,40}")
 WRONG_PHANTOM: Final = 0xB007
 """Warning: taken and recorded, but it looks like another phantom's scan."""
 
-_log: Final = structlog.get_logger("collectors.store")
+_log: Final = structlog.get_logger("collectors.dicom.store")
 
 
 class Answer(msgspec.Struct, frozen=True):

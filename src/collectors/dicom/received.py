@@ -14,11 +14,11 @@ from pydicom.filereader import dcmread, read_dataset
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
-from collectors.dicom_text import text
+from collectors.dicom.structure import check_whole, inflated
+from collectors.dicom.structured_report import SR_CLASSES, ScanReport, read_report
+from collectors.dicom.text import text
 from collectors.errors import NotThePhantomError, PatientObjectError, RegionAbsentError, UndecodableError
 from collectors.regions import Anatomy, anatomy_of
-from collectors.structure import check_whole, inflated
-from collectors.structured_report import SR_CLASSES, ScanReport, read_report
 from streams.policy import DevicePolicy, Phantom
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
