@@ -13,6 +13,7 @@ import msgspec
 
 from storage.rows import (
     BaselineRow,
+    BypassRow,
     CalendarRow,
     CheckRow,
     ConfigurationRow,
@@ -28,6 +29,7 @@ from storage.rows import (
 from streams.envelope import LogRow
 from streams.messages import (
     BaselineAccepted,
+    BypassDetected,
     CalibrationCheckRead,
     CheckJudged,
     ClinicCalendarChanged,
@@ -263,6 +265,17 @@ def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> It
             )
         case CheckJudged() as checked:
             yield from _checked(checked, event)
+        case BypassDetected():
+            yield BypassRow(
+                *place,
+                subject_event_id=outcome.subject_event_id,
+                scanned_at=outcome.at,
+                accession_number=outcome.accession_number,
+                mode=outcome.mode,
+                evidence=outcome.evidence.value,
+                reason_codes=[code.value for code in outcome.reasons],
+                enforcement=outcome.enforcement.value,
+            )
         case StateChanged(stage=stage, previous=previous):
             yield StageRow(*place, stage=stage, previous=previous)
 

@@ -167,6 +167,21 @@ class DecisionRow(NamedTuple):
     decided_by_role: str
 
 
+class BypassRow(NamedTuple):
+    """A patient was scanned while the gate was held, by what held it."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    subject_event_id: str
+    scanned_at: datetime
+    accession_number: str
+    mode: str
+    evidence: str
+    reason_codes: list[str]
+    enforcement: str
+
+
 class GateRow(NamedTuple):
     """The gate of one mode from `effective_at` on; `reasons` is JSON."""
 
@@ -196,6 +211,7 @@ TableRow = (
     | BaselineRow
     | ReviewRow
     | DecisionRow
+    | BypassRow
     | GateRow
 )
 
@@ -232,6 +248,7 @@ TABLES: Final = (
     Table("baselines", BaselineRow, ("device", "device_seq")),
     Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
     Table("review_decisions", DecisionRow, ("device", "device_seq")),
+    Table("bypasses", BypassRow, ("device", "device_seq")),
     Table("gate_changes", GateRow, ("device", "mode", "device_seq", "recorded_at"), time="recorded_at"),
     Table("gates", GateRow, ("device", "mode"), newest_by=("device_seq",)),
 )

@@ -16,7 +16,7 @@ from streams.fleet.messages import (
     ScannerRead,
     SharedStepEstimated,
 )
-from streams.messages import CheckJudged, GateChanged, Outcome, QcJudged, ReviewOpened, StateChanged
+from streams.messages import BypassDetected, CheckJudged, GateChanged, Outcome, QcJudged, ReviewOpened, StateChanged
 
 DEVICE_EVENTS: Final = "bonewatch.device-events.v1."
 """What the topic of a site begins with; the site's id follows."""
@@ -33,6 +33,7 @@ OUTCOMES: Final[dict[type[Outcome], str]] = {
     CheckJudged: "bonewatch.check-judged.v1",
     GateChanged: GATES,
     ReviewOpened: "bonewatch.review-opened.v1",
+    BypassDetected: "bonewatch.bypass-detected.v1",
     StateChanged: "bonewatch.state-changed.v1",
 }
 """The topic of each kind of outcome."""

@@ -14,7 +14,7 @@ from storage.sink import Sink
 from tests.integration.test_database import scanner
 from tests.postgres import ServerDatabase, bare_database, embedded, server
 
-LATER = {"checks"}
+LATER = {"checks", "bypasses"}
 """Tables that the fifth migration did not know."""
 
 __all__ = ["bare_database", "embedded", "server"]  # fixtures, used by their names

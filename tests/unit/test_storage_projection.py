@@ -9,6 +9,7 @@ from storage.projection import rows_from, without_nul
 from storage.rows import (
     TABLES,
     BaselineRow,
+    BypassRow,
     ConfigurationRow,
     DecisionRow,
     EventRow,
@@ -20,7 +21,7 @@ from storage.rows import (
     TableRow,
 )
 from storage.upkeep import month_after
-from streams.messages import FaultLogged, QcReleased
+from streams.messages import FaultLogged, PatientScanStarted, QcReleased
 from streams.sqlite_log import Row
 from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, baseline
 from tests.postgres import Recorded
@@ -109,6 +110,17 @@ def test_a_baseline_names_who_accepted_it() -> None:
     device.fact(baseline(epoch=3))
     row = next(row for row in rows_of(device) if isinstance(row, BaselineRow))
     assert (row.epoch, row.accepted_by, row.accepted_by_role, row.n) == (3, PHYSICIST.name, "physicist", 10)
+
+
+def test_a_bypass_stands_with_its_request_and_what_held() -> None:
+    device = Recorded()
+    device.fact(PatientScanStarted("RK9-0000001", MONDAY, mpps_uid="1.2.3"))
+    (row,) = (row for row in rows_of(device) if isinstance(row, BypassRow))
+    assert (row.scanned_at, row.accession_number, row.evidence) == (MONDAY, "RK9-0000001", "scan_started")
+    assert (row.reason_codes, row.enforcement) == (
+        ["independent_overdue", "no_baseline", "not_commissioned", "qc_missing"],
+        "worklist",
+    )
 
 
 def test_rows_of_a_version_that_is_not_known_are_left_for_a_later_program() -> None:

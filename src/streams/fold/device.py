@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from streams.fold.checks import checked
 from streams.fold.gate import refresh
+from streams.fold.patients import Scan, bypass
 from streams.fold.qc import Terms, spoken
 from streams.fold.state import (
     VENDOR_QC,
@@ -22,6 +23,7 @@ from streams.fold.state import (
 from streams.fold.window import Placed, Subject, aside, closed, place
 from streams.messages import (
     BaselineAccepted,
+    BypassEvidence,
     CalibrationCheckRead,
     ClinicCalendarChanged,
     ClockCorrected,
@@ -36,6 +38,9 @@ from streams.messages import (
     GateOverridden,
     Outcome,
     OverrideEnded,
+    PatientMeasured,
+    PatientObjectReceived,
+    PatientScanStarted,
     PhantomMeasured,
     QcReleased,
     ReviewDecided,
@@ -210,6 +215,24 @@ def _calibration_check_read(fact: CalibrationCheckRead, event: Event, state: Dev
         clinical = StateChanged(stage="clinical", previous="commissioning")
         return replace(state, stage="clinical"), (*outcomes, clinical)
     return state, outcomes
+
+
+@_apply.register
+def _patient_scan_started(fact: PatientScanStarted, event: Event, state: DeviceState) -> Result:
+    scan = Scan(BypassEvidence.SCAN_STARTED, fact.started_at, fact.mode, fact.accession_number, fact.mpps_uid)
+    return bypass(state, event, scan)
+
+
+@_apply.register
+def _patient_measured(fact: PatientMeasured, event: Event, state: DeviceState) -> Result:
+    scan = Scan(BypassEvidence.MEASURED, fact.measured_at, fact.mode, fact.accession_number, fact.acquisition_id)
+    return bypass(state, event, scan)
+
+
+@_apply.register
+def _patient_object_received(fact: PatientObjectReceived, event: Event, state: DeviceState) -> Result:
+    scan = Scan(BypassEvidence.OBJECT, fact.acquired_at, fact.mode, fact.accession_number, fact.acquisition_id)
+    return bypass(state, event, scan)
 
 
 @_apply.register

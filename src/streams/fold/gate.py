@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from streams.fold.checks import duties
+from streams.fold.patients import held_before
 from streams.fold.qc import spoken
 from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
@@ -192,16 +193,20 @@ def _drift(phantom: Phantom, signalled: tuple[str, ...], *, hold: bool) -> Reaso
 
 def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
     """Bring every mode's gate and the next deadline up to `state.now`; return what changed."""
-    assert state.now is not None  # noqa: S101 - every event sets it
+    now = state.now
+    assert now is not None  # noqa: S101 - every event sets it
     modes = state.policy.mode_names if state.policy else tuple(state.gates)
     assessments = {mode: assess(state, mode) for mode in modes}
-    state = _settled(state, state.now, assessments)
+    state = _settled(state, now, assessments)
     gates = {mode: _mode_gate(state, state.gates.get(mode), assessments[mode]) for mode in modes}
     changes = tuple(_changed(mode, gate) for mode, gate in gates.items() if gate != state.gates.get(mode))
+    held = state.held
+    for mode, gate in gates.items():
+        held = held_before(held, mode, state.gates.get(mode), gate, now)
     until = state.override.until if state.override else None
     session_until = state.session.until if state.session else None
     deadline = earliest(until, session_until, *(assessment.next_change for assessment in assessments.values()))
-    return replace(state, gates=gates, deadline=deadline), changes
+    return replace(state, gates=gates, deadline=deadline, held=held), changes
 
 
 def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessment]) -> DeviceState:

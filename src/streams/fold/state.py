@@ -133,11 +133,22 @@ class ModeGate(msgspec.Struct, frozen=True, array_like=True):
     overridden_until: UtcTime | None = None
 
 
+class HeldSpan(msgspec.Struct, frozen=True, array_like=True):
+    """A time, now over, in which the gate of one mode was held by these reasons."""
+
+    mode: str
+    since: UtcTime
+    until: UtcTime
+    codes: tuple[str, ...]
+
+
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     """Everything the fold remembers about a device.
 
     `parked` says why its events are no longer understood; a parked device is held until it is folded anew.
-    `verifying` stands from the end of a fault that stopped scanning until every duty has passed again.
+    `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
+    last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
+    were found to have been scanned in one.
     """
 
     device: str
@@ -155,6 +166,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     deadline: UtcTime | None = None
     checks: dict[str, Check] = {}
     session: Session | None = None
+    held: tuple[HeldSpan, ...] = ()
+    bypassed: tuple[str, ...] = ()
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""

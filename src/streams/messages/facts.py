@@ -1,42 +1,11 @@
-"""The one vocabulary: facts that happened to a device, outcomes the fold draws from them.
+"""Facts: what happened to a device, in the past tense."""
 
-Facts and outcomes are frozen values in the past tense with a versioned type name; times are aware UTC. Nothing
-here names a patient: phantom scans carry the phantom's id, people who act are staff.
-"""
-
-from base64 import urlsafe_b64encode
-from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
-from typing import Annotated
 
 import msgspec
 
-from streams.policy import ClinicCalendar, DevicePolicy, PhantomRole
-
-UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
-"""An aware time; the codec writes UTC."""
-
-
-class Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
-    """A fact or an outcome; its tag is its versioned type name."""
-
-
-class Source(StrEnum):
-    """How a reading reached us."""
-
-    DICOM = "dicom"
-    MANUAL = "manual"
-    IMPORT = "import"
-    SERIAL = "serial"
-
-
-class Person(msgspec.Struct, frozen=True):
-    """A member of staff who acted, with the role they acted in."""
-
-    name: str
-    role: str
-
+from streams.messages.base import Message, Person, Source, UtcTime
+from streams.policy import ClinicCalendar, DevicePolicy
 
 # --- facts: readings ---------------------------------------------------------------------------------------
 
@@ -156,6 +125,43 @@ class PatientMeasured(Message, frozen=True, tag="bonewatch.patient-measured.v1")
     imperial: bool = False
     performed_by: str = ""
     source: Source = Source.DICOM
+
+
+class PatientScanStarted(Message, frozen=True, tag="bonewatch.patient-scan-started.v1"):
+    """A scanner reported that a patient's procedure step began (MPPS N-CREATE)."""
+
+    accession_number: str
+    started_at: UtcTime
+    mpps_uid: str
+    mode: str = ""
+    procedure_code: str = ""
+    pseudonym: str = ""
+
+
+class ObjectKind(StrEnum):
+    """What a patient's object without values is."""
+
+    IMAGE = "image"
+    DOCUMENT = "document"
+    PRESENTATION_STATE = "presentation_state"
+    REPORT = "report"
+    OTHER = "other"
+
+
+class PatientObjectReceived(Message, frozen=True, tag="bonewatch.patient-object-received.v1"):
+    """An object of a patient's scan came that says no density: an image, a document, a report nobody can read.
+
+    `acquisition_id` is that of the scan it belongs to; `why` says why a report could not be read.
+    """
+
+    kind: ObjectKind
+    accession_number: str
+    acquisition_id: str
+    acquired_at: UtcTime | None = None
+    sop_instance_uid: str = ""
+    mode: str = ""
+    pseudonym: str = ""
+    why: str = ""
 
 
 class DeviceHeard(Message, frozen=True, tag="bonewatch.device-heard.v1"):
@@ -322,6 +328,8 @@ Fact = (
     | SessionClosed
     | CalibrationCheckRead
     | PatientMeasured
+    | PatientScanStarted
+    | PatientObjectReceived
     | DeviceHeard
     | BaselineAccepted
     | QcReleased
@@ -339,205 +347,3 @@ Fact = (
     | ClockCorrected
     | FoldUpgraded
 )
-
-
-# --- outcomes ----------------------------------------------------------------------------------------------
-
-
-class Verdict(StrEnum):
-    """What one quality reading says; only the two passes ever open a gate."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    PASS_WITH_NOTE = "pass_with_note"  # noqa: S105 - a verdict, not a password
-    FAIL = "fail"
-    FAIL_CONFIRMED = "fail_confirmed"
-    WRONG_PHANTOM = "wrong_phantom"
-    IMPLAUSIBLE = "implausible"
-    NO_BASELINE = "no_baseline"
-    CLOCK_SUSPECT = "clock_suspect"
-    TOO_LATE = "too_late"
-    REANALYSIS = "reanalysis"
-
-    @property
-    def passed(self) -> bool:
-        """Whether this verdict is a pass."""
-        return self in {Verdict.PASS, Verdict.PASS_WITH_NOTE}
-
-
-class ChartPoint(msgspec.Struct, frozen=True, array_like=True):
-    """Where a reading stands on its control chart; BMD in g/cm2, CUSUM sums in sigmas.
-
-    `violated` are the run rules that this very reading violates, `signal` says whether CUSUM or rules signal.
-    """
-
-    epoch: int
-    target: float
-    sigma: float
-    lower: float
-    upper: float
-    deviation_percent: float
-    cusum_upper: float
-    cusum_lower: float
-    cusum_h: float
-    signal: bool
-    violated: tuple[str, ...] = ()
-
-
-class QcJudged(Message, frozen=True, tag="bonewatch.qc-judged.v1"):
-    """A quality reading was judged; a later revision of the same subject replaces it.
-
-    `plausible` is false where the value cannot be this phantom's, whatever else the verdict says.
-    """
-
-    subject_event_id: str
-    revision: int
-    role: PhantomRole
-    phantom_id: str
-    region: str
-    measured_at: UtcTime
-    verdict: Verdict
-    bmd_g_cm2: float | None = None
-    chart: ChartPoint | None = None
-    note: str = ""
-    plausible: bool = True
-
-
-class CheckVerdict(StrEnum):
-    """What a check of a scale or stadiometer comes to; a warning is within what is permitted, but only just."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    WARN = "warn"
-    FAIL = "fail"
-    NOT_JUDGED = "not_judged"
-
-
-class CheckJudged(Message, frozen=True, tag="bonewatch.check-judged.v1"):
-    """A check of a scale (kg) or stadiometer (cm) was judged: reading less nominal value, against what is permitted.
-
-    `note` says why a check could not be judged, or how it stands with its limits.
-    """
-
-    subject_event_id: str
-    standard_id: str
-    nominal: float
-    read: float
-    measured_at: UtcTime
-    verdict: CheckVerdict
-    error: float
-    note: str = ""
-
-
-class GateStatus(StrEnum):
-    """Whether patients may be scanned."""
-
-    OPEN = "open"
-    HELD = "held"
-    OVERRIDDEN = "overridden"
-
-
-class ReasonCode(StrEnum):
-    """Why a gate is held; `DRIFT_UNREVIEWED` warns unless policy makes it hold."""
-
-    QC_MISSING = "qc_missing"
-    QC_FAILED = "qc_failed"
-    INDEPENDENT_OVERDUE = "independent_overdue"
-    NO_BASELINE = "no_baseline"
-    FAULT_STOPS_SCANNING = "fault_stops_scanning"
-    WITH_ENGINEER = "with_engineer"
-    VERIFICATION_REQUIRED = "verification_required"
-    CHECK_DUE = "check_due"
-    CHECK_FAILED = "check_failed"
-    NOT_COMMISSIONED = "not_commissioned"
-    RETIRED = "retired"
-    CLOCK_SUSPECT = "clock_suspect"
-    STATE_UNKNOWN = "state_unknown"
-    DRIFT_UNREVIEWED = "drift_unreviewed"
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """One reason in plain words, what would clear it, and whether it holds the gate or only warns."""
-
-    code: ReasonCode
-    text: str
-    clears_when: str
-    holds: bool = True
-
-
-class GateChanged(Message, frozen=True, tag="bonewatch.gate-changed.v1"):
-    """The gate of one mode of a device is now this; past `valid_until` it is held, whoever asks."""
-
-    mode: str
-    status: GateStatus
-    since: UtcTime
-    valid_until: UtcTime | None
-    reasons: tuple[Reason, ...]
-    overridden_until: UtcTime | None = None
-    overridden_by: str = ""
-
-
-class ReviewOpened(Message, frozen=True, tag="bonewatch.review-opened.v1"):
-    """Readings of a device since `since` want a physicist's eyes; nothing is published by this."""
-
-    phantom_id: str
-    basis: str
-    since: UtcTime | None
-    text: str
-
-
-class StateChanged(Message, frozen=True, tag="bonewatch.state-changed.v1"):
-    """A device's place in its life changed."""
-
-    stage: str
-    previous: str
-
-
-Outcome = QcJudged | CheckJudged | GateChanged | ReviewOpened | StateChanged
-
-
-# --- envelopes ---------------------------------------------------------------------------------------------
-
-
-class Draft(msgspec.Struct, frozen=True):
-    """A fact on its way into the log; `event_id` makes it count once."""
-
-    event_id: str
-    device: str
-    fact: Fact
-
-
-class Event(msgspec.Struct, frozen=True):
-    """A fact with its place in the log; `device` is ``site/device``."""
-
-    event_id: str
-    device: str
-    log_id: str
-    device_seq: int
-    recorded_at: UtcTime
-    fold_version: int
-    fact: Fact
-
-
-class RecordedOutcome(msgspec.Struct, frozen=True):
-    """An outcome with the event that caused it."""
-
-    outcome_id: str
-    event_id: str
-    device: str
-    device_seq: int
-    outcome: Outcome
-
-
-def type_name(message: Message) -> str:
-    """Return the versioned type name, such as ``bonewatch.gate-changed.v1``."""
-    tag = message.__struct_config__.tag
-    assert isinstance(tag, str)  # noqa: S101 - every message is declared with one
-    return tag
-
-
-def event_id(*parts: str) -> str:
-    """Return the 24-character identity of a fact that these parts name, such as SOP Instance UID and region.
-
-    144 bits of SHA-256: short enough for bounded state, and the parts themselves stay in the fact.
-    """
-    digest = sha256("\x1f".join(parts).encode()).digest()
-    return urlsafe_b64encode(digest[:18]).decode("ascii")

@@ -1,0 +1,82 @@
+"""Patients who were scanned while the gate was held: nobody may learn of it late, or twice."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from streams.fold.state import DeviceState, HeldSpan, ModeGate
+from streams.messages import BypassDetected, BypassEvidence, Event, GateStatus, ReasonCode, event_id
+from streams.policy import DeviceKind
+
+HELD_SPANS: Final = 12
+REQUESTS: Final = 16
+DIGEST: Final = 8
+
+
+class Scan(NamedTuple):
+    """What tells of a patient's scan; `at` is when it was made, None where that is not known."""
+
+    evidence: BypassEvidence
+    at: datetime | None
+    mode: str
+    accession_number: str
+    acquisition_id: str
+
+
+def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, tuple[BypassDetected, ...]]:
+    """Tell whether a scan was made while the gate of its mode was held, once for each request.
+
+    A scan without a time is taken as made now. One of an unknown mode counts where any mode was held.
+    """
+    policy = state.policy
+    if policy is None or policy.kind is not DeviceKind.SCANNER:
+        return state, ()
+    request = event_id(scan.accession_number or scan.acquisition_id)[:DIGEST]
+    at = min(scan.at or event.recorded_at, event.recorded_at)
+    modes = (scan.mode,) if scan.mode in policy.mode_names else policy.mode_names
+    codes = tuple(sorted({code for mode in modes for code in _holding(state, mode, at)}))
+    if not codes or request in state.bypassed:
+        return state, ()
+    detected = BypassDetected(
+        subject_event_id=event.event_id,
+        evidence=scan.evidence,
+        at=at,
+        accession_number=scan.accession_number,
+        mode=scan.mode,
+        reasons=tuple(ReasonCode(code) for code in codes),
+        enforcement=policy.enforcement,
+    )
+    return replace(state, bypassed=(*state.bypassed, request)[-REQUESTS:]), (detected,)
+
+
+def _holding(state: DeviceState, mode: str, at: datetime) -> Iterator[str]:
+    """Yield what held a mode's gate at a time."""
+    gate = state.gates.get(mode)
+    if gate is not None and gate.status is GateStatus.HELD and _began(state.held, mode, gate) <= at:
+        yield from _codes(gate)
+    for span in state.held:
+        if span.mode == mode and span.since <= at < span.until:
+            yield from span.codes
+
+
+def held_before(
+    held: tuple[HeldSpan, ...], mode: str, before: ModeGate | None, after: ModeGate, now: datetime
+) -> tuple[HeldSpan, ...]:
+    """Return the times in which gates were held, with one more if what held a mode's gate has just changed."""
+    if before is None or before.status is not GateStatus.HELD:
+        return held
+    if after.status is GateStatus.HELD and _codes(after) == _codes(before):
+        return held
+    began = _began(held, mode, before)
+    return held if began == now else (*held, HeldSpan(mode, began, now, _codes(before)))[-HELD_SPANS:]
+
+
+def _began(held: tuple[HeldSpan, ...], mode: str, gate: ModeGate) -> datetime:
+    """Return since when a held gate is held by what holds it now."""
+    return max([gate.since, *(span.until for span in held if span.mode == mode)])
+
+
+def _codes(gate: ModeGate) -> tuple[str, ...]:
+    return tuple(sorted({reason.code.value for reason in gate.reasons if reason.holds}))

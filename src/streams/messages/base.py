@@ -1,0 +1,30 @@
+"""What every message shares: its base, times, sources, people."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An aware time; the codec writes UTC."""
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """A fact or an outcome; its tag is its versioned type name."""
+
+
+class Source(StrEnum):
+    """How a reading reached us."""
+
+    DICOM = "dicom"
+    MANUAL = "manual"
+    IMPORT = "import"
+    SERIAL = "serial"
+
+
+class Person(msgspec.Struct, frozen=True):
+    """A member of staff who acted, with the role they acted in."""
+
+    name: str
+    role: str
