@@ -20,6 +20,7 @@ _VERDICTS: Final = {
     Verdict.CLOCK_SUSPECT: "Scanner clock suspect",
     Verdict.TOO_LATE: "Too late to count",
     Verdict.REANALYSIS: "Re-analysis",
+    Verdict.HISTORY: "History, not judged",
 }
 
 _TONES: Final = {

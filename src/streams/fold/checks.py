@@ -11,7 +11,16 @@ from qa_models.metrology import Verdict as Judged
 from qa_models.metrology import WeighingInstrument, WeighingRange, judge_check_weight, judge_rod
 from streams.fold.schedule import due_by
 from streams.fold.state import Check, DeviceState
-from streams.messages import CalibrationCheckRead, CheckJudged, CheckVerdict, Event, Reason, ReasonCode, ReviewOpened
+from streams.messages import (
+    CalibrationCheckRead,
+    CheckJudged,
+    CheckVerdict,
+    Event,
+    Reason,
+    ReasonCode,
+    ReviewOpened,
+    Source,
+)
 from streams.policy import CheckRules, DeviceKind, DevicePolicy, Standard
 
 GRAMS: Final = 1000
@@ -48,7 +57,7 @@ def checked(
         return state, (judged,)
     before = state.checks.get(standard.standard_id)
     if before is not None and fact.measured_at < before.measured_at:
-        if judged.verdict is not CheckVerdict.FAIL:
+        if judged.verdict is not CheckVerdict.FAIL or fact.source is Source.HISTORY:
             return state, (judged,)
         text = f"A failed check with {standard.standard_id} came late: what was measured since wants a look"
         return state, (judged, ReviewOpened("", "late_failure", fact.measured_at, text))

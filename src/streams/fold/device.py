@@ -47,6 +47,7 @@ from streams.messages import (
     ReviewOpened,
     SessionClosed,
     SessionOpened,
+    Source,
     StateChanged,
     TimeReached,
     UtcTime,
@@ -120,24 +121,26 @@ def _phantom_measured(fact: PhantomMeasured, event: Event, state: DeviceState) -
     subject = Subject(phantom.patient_id, phantom.role, phantom.region)
     acquisition = event_id(fact.acquisition_id)[:ACQUISITION]
     reading = Reading(event.event_id, fact.measured_at, fact.bmd_g_cm2, acquisition, failed=False)
-    return _read(state, event, reading, subject)
+    return _read(state, event, reading, subject, fact.source)
 
 
 @_apply.register
 def _vendor_qc_reported(fact: VendorQcReported, event: Event, state: DeviceState) -> Result:
     subject = Subject(VENDOR_QC, PhantomRole.MANUFACTURER_DAILY, "")
     reading = Reading(event.event_id, fact.measured_at, None, event.event_id[:ACQUISITION], failed=not fact.passed)
-    return _read(state, event, reading, subject)
+    return _read(state, event, reading, subject, fact.source)
 
 
-def _read(state: DeviceState, event: Event, reading: Reading, subject: Subject) -> Result:
+def _read(state: DeviceState, event: Event, reading: Reading, subject: Subject, source: Source) -> Result:
     chart, terms = state.chart(subject.phantom_id), _terms(state, subject.phantom_id)
     if reading.measured_at > event.recorded_at + SUSPECT_AHEAD:
         placed = aside(chart, reading, Verdict.CLOCK_SUSPECT, subject, terms)
     else:
         # A clock a little fast must not make tonight's scan tomorrow's.
         reading = replace(reading, measured_at=min(reading.measured_at, event.recorded_at))
-        placed = place(chart, reading, subject, terms)
+        placed = place(chart, reading, subject, terms, is_history=source is Source.HISTORY)
+    if placed.is_history:
+        return state, placed.judged
     if not all(judged.verdict.passed for judged in placed.judged):
         state = replace(state, override=None)  # an override answers for what was known when it was given
     reviews = tuple(_reviews(chart, placed, subject))

@@ -85,10 +85,15 @@ def is_within(value: float, terms: Terms) -> bool:
 
 def is_plausible(value: float | None, terms: Terms) -> bool:
     """Whether a value can be this phantom's, or another known phantom's, at all."""
-    if value is None or terms.baseline is None or is_within(value, terms):
-        return True
-    strange = _strange(value, deviation_percent(value, terms.baseline), terms)
+    strange = strangeness(value, terms)
     return strange is None or strange[0] is not Verdict.IMPLAUSIBLE
+
+
+def strangeness(value: float | None, terms: Terms) -> tuple[Verdict, str] | None:
+    """Return the verdict and the words on a value that says nothing about this scanner; None on any other."""
+    if value is None or terms.baseline is None or is_within(value, terms):
+        return None
+    return _strange(value, deviation_percent(value, terms.baseline), terms)
 
 
 def _strange(value: float, deviation: float, terms: Terms) -> tuple[Verdict, str] | None:

@@ -1,9 +1,9 @@
 """Place readings on a chart by when they were measured: late ones, re-analyses, and what they change.
 
 A chart keeps a checkpoint and the readings of 14 days or 64 scans after it. A late reading is inserted and the
-window judged anew; verdicts that change are issued again as revisions. What is older can no longer be placed. An
-acquisition counts once, however often it is analysed or sent; a failure that comes late holds until a newer scan
-passes.
+window judged anew; verdicts that change are issued again as revisions. What is older can no longer be placed: a live
+reading is then too late, one of history is kept for the record. An acquisition counts once, however often it is
+analysed or sent; a failure that comes late holds until a newer scan passes.
 """
 
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold.qc import Judgement, Terms, is_plausible, is_within, judge
+from streams.fold.qc import Judgement, Terms, is_plausible, is_within, judge, strangeness
 from streams.fold.state import Chart, Head, Reading, latest
 from streams.messages import QcJudged, Verdict
 from streams.policy import PhantomRole
@@ -28,7 +28,10 @@ _NOTES: Final = {
     Verdict.CLOCK_SUSPECT: "Dated in the future: set the scanner's clock, then scan again.",
     Verdict.REANALYSIS: "Re-analysis of a scan already judged: it revises that scan and never counts as the repeat.",
     Verdict.TOO_LATE: "Measured before what is already decided; it is kept, and a physicist must look at it.",
+    Verdict.HISTORY: "Kept as history: measured before what is already decided.",
 }
+_FAILED_THEN: Final = " It was reported as failed."
+_OUTSIDE_NOW: Final = " It lies outside the limits now in force."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +47,49 @@ class Placed(NamedTuple):
     """The chart after a reading and what was judged, the reading itself first.
 
     `drift_opened` says whether a drift signal is new, `failed_late` whether a failure came after verdicts that did
-    not know of it.
+    not know of it, `is_history` that it was kept for the record alone: the chart is what it was.
     """
 
     chart: Chart
     judged: tuple[QcJudged, ...]
     drift_opened: bool = False
     failed_late: bool = False
+    is_history: bool = False
 
 
-def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
-    """Take one reading into a chart."""
+def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms, *, is_history: bool = False) -> Placed:
+    """Take one reading into a chart; one `is_history` that has no place in it any more leaves it as it is."""
     same = next((r for r in chart.window if r.acquisition == reading.acquisition), None)
     if same is not None:
         return _reanalysed(chart, same, reading, subject, terms)
-    if reading.acquisition in chart.settled:
-        return aside(chart, reading, Verdict.REANALYSIS, subject, terms)
-    if chart.closed_at is not None and reading.measured_at < chart.closed_at:
-        return aside(chart, reading, Verdict.TOO_LATE, subject, terms)
+    if (verdict := _unplaceable(chart, reading)) is not None:
+        if is_history:
+            return _for_the_record(chart, reading, subject, terms)
+        return aside(chart, reading, verdict, subject, terms)
     at = bisect_right(chart.window, reading.measured_at, key=lambda r: r.measured_at)
     if at == len(chart.window):
         return _appended(chart, reading, subject, terms)
-    if chart.window[-1].measured_at - reading.measured_at > WINDOW_AGE:
-        return aside(chart, reading, Verdict.TOO_LATE, subject, terms)
     window = (*chart.window[:at], reading, *chart.window[at:])
     return _judged_anew(chart, window, reading.event_id, subject, terms)
+
+
+def _unplaceable(chart: Chart, reading: Reading) -> Verdict | None:
+    """Return why a reading has no place in a chart any more; None for one that has."""
+    if reading.acquisition in chart.settled:
+        return Verdict.REANALYSIS
+    is_decided = chart.closed_at is not None and reading.measured_at < chart.closed_at
+    is_old = bool(chart.window) and chart.window[-1].measured_at - reading.measured_at > WINDOW_AGE
+    return Verdict.TOO_LATE if is_decided or is_old else None
+
+
+def _for_the_record(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
+    """Say of a reading of the past what can be said, never a pass; chart and gate stand as they are."""
+    verdict, note = strangeness(reading.value, terms) or (Verdict.HISTORY, _NOTES[Verdict.HISTORY])
+    if verdict is Verdict.HISTORY and reading.failed:
+        note += _FAILED_THEN
+    elif verdict is Verdict.HISTORY and reading.value is not None and terms.baseline is not None:
+        note += "" if is_within(reading.value, terms) else _OUTSIDE_NOW
+    return Placed(chart, (_judged(reading, verdict, subject, terms, note),), is_history=True)
 
 
 def aside(chart: Chart, reading: Reading, verdict: Verdict, subject: Subject, terms: Terms) -> Placed:

@@ -15,12 +15,13 @@ class Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True)
 
 
 class Source(StrEnum):
-    """How a reading reached us."""
+    """How a reading reached us; `HISTORY` is of the past, for the record: late, it opens and holds nothing."""
 
     DICOM = "dicom"
     MANUAL = "manual"
     IMPORT = "import"
     SERIAL = "serial"
+    HISTORY = "history"
 
 
 class Person(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     CLOCK_SUSPECT = "clock_suspect"
     TOO_LATE = "too_late"
     REANALYSIS = "reanalysis"
+    HISTORY = "history"
 
     @property
     def passed(self) -> bool:
