@@ -80,8 +80,9 @@ def wlmscpfs(folder: Path, items: Sequence[Dataset], *, ae_title: str = "RIS") -
 class Orthanc:
     """A running Orthanc: what a test asks of it."""
 
-    def __init__(self, http_port: int) -> None:
+    def __init__(self, http_port: int, dicom_port: int = 0) -> None:
         self._base = f"http://127.0.0.1:{http_port}"
+        self.dicom_port = dicom_port
 
     def upload(self, file: Path) -> str:
         """Give it an object; return its id there."""
@@ -99,6 +100,16 @@ class Orthanc:
                 return state
             time.sleep(0.05)
         raise TimeoutError("Orthanc did not finish its job")
+
+    def stored(self) -> list[bytes]:
+        """Return the files that it holds."""
+        with urllib.request.urlopen(f"{self._base}/instances", timeout=30) as response:  # noqa: S310 - our own
+            instances = json.loads(response.read())
+        return [self._file(instance) for instance in instances]
+
+    def _file(self, instance: str) -> bytes:
+        with urllib.request.urlopen(f"{self._base}/instances/{instance}/file", timeout=30) as response:  # noqa: S310
+            return bytes(response.read())
 
     def echo(self) -> None:
         """Have it verify the site; raises if that fails."""
@@ -119,9 +130,9 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, site_port: int, *, ae_title: str = "DXA1") -> Iterator[Orthanc]:
+def orthanc(folder: Path, site_port: int, *, ae_title: str = "DXA1", dicom_port: int = 0) -> Iterator[Orthanc]:
     """Run Orthanc on free ports with the site as a modality."""
-    http_port, dicom_port = free_port(), free_port()
+    http_port, dicom_port = free_port(), dicom_port or free_port()
     configuration = {
         "Name": "test",
         "StorageDirectory": str(folder / "storage"),
@@ -139,7 +150,16 @@ def orthanc(folder: Path, site_port: int, *, ae_title: str = "DXA1") -> Iterator
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration))
     with _running(["Orthanc", str(path)], http_port):
-        yield Orthanc(http_port)
+        yield Orthanc(http_port, dicom_port)
+
+
+@contextmanager
+def storescp(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> Iterator[int]:
+    """Run DCMTK's storage server, which writes what it gets bit for bit into a folder; yields its port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    with _running(["storescp", "+B", "+xa", "-od", str(folder), *options, str(port)], port):
+        yield port
 
 
 def write_part10(path: Path, item: Dataset) -> Path:

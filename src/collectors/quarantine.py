@@ -17,15 +17,12 @@ from typing import Final
 
 import msgspec
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from collectors import metrics
 from collectors.archive import write_durably
 from collectors.errors import CollectorError, NoRoomError
+from collectors.sealing import Seal, SealBrokenError
 from collectors.settings import QuarantineLimits
-
-_NONCE_BYTES: Final = 12
 
 _log: Final = structlog.get_logger("collectors.quarantine")
 
@@ -72,7 +69,7 @@ class Quarantine:
 
     def __init__(self, data_dir: Path, limits: QuarantineLimits | None = None, *, name: str = "quarantine") -> None:
         self._folder = data_dir / name
-        self._key_path = data_dir / f"{name}.key"
+        self._seal = Seal(data_dir / f"{name}.key")
         self._limits = limits or QuarantineLimits()
         self._lock = threading.Lock()
         self._kept = self._found()
@@ -119,8 +116,8 @@ class Quarantine:
         if path.suffix != ".enc":
             return stored
         try:
-            return AESGCM(self._key()).decrypt(stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], path.stem.encode())
-        except InvalidTag as error:
+            return self._seal.open(path.stem, stored)
+        except SealBrokenError as error:
             raise QuarantineError("the object was encrypted with another key, or was changed") from error
 
     def __len__(self) -> int:
@@ -131,7 +128,7 @@ class Quarantine:
         name = f"{sidecar.received_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(6)}"
         path = self._folder / f"{name}.{'enc' if sidecar.encrypted else 'dcm'}"
         try:
-            content = self._sealed(name, data) if sidecar.encrypted else data
+            content = self._seal.close(name, data) if sidecar.encrypted else data
             write_durably(path, content)
             write_durably(path.with_suffix(".json"), msgspec.json.encode(sidecar))
         except NoRoomError:
@@ -142,16 +139,6 @@ class Quarantine:
         self._kept[path] = _Kept(len(content), sidecar.expires_at, _is_known(sidecar.device))
         self._bytes += len(content)
         return path
-
-    def _sealed(self, name: str, data: bytes) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + AESGCM(self._key()).encrypt(nonce, data, name.encode())
-
-    def _key(self) -> bytes:
-        """Return the site's key, made at first use."""
-        if not self._key_path.exists():
-            write_durably(self._key_path, AESGCM.generate_key(256), mode=0o600)
-        return self._key_path.read_bytes()
 
     def _disk_has_room(self) -> bool:
         folder = self._folder if self._folder.exists() else self._folder.parent

@@ -18,6 +18,39 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_items: int = 2_000
 
 
+class Pacs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The PACS that patient objects are forwarded to, ``[dicom.pacs]``.
+
+    `present_as` is the calling AE title that the PACS sees; empty, it sees the scanner's own. With `commitment`, an
+    object is let go only when the PACS has committed to keep it; that is asked under `present_as`, or under our own
+    AE title where it is empty, because a PACS answers to the address that it has for the title that asks. A PACS in
+    trouble is tried again after `retry_s`, twice as long each time up to `retry_max_s`. An object that it refuses
+    `max_tries` times is set aside and tried again every `set_aside_retry_s`. What waits is bounded by `max_objects`
+    and `max_bytes`, and none is taken when the disk has less than `min_free_bytes` left. A commitment that is not
+    given within `commitment_timeout_s` is asked for again, and after `commitment_asks` times the object is sent
+    again. What was delivered is remembered for `delivered_days`, up to `delivered_max` objects.
+    """
+
+    ae_title: str
+    host: str
+    port: int
+    present_as: str = ""
+    commitment: bool = False
+    timeout_s: float = 30.0
+    retry_s: float = 5.0
+    retry_max_s: float = 300.0
+    max_tries: int = 5
+    set_aside_retry_s: float = 6 * 3600.0
+    max_objects: int = 20_000
+    max_bytes: int = 4 * 1024 * 1024 * 1024
+    min_free_bytes: int = 256 * 1024 * 1024
+    commitment_timeout_s: float = 600.0
+    commitment_asks: int = 3
+    commitment_linger_s: float = 3.0
+    delivered_days: float = 30.0
+    delivered_max: int = 200_000
+
+
 class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One application entity: C-ECHO, C-STORE, worklist.
 
@@ -30,6 +63,7 @@ class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 11112
     upstream: Upstream | None = None
+    pacs: Pacs | None = None
     max_associations: int = 50
     max_pdu_bytes: int = 131_072
     max_object_bytes: int = 32 * 1024 * 1024

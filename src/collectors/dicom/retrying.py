@@ -1,0 +1,53 @@
+"""When a peer in trouble is tried again: later each time, said once."""
+
+import time
+from typing import Final
+
+import structlog
+
+from collectors.errors import CollectorError
+
+_log: Final = structlog.get_logger("collectors.dicom")
+
+
+class Retrying:
+    """The trouble with one peer under one title; for one thread.
+
+    Parameters
+    ----------
+    name
+        What the log calls it.
+    first_s, most_s
+        The first wait, doubled each time up to the longest.
+    said
+        Stands in the log's lines.
+    """
+
+    def __init__(self, name: str, first_s: float, most_s: float, **said: str) -> None:
+        self._name, self._said = name, said
+        self._first_s, self._most_s = first_s, most_s
+        self._wait_s = 0.0
+        self._until = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is too early to try again."""
+        return time.monotonic() < self._until
+
+    @property
+    def waits_s(self) -> float:
+        """How long until it may be tried again."""
+        return max(0.0, self._until - time.monotonic())
+
+    def failed(self, error: CollectorError) -> None:
+        """Wait, longer than the last time."""
+        if not self._wait_s:
+            _log.warning(f"{self._name}_in_trouble", code=error.code, reason=str(error), **self._said)
+        self._wait_s = min(self._most_s, 2 * self._wait_s or self._first_s)
+        self._until = time.monotonic() + self._wait_s
+
+    def succeeded(self) -> None:
+        """All is well."""
+        if self._wait_s:
+            _log.info(f"{self._name}_well_again", **self._said)
+        self._wait_s = self._until = 0.0

@@ -1,0 +1,336 @@
+"""Patients' objects reach the PACS once each and as they were sent, whatever happens to it or to us meanwhile."""
+
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from prometheus_client import REGISTRY
+from pydicom.filereader import read_preamble
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from structlog.testing import capture_logs
+
+from collectors.dicom.pacs.outbox import Standing
+from collectors.dicom.received import ReceivedObject
+from collectors.errors import NoRoomError
+from collectors.sealed_store import StoreUnusableError
+from tests.integration.pacs_rig import DEVICE, forwarding, is_empty, opened, pacs_settings, patient, waited
+from tests.peers import free_port, orthanc, storescp
+from tests.virtual_pacs import virtual_pacs
+
+SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+SECRETS = (b"INVENTED", b"TEST0000", b"19500101", b"ACC0000")
+
+
+def data_set_of(file: bytes) -> bytes:
+    """Return the encoded data set of a part-10 file."""
+    stream = BytesIO(file)
+    read_preamble(stream, force=False)
+    pydicom.filereader._read_file_meta_info(stream)
+    return file[stream.tell() :]
+
+
+# --- real PACS ---------------------------------------------------------------------------------------------
+
+
+def test_orthanc_stores_what_the_scanner_sent(tmp_path: Path) -> None:
+    objects = [patient(number, syntax=syntax) for number, syntax in enumerate(SYNTAXES)]
+    with orthanc(tmp_path / "orthanc", 1, ae_title="PACS") as pacs:
+        settings = pacs_settings(pacs.dicom_port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            for one in objects:
+                outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+            stored = sorted(data_set_of(file) for file in pacs.stored())
+    sent = sorted(one.data for one in objects)
+    assert [own[: len(other)] for own, other in zip(stored, sent, strict=True)] == sent
+    assert not b"".join(own[len(other) :] for own, other in zip(stored, sent, strict=True)).strip(
+        b"\0"
+    )  # deflated: padded
+
+
+def test_storescp_gets_every_transfer_syntax_bit_for_bit(tmp_path: Path) -> None:
+    objects = [patient(number, syntax=syntax) for number, syntax in enumerate(SYNTAXES[:3])]
+    with storescp(tmp_path / "stored") as port:
+        settings = pacs_settings(port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            for one in objects:
+                outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+    files = [path.read_bytes() for path in (tmp_path / "stored").iterdir()]
+    assert {data_set_of(file) for file in files} == {one.data for one in objects}
+
+
+def test_orthanc_down_for_a_while_has_everything_once_when_it_is_back(tmp_path: Path) -> None:
+    port = free_port()
+    settings = pacs_settings(port)
+    objects = [patient(number) for number in range(40)]
+    with opened(tmp_path, settings) as outbox, forwarding(outbox, settings), capture_logs() as logs:
+        with orthanc(tmp_path / "orthanc", 1, ae_title="PACS", dicom_port=port):
+            for one in objects[:10]:
+                outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+        for one in objects[10:]:
+            outbox.keep(one, DEVICE)
+        assert waited(lambda: "pacs_in_trouble" in [line["event"] for line in logs])
+        assert outbox.totals().waiting == 30
+        with orthanc(tmp_path / "orthanc", 1, ae_title="PACS", dicom_port=port) as pacs:
+            assert waited(lambda: is_empty(outbox))
+            uids = [str(pydicom.dcmread(BytesIO(file)).SOPInstanceUID) for file in pacs.stored()]
+    assert sorted(uids) == sorted(one.sop_instance_uid for one in objects)
+    said = [line["event"] for line in logs if line["event"].startswith("pacs_")]
+    assert said == ["pacs_in_trouble", "pacs_well_again"]
+
+
+# --- what is kept, and what survives -----------------------------------------------------------------------
+
+KEEPER = """
+import sys
+from pathlib import Path
+from tests.integration.pacs_rig import DEVICE, forwarding, opened, pacs_settings, patient
+settings = pacs_settings(int(sys.argv[2]))
+with opened(Path(sys.argv[1]), settings) as outbox, forwarding(outbox, settings):
+    for number in range(10_000):
+        one = patient(number)
+        outbox.keep(one, DEVICE)
+        print(one.sop_instance_uid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [1, 7, 40])
+def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, acknowledged: int) -> None:
+    with storescp(tmp_path / "stored") as port:
+        command = [sys.executable, "-c", KEEPER, str(tmp_path / "site"), str(port)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            uids = [process.stdout.readline().strip() for _ in range(acknowledged)]
+            process.send_signal(signal.SIGKILL)
+            uids += process.stdout.read().split("\n")[:-1]  # what it could still say was acknowledged too
+        settings = pacs_settings(port)
+        with opened(tmp_path / "site", settings) as outbox, forwarding(outbox, settings):
+            assert waited(lambda: is_empty(outbox))
+    stored = {str(pydicom.dcmread(path).SOPInstanceUID) for path in (tmp_path / "stored").iterdir()}
+    assert set(uids) - stored == set()
+    assert len(uids) >= acknowledged
+
+
+def test_an_object_is_kept_once_and_let_go_when_it_is_delivered(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox:
+            outbox.keep(one, DEVICE)
+            outbox.keep(one, DEVICE)
+            assert outbox.totals().waiting == 1
+            assert outbox.standing(one.sop_instance_uid) is Standing.PENDING
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+            assert pacs.uids == [one.sop_instance_uid]
+            assert outbox.standing(one.sop_instance_uid) is Standing.SAFE
+            assert outbox.standing("1.2.3") is Standing.UNKNOWN
+
+
+def test_other_content_under_one_uid_is_forwarded_and_counted(tmp_path: Path) -> None:
+    one, other = patient(1), patient(2)
+    twin = ReceivedObject(
+        "DXA1", one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax, other.data, one.received_at
+    )
+    before = REGISTRY.get_sample_value("bonewatch_pacs_kept_total", {"device": DEVICE, "code": "conflict"}) or 0.0
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            outbox.keep(twin, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+    assert [data for _, data, _ in pacs.taken] == [one.data, other.data]
+    assert REGISTRY.get_sample_value("bonewatch_pacs_kept_total", {"device": DEVICE, "code": "conflict"}) == before + 1
+
+
+def test_nothing_of_a_patient_can_be_read_from_the_files(tmp_path: Path) -> None:
+    with opened(tmp_path, pacs_settings(1)) as outbox:
+        for number in range(5):
+            outbox.keep(patient(number), DEVICE)
+        contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert [outbox.contents(one) for one in outbox.due(10)] == [patient(number).data for number in range(5)]
+    assert set(contents) >= {"outbox.sqlite", "outbox.key"}
+    assert [(name, secret) for name, data in contents.items() for secret in SECRETS if secret in data] == []
+    assert (tmp_path / "outbox.key").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "outbox.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_a_missing_key_or_a_damaged_file_is_said_at_the_start(tmp_path: Path) -> None:
+    with opened(tmp_path, pacs_settings(1)) as outbox:
+        outbox.keep(patient(1), DEVICE)
+    (tmp_path / "outbox.key").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnusableError, match=r"outbox\.key is missing"), opened(tmp_path, pacs_settings(1)):
+        pass
+    (tmp_path / "elsewhere").rename(tmp_path / "outbox.key")
+    (tmp_path / "outbox.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreUnusableError, match="restore it"), opened(tmp_path, pacs_settings(1)):
+        pass
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_objects": 3}, {"max_bytes": 3 * 4000}, {"min_free_bytes": 1 << 62}, {"min_free_bytes": 0}]
+)
+def test_without_room_nothing_is_taken_and_all_that_was_is_still_sent(tmp_path: Path, limit: dict[str, int]) -> None:
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port, **limit)
+        with opened(tmp_path, settings) as outbox:
+            if not limit.get("min_free_bytes", 1):  # a full disk, as SQLite sees it
+                outbox._store._db.execute("PRAGMA max_page_count = 40")
+            taken = []
+            with suppress(NoRoomError):
+                for number in range(100):
+                    outbox.keep(patient(number), DEVICE)
+                    taken.append(patient(number).sop_instance_uid)
+            with pytest.raises(NoRoomError):
+                outbox.keep(patient(99), DEVICE)
+            assert len(taken) == outbox.totals().waiting < 100
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+            assert pacs.uids == taken
+            if "max_objects" in limit:
+                outbox.keep(patient(50), DEVICE)  # there is room again
+
+
+# --- a PACS that refuses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xC000, 0x0122, 0x0110])
+def test_a_refused_object_blocks_no_other_and_is_set_aside(tmp_path: Path, status: int) -> None:
+    objects = [patient(number) for number in range(5)]
+    with virtual_pacs() as pacs:
+        pacs.statuses[objects[0].sop_instance_uid] = status
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings), capture_logs() as logs:
+            for one in objects:
+                outbox.keep(one, DEVICE)
+            assert waited(lambda: outbox.totals().set_aside == 1)
+            assert outbox.totals().waiting == 0
+            assert sorted(pacs.uids) == sorted(one.sop_instance_uid for one in objects[1:])
+            assert [line["reason"] for line in logs if line["event"] == "object_set_aside"] == [f"{status:04X}"]
+            pacs.statuses.clear()
+            outbox.keep(objects[0], DEVICE)  # the scanner sends it again, after somebody has mended the PACS
+            assert waited(lambda: is_empty(outbox))
+    assert objects[0].sop_instance_uid in pacs.uids
+
+
+@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007])
+def test_a_warning_is_success(tmp_path: Path, status: int) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        pacs.statuses[one.sop_instance_uid] = status
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+    assert pacs.uids == [one.sop_instance_uid]
+
+
+def test_an_object_on_which_the_pacs_breaks_off_blocks_no_other(tmp_path: Path) -> None:
+    objects = [patient(number) for number in range(5)]
+    with virtual_pacs() as pacs:
+        pacs.breaks_off.add(objects[0].sop_instance_uid)
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            for one in objects:
+                outbox.keep(one, DEVICE)
+            assert waited(lambda: outbox.totals().set_aside == 1)
+            assert waited(lambda: outbox.totals().waiting == 0)
+    assert sorted(pacs.uids) == sorted(one.sop_instance_uid for one in objects[1:])
+
+
+def test_a_pacs_without_room_is_asked_again_and_sets_nothing_aside(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        pacs.statuses[one.sop_instance_uid] = 0xA700
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            refused = {"device": DEVICE, "reason": "no_room"}
+            before = REGISTRY.get_sample_value("bonewatch_pacs_refused_total", refused) or 0.0
+            assert waited(
+                lambda: (REGISTRY.get_sample_value("bonewatch_pacs_refused_total", refused) or 0.0) > before + 4
+            )
+            assert (outbox.totals().waiting, outbox.totals().set_aside) == (1, 0)
+            pacs.statuses.clear()
+            assert waited(lambda: is_empty(outbox))
+
+
+def test_a_class_that_the_pacs_does_not_take_is_set_aside_alone(tmp_path: Path) -> None:
+    one = patient(1)
+    odd = ReceivedObject("DXA1", "1.2.840.10008.5.1.4.1.1.11.1", "2.25.77", one.transfer_syntax, b"", one.received_at)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(odd, DEVICE)
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: outbox.totals().set_aside == 1 and outbox.totals().waiting == 0)
+    assert pacs.uids == [one.sop_instance_uid]
+
+
+# --- associations ------------------------------------------------------------------------------------------
+
+
+def test_many_objects_go_over_one_association_under_each_scanners_title(tmp_path: Path) -> None:
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox:
+            for number in range(20):
+                outbox.keep(patient(number, calling_ae=f"DXA{1 + number % 2}"), DEVICE)
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+        assert pacs.calling_ae_titles == ["DXA1", "DXA2"]
+        assert len(pacs.uids) == 20
+
+
+def test_all_go_under_the_one_title_that_is_configured(tmp_path: Path) -> None:
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port, present_as="GATEWAY")
+        with opened(tmp_path, settings) as outbox:
+            for number in range(4):
+                outbox.keep(patient(number, calling_ae=f"DXA{number}"), DEVICE)
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+    assert pacs.calling_ae_titles == ["GATEWAY"]
+
+
+def test_more_kinds_of_objects_than_fit_one_association_are_split(tmp_path: Path) -> None:
+    with storescp(tmp_path / "stored", options=["-pm"]) as port:
+        settings = pacs_settings(port, timeout_s=20.0)
+        one = patient(1)
+        with opened(tmp_path, settings) as outbox:
+            for number in range(200):
+                uid = f"2.25.{1000 + number}"
+                outbox.keep(
+                    ReceivedObject(
+                        "DXA1", f"1.2.276.0.99.{number}", uid, one.transfer_syntax, one.data, one.received_at
+                    ),
+                    DEVICE,
+                )
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+    assert len(list((tmp_path / "stored").iterdir())) == 200
+
+
+def test_a_clock_set_back_delays_nothing(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox:
+            outbox.keep(one, DEVICE)
+            with outbox._store.transaction() as db:
+                db.execute("UPDATE objects SET try_at = try_at + 1e10")
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+    assert pacs.uids == [one.sop_instance_uid]
