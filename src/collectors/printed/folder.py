@@ -3,17 +3,15 @@
 Names of files say nothing here: a printer driver names a file after a patient.
 """
 
-import stat
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 
 from collectors import metrics
+from collectors.folders import FileState, Steadiness, Watch, state_of
 from collectors.printed.reports import PRINTED, Became
 from collectors.printed.settings import PrintedSettings
 
@@ -21,18 +19,6 @@ _TRAILER_BYTES: Final = 1024
 """A PDF's end mark stands in its last kilobyte."""
 
 _log: Final = structlog.get_logger("collectors.printed")
-
-
-class _State(msgspec.Struct, frozen=True):
-    """A file as it was seen; another size or time is another state."""
-
-    size: int
-    changed_ns: int
-
-
-class _Seen(msgspec.Struct, frozen=True):
-    state: _State
-    since: datetime
 
 
 class ReportFolder:
@@ -59,65 +45,48 @@ class ReportFolder:
         clock: Callable[[], datetime],
     ) -> None:
         self._folder, self._receive, self._settings, self._clock = folder, receive, settings, clock
-        self._seen: dict[Path, _Seen] = {}
-        self._left: dict[Path, _State] = {}
-        self._trouble = ""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._keep_looking, name="printed reports", daemon=True)
+        self._steadiness = Steadiness(clock)
+        self._left: dict[Path, FileState] = {}
+        self._watch = Watch(self.look, "printed reports", every_s=settings.poll_s, finish_s=settings.timeout_s + 5.0)
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Stop; a file that is being read is finished first."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(self._settings.timeout_s + 5.0)
+        self._watch.stop()
 
     def look(self) -> None:
         """Look once: take what is complete, leave what is not."""
         try:
             files = self._files()
         except OSError as error:
-            self._say(type(error).__name__)
+            self._watch.say(type(error).__name__)
             return
-        self._say("")
-        self._seen = {path: seen for path, seen in self._seen.items() if path in files}
+        self._watch.say("")
+        self._steadiness.forget_all_but(files)
         self._left = {path: state for path, state in self._left.items() if path in files}
         for path, state in files.items():
-            if self._stopped.is_set():
+            if self._watch.stopping:
                 return
-            if self._left.get(path) != state and self._is_steady(path, state):
-                self._take(path, state)
+            if self._left.get(path) == state:
+                continue
+            steady_for = self._steadiness.steady_for(path, state)
+            if steady_for is not None:
+                self._take(path, state, steady_for)
 
-    def _keep_looking(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 - one file must not end the watch; its name stays unsaid
-                _log.error("printed_folder_failed", error=type(error).__name__)
-            self._stopped.wait(self._settings.poll_s)
-
-    def _files(self) -> dict[Path, _State]:
+    def _files(self) -> dict[Path, FileState]:
         """Return the plain files that may be reports, the oldest first; links lead elsewhere and are left alone."""
-        found: dict[Path, _State] = {}
+        found: dict[Path, FileState] = {}
         for path in self._folder.iterdir():
             if path.suffix.lower() == ".pdf" and not path.name.startswith("."):
-                state = _state(path)
+                state = state_of(path)
                 if state:
                     found[path] = state
         return dict(sorted(found.items(), key=lambda item: (item[1].changed_ns, item[0].name)))
 
-    def _is_steady(self, path: Path, state: _State) -> bool:
-        """Whether the file was the same the last time."""
-        seen = self._seen.get(path)
-        if seen and seen.state == state:
-            return True
-        self._seen[path] = _Seen(state, self._clock())
-        return False
-
-    def _take(self, path: Path, state: _State) -> None:
+    def _take(self, path: Path, state: FileState, steady_for: timedelta) -> None:
         if state.size > self._settings.max_bytes:
             self._leave(path, state, "too_large")
             return
@@ -125,10 +94,9 @@ class ReportFolder:
             data = path.read_bytes()
         except OSError:  # still held by who writes it
             return
-        waited = self._clock() - self._seen[path].since
         if len(data) != state.size:
             return
-        if b"%%EOF" not in data[-_TRAILER_BYTES:] and waited < timedelta(seconds=self._settings.give_up_s):
+        if b"%%EOF" not in data[-_TRAILER_BYTES:] and steady_for < timedelta(seconds=self._settings.give_up_s):
             return
         became = self._receive(data, self._clock())
         if became.code == "unavailable":
@@ -136,31 +104,17 @@ class ReportFolder:
         if not became.may_go or not self._removed(path, state):
             self._left[path] = state
 
-    def _removed(self, path: Path, state: _State) -> bool:
+    def _removed(self, path: Path, state: FileState) -> bool:
         """Remove a file that was taken, unless it was written anew since: then it is another one."""
         try:
-            if _state(path) == state:
+            if state_of(path) == state:
                 path.unlink()  # undone by a power cut, it is read again and counts once
         except OSError as error:
             _log.warning("printed_report_not_removed", error=type(error).__name__)
             return False
         return True
 
-    def _leave(self, path: Path, state: _State, code: str) -> None:
+    def _leave(self, path: Path, state: FileState, code: str) -> None:
         self._left[path] = state
         PRINTED.labels(metrics.UNKNOWN_DEVICE, code).inc()
         _log.warning("printed_report_left", code=code)
-
-    def _say(self, trouble: str) -> None:
-        """Log that the folder cannot be read, or can again; once."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            _log.warning("printed_folder", trouble=trouble or "none any more")
-
-
-def _state(path: Path) -> _State | None:
-    try:
-        found = path.lstat()
-    except OSError:  # it went while we looked
-        return None
-    return _State(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
