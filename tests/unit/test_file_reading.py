@@ -1,0 +1,426 @@
+"""Exports out of files: what a map makes of rows, what it rejects, and what no file may do to us."""
+
+import csv
+import tracemalloc
+import zlib
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from io import BytesIO, StringIO
+from zipfile import ZipFile
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.files.content import Content, read_content
+from collectors.files.decimals import decimal_from
+from collectors.files.errors import FileRefusedError, MapError
+from collectors.files.map_checks import device_faults
+from collectors.files.map_file import map_from_toml
+from collectors.files.rows import Mapper
+from collectors.files.settings import FilesSettings
+from collectors.files.tables import Cell
+from streams.messages import CalibrationCheckRead, Fact, PhantomMeasured, Source, VendorQcReported
+from streams.policy import CheckRules, DeviceKind, DevicePolicy, Phantom, PhantomRole, Standard
+from tests.exported_files import (
+    CHECK_MAP,
+    HEADER,
+    PHANTOM_MAP,
+    VENDOR_MAP,
+    XLSX_MAP,
+    XML_MAP,
+    csv_export,
+    line,
+    with_member,
+    workbook,
+)
+
+SCANNER = DevicePolicy(
+    DeviceKind.SCANNER,
+    phantoms=(Phantom("SPINE-1234", PhantomRole.INDEPENDENT), Phantom("BLOCK", PhantomRole.MANUFACTURER_DAILY)),
+)
+SCALE = DevicePolicy(DeviceKind.SCALE, checks=CheckRules((Standard("W20", 20.0),)))
+LIMITS = FilesSettings(max_rows=500, max_columns=20, max_cell=60, max_rejects=50)
+
+
+def read(
+    data: bytes, toml: str = PHANTOM_MAP, *, policy: DevicePolicy = SCANNER, limits: FilesSettings = LIMITS
+) -> Content:
+    column_map = map_from_toml(toml, "map.toml")
+    mapper = Mapper(column_map, "site/dxa-1", policy, ZoneInfo("Europe/London"))
+    return read_content(BytesIO(data), column_map, mapper, limits)
+
+
+def facts(content: Content) -> list[Fact]:
+    return [mapped.draft.fact for mapped in content.taken]
+
+
+def rejected(content: Content) -> list[tuple[int, str]]:
+    return [(reject.line, reject.code) for reject in content.rejects]
+
+
+# --- what a row becomes ------------------------------------------------------------------------------------
+
+
+def test_a_row_of_a_phantom_becomes_its_reading_in_the_sites_time() -> None:
+    summer = line(3, "1,0234", month=7)
+    (fact,) = facts(read(csv_export([summer])))
+    assert isinstance(fact, PhantomMeasured)
+    assert (fact.phantom_id, fact.region, fact.bmd_g_cm2) == ("SPINE-1234", "L1-L4", 1.0234)
+    assert fact.measured_at == datetime(2026, 7, 3, 6, 45, tzinfo=UTC)
+    assert (fact.software, fact.source) == ("13.6.0.5", Source.IMPORT)
+
+
+@pytest.mark.parametrize("word", ["PASS", " pass ", "In  limits", "FAIL"])
+def test_a_row_of_the_manufacturers_qc_says_passed_or_failed_in_the_maps_words(word: str) -> None:
+    (fact,) = facts(read(f"When,Outcome,Who\n2026-11-02 07:30:15,{word},Oz\n".encode(), VENDOR_MAP))
+    assert isinstance(fact, VendorQcReported)
+    assert (fact.passed, fact.performed_by) == (word != "FAIL", "Oz")
+    assert fact.measured_at == datetime(2026, 11, 2, 7, 30, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("unit", "written", "kg", "imperial"), [("g", "20010", 20.01, False), ("kg", "20.01", 20.01, False),
+                                            ("lb", "44.0", 19.95806428, True)]
+)  # fmt: skip
+def test_a_row_of_a_check_is_in_kilograms_whatever_the_export_has(
+    unit: str,
+    written: str,
+    kg: float,
+    imperial: bool,  # noqa: FBT001
+) -> None:
+    toml = CHECK_MAP.replace('read = "g"', f'read = "{unit}"')
+    (fact,) = facts(read(f"2026-11-02T07:30,20 kg weight,{written}\n".encode(), toml, policy=SCALE))
+    assert isinstance(fact, CalibrationCheckRead)
+    assert (fact.standard_id, fact.read, fact.unit_sent, fact.imperial) == ("W20", kg, unit, imperial)
+
+
+def test_an_xml_of_attributes_and_elements_is_read_by_their_names() -> None:
+    xml = """<?xml version="1.0"?><q:Export xmlns:q="urn:invented"><Made by="x"/>
+      <q:Scan patient="SPINE-1234"><q:Acquired at="2026-11-02T07:45:00+0100"/>
+        <q:Result><q:Region>L1-L4</q:Region><q:BMD> 987.5 </q:BMD></q:Result></q:Scan>
+      <q:Scan patient="SPINE-1234"><q:Acquired at="2026-11-03T07:45:00+0100"/>
+        <q:Result><q:Region>L1-L4</q:Region><q:BMD>none</q:BMD></q:Result></q:Scan></q:Export>"""
+    content = read(xml.encode(), XML_MAP)
+    (fact,) = facts(content)
+    assert isinstance(fact, PhantomMeasured)
+    assert (fact.bmd_g_cm2, fact.measured_at) == (0.9875, datetime(2026, 11, 2, 6, 45, tzinfo=UTC))
+    assert rejected(content) == [(2, "number")], "of an XML, the line is the number of the row"
+
+
+def test_a_workbook_has_real_dates_and_real_numbers() -> None:
+    rows = [[date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.9875, "A1", 13, None],
+            ["02.11.2026", time(7, 45), "SPINE-1234", 0.9875, "A2", 13, None],
+            [datetime(2026, 11, 3), time(7, 45), "SPINE-1234", "0,9880", 7.0, 13, None]]  # noqa: DTZ001  # fmt: skip
+    content = read(workbook(rows), XLSX_MAP)
+    first, second = facts(content)
+    assert isinstance(first, PhantomMeasured)
+    assert isinstance(second, PhantomMeasured)
+    assert (first.bmd_g_cm2, first.software, second.bmd_g_cm2) == (0.9875, "13", 0.988)
+    assert first.measured_at == datetime(2026, 11, 2, 7, 45, tzinfo=UTC)
+    assert rejected(content) == [(3, "date")], "a text where the map says date cells"
+
+
+def test_a_formula_is_read_by_the_value_that_the_workbook_caches() -> None:
+    data = workbook([[date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.5, "A1", 13, None]])
+    with ZipFile(BytesIO(data)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert "<v>0.5</v>" in sheet
+    cached = sheet.replace("<v>0.5</v>", "<f>2*0.49375</f><v>0.9875</v>").encode()
+    (fact,) = facts(read(with_member(data, "xl/worksheets/sheet1.xml", cached), XLSX_MAP))
+    assert isinstance(fact, PhantomMeasured)
+    assert fact.bmd_g_cm2 == 0.9875
+
+
+def test_rows_that_the_map_leaves_out_are_counted_and_are_no_rejects() -> None:
+    toml = PHANTOM_MAP + '\n[[only]]\ncolumn = "Patienten-ID"\nvalues = ["spine-1234"]\n'
+    content = read(csv_export([line(2), line(3, phantom="943 476 5919")]), toml)
+    assert (len(content.taken), content.left_out, content.rejects) == (1, 1, [])
+    toml = PHANTOM_MAP + '\n[[only]]\ncolumn = "Patienten-ID"\nbut = ["SPINE-1234"]\n'
+    assert read(csv_export([line(2)]), toml).left_out == 1
+
+
+def test_words_of_the_file_name_a_phantom_and_a_region() -> None:
+    toml = PHANTOM_MAP.replace('scan_id = "Scan"', 'region = "Scan"')
+    toml += '\n[phantoms]\n"the block" = "BLOCK"\n[regions]\n"gesamt" = "L1-L4"\n'
+    content = read(csv_export([line(2, phantom="The Block", scan="Gesamt"), line(3, scan="Knie")]), toml)
+    (fact,) = facts(content)
+    assert isinstance(fact, PhantomMeasured)
+    assert (fact.phantom_id, fact.region) == ("BLOCK", "L1-L4")
+    assert rejected(content) == [(3, "region")]
+
+
+# --- what is rejected --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (line(2, "0.987"), "number"),
+        (line(2, "1.234,5"), "number"),
+        (line(2, ""), "number"),
+        (line(2, "1e-1"), "number"),
+        (line(2, "-0,9"), "impossible_value"),
+        (line(2, "98,7"), "impossible_value"),
+        (line(2).replace("02.11.2026", "11/02/2026"), "date"),
+        (line(2).replace("02.11.2026", "31.11.2026"), "date"),
+        (line(2).replace("2026", "1826"), "impossible_time"),
+        (line(29, month=3).replace("07:45", "01:30"), "no_such_time"),
+        (line(2, phantom="INVENTED^IRIS"), "not_a_phantom"),
+        (line(2, phantom=""), "empty"),
+        (line(2, scan="x" * 61), "too_long"),
+        (line(2, scan="a\x07b"), "text"),
+        (line(2) + ";too many", "cells"),
+        ("02.11.2026;07:45;SPINE-1234", "cells"),
+        ('02.11.2026;"07:45"x;SPINE-1234;0,987;;;', "quotes"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_rejected_with_its_line_and_the_others_are_taken(row: str, code: str) -> None:
+    content = read(csv_export([line(1), row, line(4)]))
+    assert rejected(content) == [(3, code)]
+    assert [mapped.line for mapped in content.taken] == [2, 4]
+    assert "INVENTED" not in content.rejects[0].reason
+
+
+def test_no_reason_says_what_stands_in_a_cell() -> None:
+    told = [reject.reason for reject in read(csv_export([line(2, "secret"), line(3, phantom="secret")])).rejects]
+    assert len(told) == 2
+    assert not any("secret" in reason for reason in told)
+
+
+def test_the_same_row_twice_in_a_file_counts_once_and_says_which() -> None:
+    content = read(csv_export([line(2), line(3), line(2)]))
+    assert ([mapped.line for mapped in content.taken], content.repeats) == ([2, 3], [(4, 2)])
+
+
+def test_the_same_scan_with_another_value_in_a_file_is_a_conflict_and_the_first_stands() -> None:
+    content = read(csv_export([line(2, "0,987"), line(2, "0,988")]))
+    (fact,) = facts(content)
+    assert isinstance(fact, PhantomMeasured)
+    assert fact.bmd_g_cm2 == 0.987
+    assert rejected(content) == [(3, "conflict")]
+    assert "line 2" in content.rejects[0].reason
+
+
+def test_another_analysis_of_a_scan_is_another_row_of_the_same_acquisition() -> None:
+    toml = PHANTOM_MAP.replace('software = "Version"', 'analysis = "Version"')
+    content = read(csv_export([line(2), line(2, "0,990").replace("13.6", "14.0")]), toml)
+    first, second = facts(content)
+    assert isinstance(first, PhantomMeasured)
+    assert isinstance(second, PhantomMeasured)
+    assert first.acquisition_id == second.acquisition_id
+    assert len({mapped.draft.event_id for mapped in content.taken}) == 2
+
+
+# --- files that are refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (csv_export([line(2)], header=HEADER.replace("Datum", "Date")), "header", 'no column "Datum"'),
+        (csv_export([line(2)], header=HEADER.replace("Kommentar", "Datum")), "header", "2 times"),
+        (b"", "header", "no header"),
+        (csv_export([line(2)] * 501), "over_limit", "500 rows"),
+        (csv_export(["x;" * 30]), "over_limit", "20 columns"),
+        (b"Datum;" + b"x" * 1_000_001, "over_limit", "million"),
+    ],
+)
+def test_a_file_that_is_not_as_the_map_says_is_refused_whole(data: bytes, code: str, words: str) -> None:
+    with pytest.raises(FileRefusedError, match=words) as refused:
+        read(data)
+    assert refused.value.code == code
+
+
+def test_another_encoding_is_refused_and_none_is_guessed() -> None:
+    toml = PHANTOM_MAP.replace("cp1252", "utf-8")
+    with pytest.raises(FileRefusedError, match="encoding") as refused:
+        read(csv_export([line(2)]) + "Prüfkörper".encode("cp1252"), toml)
+    assert refused.value.code == "encoding"
+    marked = b"\xef\xbb\xbf" + csv_export([line(2)])
+    assert len(read(marked, toml).taken) == 1, "a byte order mark is no part of the first column's name"
+
+
+def test_a_header_further_down_and_columns_by_number() -> None:
+    toml = PHANTOM_MAP.replace('delimiter = ";"', 'delimiter = ";"\nheader = 3')
+    content = read(b'made by "x\r\n\r\n' + csv_export([line(2), line(3, "?")]), toml)
+    assert ([one.line for one in content.taken], rejected(content)) == ([4], [(5, "number")])
+
+
+BOMB = b"<worksheet><sheetData>" + b"<row/>" * 2_000_000 + b"</sheetData></worksheet>"
+LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"PK no zip at all", "unreadable"),
+        (workbook([])[:-200], "unreadable"),
+        (with_member(workbook([]), SHEET, BOMB), "over_limit"),
+        (with_member(workbook([]), SHEET, LAUGHS), "unreadable"),
+        (with_member(workbook([]), SHEET, b"<worksheet><sheetData><row>"), "unreadable"),
+        (with_member(workbook([]), "xl/workbook.xml", b"<workbook/>"), "header"),
+        (workbook([], sheet="Other"), "header"),
+        (workbook([[1] * 30]), "over_limit"),
+    ],
+)
+def test_a_workbook_that_is_damaged_or_made_to_do_harm_is_refused(data: bytes, code: str) -> None:
+    with pytest.raises(FileRefusedError) as refused:
+        read(data, XLSX_MAP)
+    assert refused.value.code == code
+
+
+def test_a_sheet_that_claims_a_million_rows_of_sixteen_thousand_cells_costs_nothing() -> None:
+    row = '<row r="{r}"><c r="XFD{r}" t="inlineStr"><is><t>x</t></is></c></row>'
+    sheet = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1:XFD1048576"/>'
+    )
+    sheet += f"<sheetData>{row.format(r=1)}{row.format(r=1048576)}</sheetData></worksheet>"
+    tracemalloc.start()
+    with pytest.raises(FileRefusedError):
+        read(with_member(workbook([]), SHEET, sheet.encode()), XLSX_MAP)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("xml", "code"),
+    [
+        ("<x><Scan></x>", "unreadable"),
+        ("<x/>", "header"),
+        ("<x><Scan patient='SPINE-1234'/></x>", "header"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "unreadable"),
+        ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><x/>', "unreadable"),
+        ("<x>" * 40, "over_limit"),
+        ("<x><Scan>" + "<y/>" * 30 + "</Scan></x>", "over_limit"),
+    ],
+)
+def test_an_xml_that_is_damaged_or_made_to_do_harm_is_refused(xml: str, code: str) -> None:
+    with pytest.raises(FileRefusedError) as refused:
+        read(xml.encode(), XML_MAP)
+    assert refused.value.code == code
+
+
+# --- laws --------------------------------------------------------------------------------------------------
+
+texts = st.text(st.characters(codec="cp1252", exclude_characters="\r\n\0"), max_size=12)
+
+
+@given(st.lists(st.lists(texts, min_size=7, max_size=7), max_size=8), st.sampled_from(["\r\n", "\n"]))
+def test_any_cells_written_as_csv_are_counted_row_by_row_and_never_raise(rows: list[list[str]], end: str) -> None:
+    written = StringIO()
+    writer = csv.writer(written, delimiter=";", lineterminator=end)
+    writer.writerow(HEADER.split(";"))
+    writer.writerows(rows)
+    content = read(written.getvalue().encode("cp1252"))
+    assert content.rows == sum(any(row) for row in rows)
+    assert content.rows == len(content.taken) + content.repeated + sum(content.rejected.values())
+
+
+@given(st.binary(max_size=400))
+def test_bytes_that_are_no_file_are_refused_or_rejected_and_nothing_else(data: bytes) -> None:
+    for toml in (PHANTOM_MAP, XLSX_MAP, XML_MAP):
+        with suppress(FileRefusedError):
+            assert read(data, toml).taken == []
+
+
+@given(place=st.integers(0, 5000), value=st.integers(0, 255))
+def test_a_workbook_with_any_byte_changed_is_read_or_refused(place: int, value: int) -> None:
+    data = bytearray(WORKBOOK)
+    data[place % len(data)] = value
+    with suppress(FileRefusedError):
+        content = read(bytes(data), XLSX_MAP)
+        assert content.rows == len(content.taken) + content.left_out + content.repeated + len(content.rejects)
+
+
+WORKBOOK = workbook([[date(2026, 11, day), time(7, 45), "SPINE-1234", 0.98, "A", 13, None] for day in range(1, 9)])
+
+
+@given(st.decimals(-10_000, 10_000, places=4))
+def test_a_number_is_read_exactly_as_it_was_written(number: Decimal) -> None:
+    assert decimal_from(str(number), ".") == number
+    assert decimal_from(str(number).replace(".", ","), ",") == number
+    assert decimal_from(float(number), ",") == number
+
+
+@pytest.mark.parametrize(
+    "cell", [None, True, "", "1 000", "1.2.3", "0x1", "\u0661", "nan", float("inf"), date(2026, 1, 1)]
+)
+def test_what_is_no_number_is_none(cell: Cell) -> None:
+    assert decimal_from(cell, ".") is None
+
+
+# --- maps --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[csv]", "[cvs]", "unknown field"),
+        ('encoding = "cp1252"\n', "", "encoding"),
+        ('"cp1252"', '"rot13"', "csv.encoding: one of ascii"),
+        ('delimiter = ";"', 'delimiter = ";;"', "csv.delimiter"),
+        ('delimiter = ";"', 'delimiter = ","\nquote = ""', "decimal: it is the delimiter too"),
+        ('delimiter = ";"', 'delimiter = ";"\nheader = 0', "there is no header: give its number"),
+        ('kind = "phantom"', 'kind = "patient"', "Invalid enum value"),
+        ('decimal = ","', 'decimal = "\'"', "Invalid enum value"),
+        ('bmd = "BMD gesamt"', "", "columns.bmd is missing"),
+        ('phantom = "Patienten-ID"', "", r"columns.phantom is missing \(or constants.phantom\)"),
+        ('scan_id = "Scan"', 'name = "Scan"', "columns.name: a phantom has date_time"),
+        ('scan_id = "Scan"', "scan_id = 0", "0 is no column's number"),
+        ('time = "Zeit"\n', "", "the day alone gets its time as a constant"),
+        ('date = "%d.%m.%Y"', 'date = "%d.%m."', "dates.date: such as"),
+        ('date = "%d.%m.%Y"', 'date = "cell"', "for the date cells of a workbook"),
+        ('time = "%H:%M"', 'time = "%I:%M"', "dates.time: such as"),
+        ('[units]\nbmd = "g/cm2"', "", "units.bmd: say the unit of the file"),
+        ('bmd = "g/cm2"', 'bmd = "g/cm2"\nread = "kg"', "units.read: only bmd"),
+        ("[units]", '[constants]\nbmd = "1"\n[units]', "constants.bmd: it is another in every row"),
+        ("[units]", '[constants]\nregion = " "\n[units]', "constants.region is empty"),
+        ("[units]", '[words]\npassed = ["a"]\nfailed = ["b"]\n[units]', "given for vendor_qc"),
+        ("[units]", '[standards]\na = "b"\n[units]', "standards: a phantom has none"),
+        ("[units]", '[[only]]\ncolumn = "Scan"\n[units]', r"only\[0\]: either values or but"),
+        ("[dates]", '[dates]\ntime_zone = "Mars/Base"', "dates.time_zone"),
+    ],
+)
+def test_a_map_that_does_not_hold_says_which_key_and_what_to_do(old: str, new: str, words: str) -> None:
+    assert PHANTOM_MAP.count(old) >= 1
+    with pytest.raises(MapError, match=words) as wrong:
+        map_from_toml(PHANTOM_MAP.replace(old, new, 1), "maps/qc.toml")
+    assert str(wrong.value).startswith("maps/qc.toml: ")
+
+
+def test_the_day_alone_has_its_time_as_a_constant() -> None:
+    toml = PHANTOM_MAP.replace('time = "Zeit"\n', "") + '\n[constants]\ntime = "00:00"\n'
+    (fact,) = facts(read(csv_export([line(2)]), toml))
+    assert isinstance(fact, PhantomMeasured)
+    assert fact.measured_at == datetime(2026, 11, 2, 0, 0, tzinfo=UTC)
+
+
+def test_a_clock_that_does_not_follow_the_site_has_its_own_zone() -> None:
+    toml = PHANTOM_MAP.replace("[dates]", '[dates]\ntime_zone = "Etc/GMT-1"')
+    assert read(csv_export([line(2)]), toml).taken[0].measured_at == datetime(2026, 11, 2, 6, 45, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("toml", "policy", "words"),
+    [
+        (PHANTOM_MAP, SCALE, ['kind = "phantom" does not fit a scale']),
+        (CHECK_MAP, SCANNER, ['kind = "check" does not fit a scanner']),
+        (PHANTOM_MAP + '[phantoms]\na = "NONE"\n', SCANNER, ["phantom NONE is no [[device.phantom]]'s patient_id"]),
+        (CHECK_MAP.replace('"W20"', '"W21"'), SCALE, ["standard W21 is no [[device.standard]]'s id"]),
+        (CHECK_MAP.replace('"g"', '"mm"'), SCALE, ["units.read: a scale has kg, g, lb"]),
+        (PHANTOM_MAP, SCANNER, []),
+        (VENDOR_MAP, SCANNER, []),
+        (CHECK_MAP, SCALE, []),
+    ],
+)
+def test_a_map_that_does_not_fit_its_device_says_so(toml: str, policy: DevicePolicy, words: list[str]) -> None:
+    assert device_faults(map_from_toml(toml, "map"), policy) == words
+
+
+def test_the_bomb_is_one() -> None:
+    assert len(zlib.compress(BOMB)) * 200 < len(BOMB), "else the test above would prove nothing"
