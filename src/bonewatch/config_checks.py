@@ -28,6 +28,8 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
     faults += _database_faults("$.database", config.database)
+    if config.dicom.patients == "forward" and config.dicom.pacs is None:
+        faults.append(("$.dicom.patients", 'patients = "forward" needs a [dicom.pacs] to forward to'))
     faults += syslog_faults("$.syslog", config.syslog)
     faults += printed_faults(config)
     faults += _repeated(config)

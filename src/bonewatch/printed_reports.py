@@ -30,26 +30,28 @@ def printing_scanners(config: Config) -> dict[str, PrintingScanner]:
     }
 
 
-def report_folder(
-    config: Config,
-    site: SitePort,
-    data_dir: Path,
-    *,
-    folder: Path,
-    quarantine: Quarantine,
-    patients: Quarantine,
-    clock: Callable[[], datetime],
-) -> ReportFolder:
-    """Return what watches the configured folder, which is relative to `folder`."""
-    reports = PrintedReports(
+def printed_reports(
+    config: Config, site: SitePort, data_dir: Path, *, quarantine: Quarantine, patients: Quarantine
+) -> PrintedReports | None:
+    """Return what reads printed reports, however they come; None where no scanner prints any."""
+    scanners = printing_scanners(config)
+    if not scanners:
+        return None
+    return PrintedReports(
         site,
-        printing_scanners(config),
+        scanners,
         config.printed,
         zone=zone(config.site.time_zone),
         data_dir=data_dir,
         quarantine=quarantine,
         patients=patients,
     )
+
+
+def report_folder(
+    config: Config, reports: PrintedReports, *, folder: Path, clock: Callable[[], datetime]
+) -> ReportFolder:
+    """Return what watches the configured folder, which is relative to `folder`."""
     return ReportFolder(folder / config.printed.folder, reports.receive, config.printed, clock=clock)
 
 

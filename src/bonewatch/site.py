@@ -15,11 +15,12 @@ import structlog
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from bonewatch.fault_logs import FaultLogs
-from bonewatch.printed_reports import patients_pages, report_folder
+from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from collectors.archive import Archive
 from collectors.dicom.entity import DicomEntity
 from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
+from collectors.printed.reports import PrintedReports
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import LineSettings
 from collectors.quarantine import Quarantine
@@ -112,8 +113,9 @@ class Site:
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         quarantine = self._quarantine()
-        self._start_dicom(quarantine)
-        self._start_printed(quarantine)
+        reports = self._printed_reports(quarantine)
+        self._start_dicom(quarantine, reports)
+        self._start_printed(reports)
         self._start_lines()
         self._start_logs()
         self._start_console()
@@ -153,7 +155,13 @@ class Site:
         self._stack.enter_context(_hourly(lambda: quarantine.expire(self._clock())))
         return quarantine
 
-    def _start_dicom(self, quarantine: Quarantine) -> None:
+    def _printed_reports(self, quarantine: Quarantine) -> PrintedReports | None:
+        """Return what reads printed reports; patients' pages that were kept expire in any case."""
+        patients = patients_pages(self._config, self._data_dir)
+        self._stack.enter_context(_hourly(lambda: patients.expire(self._clock())))
+        return printed_reports(self._config, self.engine, self._data_dir, quarantine=quarantine, patients=patients)
+
+    def _start_dicom(self, quarantine: Quarantine, reports: PrintedReports | None) -> None:
         policies = {key: policy for key, (policy, _) in self._config.devices().items()}
         entity = DicomEntity(
             self._config.dicom,
@@ -164,27 +172,19 @@ class Site:
             quarantine=quarantine,
             on_store=self._on_store,
             clock=self._clock,
+            pages=reports,
         )
         self._stack.callback(entity.stop)
         with _listening_on("[dicom]", self._config.dicom.host, self._config.dicom.port):
             entity.start()
         self.dicom_port = entity.port
 
-    def _start_printed(self, quarantine: Quarantine) -> None:
-        """Watch the folder of printed reports, where there is one; what was kept expires in any case."""
-        patients = patients_pages(self._config, self._data_dir)
-        self._stack.enter_context(_hourly(lambda: patients.expire(self._clock())))
-        if not self._config.printed.folder:
+    def _start_printed(self, reports: PrintedReports | None) -> None:
+        """Watch the folder of printed reports, where there is one."""
+        if reports is None or not self._config.printed.folder:
             return
-        watch = report_folder(
-            self._config,
-            self.engine,
-            self._data_dir,
-            folder=self._data_dir if self._folder is None else self._folder,
-            quarantine=quarantine,
-            patients=patients,
-            clock=self._clock,
-        )
+        folder = self._data_dir if self._folder is None else self._folder
+        watch = report_folder(self._config, reports, folder=folder, clock=self._clock)
         self._stack.callback(watch.stop)
         watch.start()
 

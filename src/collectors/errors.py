@@ -102,6 +102,26 @@ class AmbiguousRegionError(PhantomObjectError):
         return "a region appears twice with different densities"
 
 
+class NoKnownRegionError(PhantomObjectError):
+    """A report's densities are of regions whose names are not known; tell the developers how the scanner calls them."""
+
+    code = "no_known_region"
+    status = 0xC211
+
+    def __str__(self) -> str:
+        return "the report names no region that is known"
+
+
+class RegionDoesNotAddUpError(PhantomObjectError):
+    """A region's density is not its mineral content over its area; look at the analysis."""
+
+    code = "does_not_add_up"
+    status = 0xC212
+
+    def __str__(self) -> str:
+        return "a bone density is not its mineral content over its area"
+
+
 class NotThePhantomError(CollectorError):
     """What is filed under a phantom's id is not that phantom: look whether a patient was scanned under it."""
 

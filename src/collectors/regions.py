@@ -21,6 +21,40 @@ _DENSITY_WORDS: Final = re.compile(
 )
 
 
+SPELLED: Final = {
+    "neck": "Neck", "upper neck": "Upper Neck", "lower neck": "Lower Neck", "femoral neck": "Neck",
+    "troch": "Troch", "trochanter": "Troch", "inter": "Inter", "intertroch": "Inter", "shaft": "Shaft",
+    "wards": "Wards", "ward's": "Wards", "ward's tri": "Wards", "total": "Total", "total hip": "Total",
+    "radius 1/3": "Radius 1/3", "1/3": "1/3", "radius 33%": "Radius 33%", "mid": "Mid", "radius mid": "Radius Mid",
+    "ud": "UD", "radius ud": "Radius UD", "radius total": "Radius Total", "ulna 1/3": "Ulna 1/3",
+    "ulna mid": "Ulna Mid", "ulna ud": "Ulna UD", "ulna total": "Ulna Total",
+    "head": "Head", "l arm": "L Arm", "r arm": "R Arm", "l ribs": "L Ribs", "r ribs": "R Ribs", "arms": "Arms",
+    "legs": "Legs", "l leg": "L Leg", "r leg": "R Leg", "t spine": "T Spine", "l spine": "L Spine", "ribs": "Ribs",
+    "spine": "Spine", "trunk": "Trunk", "pelvis": "Pelvis", "subtotal": "Subtotal",
+}  # fmt: skip
+"""Regions by their name in tables, in one spelling."""
+
+_WORDS: Final = {
+    frozenset(words.split()): region
+    for words, region in (
+        *((" ".join(re.findall(r"[a-z0-9/%]+", name.replace("'s", "s"))), region) for name, region in SPELLED.items()),
+        ("neck femur", "Neck"), ("femur neck", "Neck"), ("neck hip", "Neck"), ("femoral neck hip", "Neck"),
+        ("total femur", "Total"), ("total hip femur", "Total"), ("total proximal femur", "Total"),
+        ("proximal femur", "Total"), ("trochanter femur", "Troch"), ("trochanteric", "Troch"),
+        ("greater trochanter", "Troch"), ("intertrochanteric", "Inter"), ("wards triangle", "Wards"),
+        ("femoral shaft", "Shaft"), ("shaft femur", "Shaft"), ("one third radius", "Radius 1/3"),
+        ("distal third radius", "Radius 1/3"), ("third radius", "Radius 1/3"), ("ultradistal radius", "Radius UD"),
+        ("ultra distal radius", "Radius UD"), ("mid distal radius", "Radius Mid"), ("total body", "Total"),
+        ("whole body", "Total"), ("total whole body", "Total"), ("arm", "Arms"), ("leg", "Legs"), ("skull", "Head"),
+    )
+}  # fmt: skip
+_SIDE_WORDS: Final = {"left": "left", "right": "right", "l": "left", "r": "right"}
+_SAYING_NOTHING: Final = frozenset(
+    {"bmd", "bmc", "area", "bone", "mineral", "density", "content", "structure", "of", "the", "region", "entire"}
+    | {"ap", "pa", "side", "score", "t", "z", "dxa", "measured", "value"}
+)
+
+
 class Anatomy(StrEnum):
     """The part of the body that a region belongs to, as far as its name tells."""
 
@@ -55,6 +89,33 @@ def known_region(text: str) -> str | None:
     found = [_spelled(match) for match in _VERTEBRAE.finditer(text)]
     found += [f"L{_ORDINALS.index(word.lower()) + 1}" for word in _LUMBAR.findall(text)]
     return ",".join(dict.fromkeys(found)) or None
+
+
+def body_region(text: str) -> tuple[str, str] | None:
+    """Return the region that a free name names, in one spelling, and its side; None when it names none for sure.
+
+    Examples
+    --------
+    >>> body_region("Left femoral neck BMD"), body_region("Structure of neck of femur"), body_region("AP Spine L1-L4")
+    (('Neck', 'left'), ('Neck', ''), ('L1-L4', ''))
+    >>> body_region("Neck pain") is None, body_region("Left") is None
+    (True, True)
+    """
+    if vertebrae := known_region(text):
+        return vertebrae, ""
+    if exact := SPELLED.get(" ".join(text.casefold().split())):
+        return exact, ""
+    words = re.findall(r"[a-z0-9/%]+", text.casefold().replace("'s", "s"))
+    sides = {_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS}
+    named = frozenset(word for word in words if word not in _SIDE_WORDS and word not in _SAYING_NOTHING)
+    region = _WORDS.get(named)
+    return (region, sides.pop() if sides else "") if region and len(sides) <= 1 else None
+
+
+def side_in(text: str) -> str:
+    """Return ``left`` or ``right`` where a text says one of them, else nothing."""
+    sides = {word for word in re.findall(r"[a-z]+", text.casefold()) if word in {"left", "right"}}
+    return sides.pop() if len(sides) == 1 else ""
 
 
 def verbatim_region(text: str) -> str:

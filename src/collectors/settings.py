@@ -1,6 +1,10 @@
 """What the DICOM front end is configured with; the defaults suit a department with a handful of scanners."""
 
+from typing import Literal
+
 import msgspec
+
+PatientRoute = Literal["auto", "refuse", "read", "forward"]
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,12 +55,36 @@ class Pacs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delivered_max: int = 200_000
 
 
+class MppsUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The RIS that procedure steps are forwarded to, ``[dicom.mpps]``.
+
+    `present_as` is the calling AE title that the RIS sees; empty, it sees the scanner's own. While it is away, a step
+    is queued (`when_away` = ``queue``: the scanner goes on, the RIS is told later, in order) or the scanner is told so
+    (``fail``). The RIS is tried again after `retry_s`, twice as long each time up to `retry_max_s`; at most
+    `max_waiting` messages wait. What the RIS refuses later is counted, and forgotten after `kept_days`.
+    """
+
+    ae_title: str
+    host: str
+    port: int
+    present_as: str = ""
+    when_away: Literal["fail", "queue"] = "queue"
+    timeout_s: float = 10.0
+    retry_s: float = 5.0
+    retry_max_s: float = 300.0
+    max_waiting: int = 5_000
+    min_free_bytes: int = 256 * 1024 * 1024
+    kept_days: float = 14.0
+
+
 class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One application entity: C-ECHO, C-STORE, worklist.
 
-    Port 0 takes a free one. A peer that says nothing for `idle_timeout_s` is cut; one that opens a connection and
-    asks for no association within `negotiation_timeout_s` too. `max_object_bytes` and `max_pdu_bytes` bound what
-    one association can make us hold in memory.
+    `patients` says what becomes of patients' objects: refused; read, recorded and not kept; or read and forwarded to
+    the PACS, which is what ``auto`` means where there is one, and ``refuse`` where there is none. Port 0 takes a free
+    one. A peer that says nothing for `idle_timeout_s` is cut; one that opens a connection and asks for no association
+    within `negotiation_timeout_s` too. `max_object_bytes` and `max_pdu_bytes` bound what one association can make us
+    hold in memory.
     """
 
     ae_title: str = "BONEWATCH"
@@ -64,11 +92,23 @@ class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 11112
     upstream: Upstream | None = None
     pacs: Pacs | None = None
+    mpps: MppsUpstream | None = None
+    patients: PatientRoute = "auto"
     max_associations: int = 50
     max_pdu_bytes: int = 131_072
     max_object_bytes: int = 32 * 1024 * 1024
     negotiation_timeout_s: float = 10.0
     idle_timeout_s: float = 60.0
+
+    @property
+    def forwards_patients(self) -> bool:
+        """Whether patients' objects go on to the PACS."""
+        return self.pacs is not None and self.patients in {"auto", "forward"}
+
+    @property
+    def takes_patients(self) -> bool:
+        """Whether patients' objects are taken at all."""
+        return self.forwards_patients or self.patients == "read"
 
 
 class QuarantineLimits(msgspec.Struct, frozen=True):

@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from simulators.sr_items import coded, container_item, finding_site, numeric_item
 
 BASIC_TEXT_SR: Final = "1.2.840.10008.5.1.4.1.1.88.11"
 ENHANCED_SR: Final = "1.2.840.10008.5.1.4.1.1.88.22"
@@ -23,9 +23,6 @@ COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 
 IMAGE: Final = "1.2.840.10008.5.1.4.1.1.7"
 """The secondary capture that a report is evidence for."""
-
-
-_NUMERIC_VALUE: Final = Tag("NumericValue")
 
 
 class RegionStyle(StrEnum):
@@ -70,7 +67,7 @@ def build_report(spec: ReportSpec) -> Dataset:
     _describe_study(ds, spec)
     _describe_time(ds, spec)
     ds.ValueType = "CONTAINER"
-    ds.ConceptNameCodeSequence = Sequence([_code("BW-DXA", "99BONEWATCH", "Synthetic DXA report")])
+    ds.ConceptNameCodeSequence = Sequence([coded("BW-DXA", "99BONEWATCH", "Synthetic DXA report")])
     ds.ContinuityOfContent = "SEPARATE"
     ds.ContentSequence = Sequence(_content(spec))
     ds.file_meta = FileMetaDataset()
@@ -125,58 +122,19 @@ def _region_item(spec: ReportSpec, region: str, value: float | str) -> Dataset:
         case RegionStyle.CONCEPT:
             return _numeric(spec, f"{name} BMD", value)
         case RegionStyle.CONTAINER:
-            others = [_plain_numeric("T-score", "0.1", "1"), _plain_numeric("Area", "55.77", "cm2")]
-            return _container(name, [_numeric(spec, "BMD", value), *others])
+            others = [numeric_item("T-score", "0.1", "1"), numeric_item("Area", "55.77", "cm2")]
+            return container_item(name, [_numeric(spec, "BMD", value), *others])
         case RegionStyle.FINDING_SITE:
             item = _numeric(spec, "BMD", value)
-            item.ContentSequence = Sequence([_finding_site(name)])
+            item.ContentSequence = Sequence([finding_site(name)])
             return item
         case RegionStyle.CONTAINER_SITE:
-            return _container("Findings", [_finding_site(name), _numeric(spec, "BMD", value)])
+            return container_item("Findings", [finding_site(name), _numeric(spec, "BMD", value)])
 
 
 def _numeric(spec: ReportSpec, concept: str, value: float | str) -> Dataset:
     shown = value if isinstance(value, str) else f"{value:.4f}"
-    return _plain_numeric(concept, shown, spec.unit, spec.unit_meaning or spec.unit)
-
-
-def _plain_numeric(concept: str, value: str, unit: str, unit_meaning: str = "") -> Dataset:
-    measured = Dataset()
-    # As bytes: pydicom writes no number that is none, and scanners do.
-    text = value.encode() + b" " * (len(value) % 2)
-    measured[_NUMERIC_VALUE] = RawDataElement(_NUMERIC_VALUE, "DS", len(text), text, 0, False, True)  # noqa: FBT003
-    measured.MeasurementUnitsCodeSequence = Sequence([_code(unit, "UCUM", unit_meaning or unit)])
-    item = _item("NUM", concept)
-    item.MeasuredValueSequence = Sequence([measured])
-    return item
-
-
-def _container(concept: str, content: list[Dataset]) -> Dataset:
-    item = _item("CONTAINER", concept)
-    item.ContinuityOfContent = "SEPARATE"
-    item.ContentSequence = Sequence(content)
-    return item
-
-
-def _finding_site(name: str) -> Dataset:
-    item = Dataset()
-    item.RelationshipType, item.ValueType = "HAS CONCEPT MOD", "CODE"
-    item.ConceptNameCodeSequence = Sequence([_code("363698007", "SCT", "Finding Site")])
-    item.ConceptCodeSequence = Sequence([_code("BW-SITE", "99BONEWATCH", name)])
-    return item
-
-
-def _item(value_type: str, concept: str) -> Dataset:
-    item = Dataset()
-    item.RelationshipType, item.ValueType = "CONTAINS", value_type
-    item.ConceptNameCodeSequence = Sequence([_code("BW-CONCEPT", "99BONEWATCH", concept)])
-    return item
-
-
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
-    return code
+    return numeric_item(concept, shown, spec.unit, spec.unit_meaning or spec.unit)
 
 
 def uid(*words: str) -> str:

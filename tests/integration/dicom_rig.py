@@ -10,6 +10,7 @@ import msgspec
 
 from collectors.archive import Archive
 from collectors.dicom.entity import DicomEntity
+from collectors.dicom.patients import Forwarding, PrintedPages
 from collectors.dicom.store import StoreTiming
 from collectors.quarantine import Quarantine, Sidecar
 from collectors.settings import DicomSettings, Upstream
@@ -46,7 +47,15 @@ DEVICES = {
 class DicomRig:
     """A running application entity; stop it by leaving the `running` block."""
 
-    def __init__(self, data_dir: Path, settings: DicomSettings, ris: VirtualRis | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: DicomSettings,
+        ris: VirtualRis | None = None,
+        *,
+        forwarding: Forwarding | None = None,
+        pages: PrintedPages | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self.site = FakeSite()
         self.quarantine = Quarantine(data_dir)
@@ -60,6 +69,8 @@ class DicomRig:
             Archive(data_dir),
             quarantine=self.quarantine,
             on_store=self.timings.append,
+            forwarding=forwarding,
+            pages=pages,
         )
 
     @property
@@ -85,11 +96,19 @@ class DicomRig:
 
 
 @contextmanager
-def running(data_dir: Path, ris: VirtualRis | None = None, **settings: object) -> Iterator[DicomRig]:
+def running(
+    data_dir: Path,
+    ris: VirtualRis | None = None,
+    *,
+    forwarding: Forwarding | None = None,
+    pages: PrintedPages | None = None,
+    **settings: object,
+) -> Iterator[DicomRig]:
     """Run an application entity on a free port, with a started RIS behind it or none."""
     upstream = Upstream(ris.ae_title, "127.0.0.1", ris.port, timeout_s=3.0) if ris else None
     chosen = {"port": 0, "upstream": upstream, **settings}
-    rig = DicomRig(data_dir, DicomSettings(**chosen), ris)  # type: ignore[arg-type] # as each test chooses
+    made = DicomSettings(**chosen)  # type: ignore[arg-type] # as each test chooses
+    rig = DicomRig(data_dir, made, ris, forwarding=forwarding, pages=pages)
     rig.entity.start()
     try:
         yield rig

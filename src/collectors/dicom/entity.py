@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,10 +19,13 @@ from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  
 
 from collectors.archive import Archive
 from collectors.dicom.deadline_socket import BUSY_SLEEP_S
+from collectors.dicom.patients import Forwarding, PatientObjects, PrintedPages
 from collectors.dicom.received import ReceivedObject
 from collectors.dicom.server import ScannerServer, serve
+from collectors.dicom.services import DicomService
 from collectors.dicom.store import Answer, ObjectStore, StoreTiming
 from collectors.dicom.worklist import WorklistProxy
+from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
 from collectors.settings import DicomSettings
 from streams.fold.schedule import zone
@@ -60,6 +63,10 @@ class DicomEntity:
         Called after each C-STORE with where its time went.
     clock
         Says what time it is, UTC.
+    forwarding
+        Where patients' objects go on to.
+    pages
+        What reads printed reports that come as objects.
     """
 
     def __init__(
@@ -73,15 +80,27 @@ class DicomEntity:
         quarantine: Quarantine | None = None,
         on_store: Callable[[StoreTiming], None] | None = None,
         clock: Callable[[], datetime] = _utc_now,
+        forwarding: Forwarding | None = None,
+        pages: PrintedPages | None = None,
     ) -> None:
         keep_values_out_of_logs()
         accept_every_storage_class()
         self._settings = settings
         self._clock = clock
+        self._patients = PatientObjects(
+            site,
+            zone=zone(time_zone),
+            pseudonyms=Pseudonyms(archive.data_dir),
+            forwarding=forwarding,
+            pages=pages,
+        )
         self._store = ObjectStore(
             site,
             devices,
             zone=zone(time_zone),
+            patients=self._patients,
+            takes_patients=settings.takes_patients,
+            pages=pages,
             archive=archive,
             quarantine=quarantine or Quarantine(archive.data_dir),
             max_bytes=settings.max_object_bytes,
@@ -103,10 +122,16 @@ class DicomEntity:
             (evt.EVT_C_ECHO, _answer_echo),
             (evt.EVT_C_STORE, self._answer_store),
             (evt.EVT_C_FIND, self._answer_find),
+            *(handler for service in self._services for handler in service.handlers),
         ]
-        server = ScannerServer(_entity(self._settings), self._settings, handlers)
+        entity = _entity(self._settings)
+        for service in self._services:
+            service.add_to(entity)
+        server = ScannerServer(entity, self._settings, handlers)
         self._server = server
         serve(server)
+        for service in self._services:
+            service.start()
         _log.info("dicom_listening", ae_title=self._settings.ae_title, host=self._settings.host, port=self.port)
 
     def stop(self) -> None:
@@ -114,6 +139,8 @@ class DicomEntity:
         if self._server is not None:
             self._server.stop()
             self._server = None
+            for service in self._services:
+                service.stop()
 
     def _answer_store(self, event: Event) -> Dataset:
         try:

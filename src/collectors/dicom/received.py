@@ -17,9 +17,9 @@ from pynetdicom.dsutils import create_file_meta, encode_file_meta
 from collectors.dicom.structure import check_whole, inflated
 from collectors.dicom.structured_report import SR_CLASSES, ScanReport, read_report
 from collectors.dicom.text import text
-from collectors.errors import NotThePhantomError, PatientObjectError, RegionAbsentError, UndecodableError
+from collectors.errors import NotThePhantomError, RegionAbsentError, UndecodableError
 from collectors.regions import Anatomy, anatomy_of
-from streams.policy import DevicePolicy, Phantom
+from streams.policy import Phantom
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
 _STAND_IN_FROM: Final = 16
@@ -95,14 +95,6 @@ def is_known(transfer_syntax: UID) -> bool:
     return transfer_syntax in AllTransferSyntaxes
 
 
-def filed_under(ds: Dataset, policy: DevicePolicy) -> Phantom:
-    """Return the phantom of this device under whose id the object is filed, or raise `PatientObjectError`."""
-    phantom = policy.phantom(text(ds, "PatientID"))
-    if phantom is None:
-        raise PatientObjectError
-    return phantom
-
-
 def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: ZoneInfo) -> ScanReport | None:
     """Return what a phantom's report says, or None for an object that is no report (an image, say).
 
@@ -113,8 +105,7 @@ def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: Zone
     PhantomObjectError
         It is the phantom's, and of no use.
     """
-    if phantom.patient_name is not None and _plain_name(text(ds, "PatientName")) != _plain_name(phantom.patient_name):
-        raise NotThePhantomError
+    check_is_phantoms(ds, phantom)
     try:
         own = anatomy_of(phantom.region)
         if own is not Anatomy.UNKNOWN and anatomy_of(text(ds, "BodyPartExamined")) not in {own, Anatomy.UNKNOWN}:
@@ -128,6 +119,12 @@ def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: Zone
     if report.reading(phantom.region) is None:
         raise RegionAbsentError(phantom.region)
     return report
+
+
+def check_is_phantoms(ds: Dataset, phantom: Phantom) -> None:
+    """Raise `NotThePhantomError` unless an object bears the phantom's name, where one is configured."""
+    if phantom.patient_name is not None and _plain_name(text(ds, "PatientName")) != _plain_name(phantom.patient_name):
+        raise NotThePhantomError
 
 
 def kept_report(path: Path, sop_instance_uid: str, phantom: Phantom, zone: ZoneInfo) -> ScanReport | None:

@@ -4,7 +4,6 @@ The answer is given after event, verdict and gate are committed, so that the fir
 scan is refused already.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +14,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 from prometheus_client import Histogram
+from pydicom.dataset import Dataset
 
 from collectors import metrics
 from collectors.archive import Archive
-from collectors.dicom.received import ReceivedObject, decoded, filed_under, kept_report, phantom_report
+from collectors.dicom.encapsulated import ENCAPSULATED_PDF, document_of
+from collectors.dicom.patients import PatientObjects, PrintedPages
+from collectors.dicom.received import ReceivedObject, check_is_phantoms, decoded, kept_report, phantom_report
 from collectors.dicom.structured_report import ScanReport
+from collectors.dicom.text import text
 from collectors.errors import (
     CollectorError,
     ConflictingObjectError,
@@ -33,12 +36,12 @@ from collectors.errors import (
 )
 from collectors.quarantine import Quarantine
 from collectors.regions import known_region
+from collectors.safe_text import software_version
 from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
 from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
 
 SUCCESS: Final = 0x0000
-_VERSION: Final = re.compile(r"[A-Za-z]{0,12}[ .:]?\d[\w.\-+ ()\[\]]{0,40}")
 WRONG_PHANTOM: Final = 0xB007
 """Warning: taken and recorded, but it looks like another phantom's scan."""
 
@@ -82,6 +85,12 @@ class ObjectStore:
         The largest data set, inflated.
     on_store
         Called after each object with where its time went.
+    patients
+        What becomes of patients' objects.
+    takes_patients
+        Whether they are taken at all; else they are refused, and only what came past a held gate is noted.
+    pages
+        What reads printed reports that come as objects.
     """
 
     def __init__(
@@ -94,8 +103,12 @@ class ObjectStore:
         quarantine: Quarantine,
         max_bytes: int = 32 * 1024 * 1024,
         on_store: Callable[[StoreTiming], None] | None = None,
+        patients: PatientObjects,
+        takes_patients: bool = False,
+        pages: PrintedPages | None = None,
     ) -> None:
         self._site = site
+        self._patients, self._takes_patients, self._pages = patients, takes_patients, pages
         self._by_ae = {policy.ae_title: (key, policy) for key, policy in devices.items() if policy.ae_title}
         self._zone = zone
         self._archive = archive
@@ -125,24 +138,45 @@ class ObjectStore:
         try:
             with _measured(timing, "parse_s", metrics.PARSE_SECONDS):
                 ds = decoded(received, max_bytes=self._max_bytes)
-                phantom = filed_under(ds, policy)
-                report = phantom_report(ds, phantom, received.sop_class_uid, self._zone)
-            return self._take(device, phantom, report, received, timing)
+                phantom = policy.phantom(text(ds, "PatientID"))
+                drafts = self._drafts(device, ds, phantom, received) if phantom else []
+            if phantom is None:
+                return self._take_patients(device, policy, ds, received, timing)
+            return self._take(device, phantom, drafts, received, timing)
         except CollectorError as error:
             return self._refuse(error, device, phantom, received)
         except Exception as error:  # noqa: BLE001 - whatever it is, the object is kept and the site goes on
             _log.error("store_failed", device=device, error=type(error).__name__)
             return self._refuse(InternalError(), device, phantom, received)
 
+    def _drafts(self, device: str, ds: Dataset, phantom: Phantom, received: ReceivedObject) -> list[Draft]:
+        """Return what a phantom's object says; nothing, for an image."""
+        if received.sop_class_uid == ENCAPSULATED_PDF and self._pages is not None:
+            check_is_phantoms(ds, phantom)
+            return self._pages.drafts_in(document_of(ds), device, phantom)
+        report = phantom_report(ds, phantom, received.sop_class_uid, self._zone)
+        return _drafts(device, received.sop_instance_uid, phantom, report) if report else []
+
+    def _take_patients(
+        self, device: str, policy: DevicePolicy, ds: Dataset, received: ReceivedObject, timing: StoreTiming
+    ) -> Answer:
+        """Take a patient's object where that is configured; where it is not, note what came past a held gate."""
+        self._count_bypass(device, received)
+        if not self._takes_patients:
+            if not self._site.gate(device).lets_patients_through:
+                self._patients.note(device, policy, ds, received)
+            raise PatientObjectError
+        with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
+            return Answer(SUCCESS, self._patients.take(device, policy, ds, received))
+
     def _take(
-        self, device: str, phantom: Phantom, report: ScanReport | None, received: ReceivedObject, timing: StoreTiming
+        self, device: str, phantom: Phantom, drafts: list[Draft], received: ReceivedObject, timing: StoreTiming
     ) -> Answer:
         uid = received.sop_instance_uid
         with _measured(timing, "archive_s", metrics.ARCHIVE_SECONDS):
             path, is_new = self._archive.store(device, uid, received.as_file(), received_at=received.received_at)
-        if report is None:
+        if not drafts:
             return self._keep_without_reading(device, uid, path)
-        drafts = _drafts(device, uid, phantom, report)
         with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
             receipt = self._append(drafts, path, is_new=is_new)
         timing.fold_s, timing.commit_s = receipt.fold_s, receipt.commit_s
@@ -188,13 +222,11 @@ class ObjectStore:
             self._quarantine.keep(
                 error, device, received.as_file(), received_at=received.received_at, encrypted=not is_surely_phantom
             )
-        if isinstance(error, PatientObjectError):
-            self._note_bypass(device, received)
         if phantom and isinstance(error, NotThePhantomError) and not isinstance(error, JudgedImplausibleError):
             self._record_refusal(error, device, phantom, received)
         return Answer(error.status, error.code, str(error)[:64])
 
-    def _note_bypass(self, device: str, received: ReceivedObject) -> None:
+    def _count_bypass(self, device: str, received: ReceivedObject) -> None:
         """Alarm when a scanner whose gate is held measured a patient all the same."""
         gate = self._site.gate(device)
         if gate.lets_patients_through:
@@ -231,7 +263,7 @@ def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list
     """
     known = [r for r in report.readings if r.region == phantom.region or known_region(r.region) == r.region]
     ordered = sorted(known, key=lambda reading: reading.region == phantom.region)
-    software = report.software if _VERSION.fullmatch(report.software) else ""
+    software = software_version(report.software)
     return [
         Draft(
             event_id=event_id(uid, reading.region),

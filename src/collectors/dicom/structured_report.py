@@ -7,7 +7,6 @@ or the containers around it.
 
 import math
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -15,7 +14,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydicom.dataset import Dataset
 
-from collectors.dicom.text import acquired_at, first_item, items, measured_at, text
+from collectors.dicom.content_tree import Numeric, numerics
+from collectors.dicom.text import acquired_at, measured_at, text
 from collectors.errors import (
     AmbiguousRegionError,
     ImpossibleTimeError,
@@ -48,8 +48,6 @@ _DERIVED: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-_FINDING_SITE: Final = frozenset({"G-C0E3", "363698007"})
-_LATERALITY: Final = frozenset({"G-C171", "272741003"})
 
 
 class BmdReading(msgspec.Struct, frozen=True):
@@ -72,16 +70,6 @@ class ScanReport(msgspec.Struct, frozen=True):
         return next((reading for reading in self.readings if reading.region == region), None)
 
 
-class _Numeric(msgspec.Struct, frozen=True):
-    """A NUM item with the names around it, nearest first; the document's title is not among them."""
-
-    concept: str
-    units: tuple[str, ...]
-    value: str
-    site: str
-    surroundings: tuple[str, ...]
-
-
 def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNOWN) -> ScanReport:
     """Return the densities of a report with its time (UTC; `zone` is the site's) and acquisition.
 
@@ -92,9 +80,9 @@ def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNO
     NoBmdError, WrongUnitError, ImpossibleValueError, AmbiguousRegionError, NoTimeError, ImpossibleTimeError
         By what the sender can do about it.
     """
-    numerics = tuple(_numerics(ds, site="", side="", surroundings=()))
-    _refuse_other_anatomy(numerics, anatomy)
-    readings = _readings(numerics)
+    content = tuple(numerics(ds))
+    _refuse_other_anatomy(content, anatomy)
+    readings = _readings(content)
     time = measured_at(ds, zone)
     if time is None:
         raise NoTimeError
@@ -119,23 +107,23 @@ def acquisition_id(ds: Dataset, zone: ZoneInfo) -> str:
     return f"study:{study or 'unknown'}"
 
 
-def _refuse_other_anatomy(numerics: tuple[_Numeric, ...], own: Anatomy) -> None:
+def _refuse_other_anatomy(found: tuple[Numeric, ...], own: Anatomy) -> None:
     names = (
         name
-        for numeric in numerics
+        for numeric in found
         if any(_plain(unit) in _UNITS for unit in numeric.units)
-        for name in (numeric.site, numeric.concept, *numeric.surroundings)
+        for name in (numeric.place, numeric.concept, *numeric.surroundings)
     )
     if own is not Anatomy.UNKNOWN and {anatomy_of(name) for name in set(names)} - {own, Anatomy.UNKNOWN}:
         raise NotThePhantomError
 
 
-def _readings(numerics: tuple[_Numeric, ...]) -> tuple[BmdReading, ...]:
+def _readings(content: tuple[Numeric, ...]) -> tuple[BmdReading, ...]:
     found: dict[str, float] = {}
-    for numeric in numerics:
-        if not _is_density(numeric):
+    for numeric in content:
+        if not is_density(numeric):
             continue
-        region, bmd = _region(numeric), _bmd(numeric.value)
+        region, bmd = _region(numeric), bmd_from(numeric.value)
         if found.setdefault(region, bmd) != bmd:
             raise AmbiguousRegionError
     if not found:
@@ -143,37 +131,7 @@ def _readings(numerics: tuple[_Numeric, ...]) -> tuple[BmdReading, ...]:
     return tuple(BmdReading(region, bmd) for region, bmd in found.items())
 
 
-def _numerics(ds: Dataset, *, site: str, side: str, surroundings: tuple[str, ...]) -> Iterator[_Numeric]:
-    """Walk the content below `ds`; `site` and `side` are the modifiers of the nearest item that has one."""
-    for item in items(ds, "ContentSequence"):
-        concept = text(first_item(item, "ConceptNameCodeSequence"), "CodeMeaning")
-        own_site = _modifier(item, _FINDING_SITE, "finding site") or site
-        own_side = _modifier(item, _LATERALITY, "laterality") or side
-        if text(item, "ValueType") == "NUM":
-            yield from _numeric(item, concept, f"{own_side} {own_site}".strip(), surroundings)
-        inside = (concept, *surroundings) if concept else surroundings
-        yield from _numerics(item, site=own_site, side=own_side, surroundings=inside)
-
-
-def _numeric(item: Dataset, concept: str, site: str, surroundings: tuple[str, ...]) -> Iterator[_Numeric]:
-    """Yield the item, unless it holds no number: a region that was not analysed is no reading."""
-    measured = first_item(item, "MeasuredValueSequence")
-    if value := text(measured, "NumericValue"):
-        unit = first_item(measured, "MeasurementUnitsCodeSequence")
-        units = tuple(filter(None, (text(unit, "CodeValue"), text(unit, "CodeMeaning"))))
-        yield _Numeric(concept, units, value, site, surroundings)
-
-
-def _modifier(item: Dataset, codes: frozenset[str], meaning: str) -> str:
-    for child in items(item, "ContentSequence"):
-        name = first_item(child, "ConceptNameCodeSequence")
-        if text(name, "CodeValue") in codes or text(name, "CodeMeaning").lower() == meaning:
-            coded = text(first_item(child, "ConceptCodeSequence"), "CodeMeaning")
-            return coded or text(child, "TextValue")
-    return ""
-
-
-def _is_density(numeric: _Numeric) -> bool:
+def is_density(numeric: Numeric) -> bool:
     """Whether this is a measured density; raise `WrongUnitError` if it claims to be one in another unit."""
     if any(_DERIVED.search(name) for name in (numeric.concept, *numeric.surroundings)):
         return False
@@ -198,15 +156,24 @@ def _plain(unit: str) -> str:
     return unit.replace(" ", "").lower()
 
 
-def _region(numeric: _Numeric) -> str:
-    names = (numeric.site, numeric.concept, *numeric.surroundings)
+def _region(numeric: Numeric) -> str:
+    names = (numeric.place, numeric.concept, *numeric.surroundings)
     known = (known_region(name) for name in names)
     verbatim = (verbatim_region(name) for name in names)
     return next(filter(None, known), None) or next(filter(None, verbatim), UNNAMED)
 
 
-def _bmd(value: str) -> float:
-    number = float(value) if _NUMBER.fullmatch(value) else math.nan
+def bmd_from(value: str) -> float:
+    """Return a density in g/cm2, or raise `ImpossibleValueError`."""
+    number = number_from(value)
     if not 0.0 < number <= MAX_PLAUSIBLE_G_CM2:
+        raise ImpossibleValueError(number)
+    return number
+
+
+def number_from(value: str) -> float:
+    """Return a number as DICOM writes one, or raise `ImpossibleValueError`."""
+    number = float(value) if _NUMBER.fullmatch(value) else math.nan
+    if not math.isfinite(number):
         raise ImpossibleValueError(number)
     return number

@@ -73,6 +73,16 @@ def acquired_at(ds: Dataset, zone: ZoneInfo) -> datetime | None:
     return _from_pair(ds, "Acquisition", zone)
 
 
+def content_at(ds: Dataset, zone: ZoneInfo) -> datetime | None:
+    """Return when the content was made, UTC: of a report, when the scan was analysed; None where it is not said."""
+    return _from_pair(ds, "Content", zone)
+
+
+def performed_at(ds: Dataset, zone: ZoneInfo) -> datetime | None:
+    """Return when a performed procedure step began, UTC; None where it is not said."""
+    return _from_pair(ds, "PerformedProcedureStepStart", zone)
+
+
 def _from_pair(ds: Dataset, source: str, zone: ZoneInfo) -> datetime | None:
     return _aware(text(ds, f"{source}Date"), text(ds, f"{source}Time"), text(ds, "TimezoneOffsetFromUTC"), zone)
 

@@ -6,7 +6,6 @@ page printed twice counts once, and another analysis of a scan is none of anothe
 
 import re
 from datetime import UTC, datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,10 +15,9 @@ from collectors.errors import ImpossibleTimeError, NotThePhantomError, RegionAbs
 from collectors.printed.scan import PrintedRow, PrintedScan
 from collectors.printed.settings import PrintedDevice
 from collectors.regions import Anatomy, anatomy_of, known_region
+from collectors.safe_text import scan_mode
 from streams.messages import Draft, PatientMeasured, PhantomMeasured, RegionMeasured, Source, event_id
 from streams.policy import Phantom
-
-_ACCESSION: Final = re.compile(r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9._/-]{0,15}")
 
 
 class SiteScan(msgspec.Struct, frozen=True):
@@ -47,7 +45,21 @@ class SiteScan(msgspec.Struct, frozen=True):
         """
         scanned, analysed = self.scan.scanned, self.scan.analysed
         same_day = analysed is not None and analysed.has_time and analysed.at.date() == scanned.at.date()
-        local = analysed.at if analysed and same_day and not scanned.has_time else scanned.at
+        return self._utc(analysed.at if analysed and same_day and not scanned.has_time else scanned.at)
+
+    @property
+    def analysed_at(self) -> datetime | None:
+        """When it was analysed, UTC; None where the page does not print the time.
+
+        Raises
+        ------
+        ImpossibleTimeError
+            It is not of this time.
+        """
+        analysed = self.scan.analysed
+        return self._utc(analysed.at) if analysed is not None and analysed.has_time else None
+
+    def _utc(self, local: datetime) -> datetime:
         try:
             time = local.replace(tzinfo=self.zone).astimezone(UTC)
         except OverflowError as error:
@@ -93,6 +105,9 @@ def phantom_drafts(scan: SiteScan, phantom: Phantom) -> list[Draft]:
                 acquisition_id=scan.acquisition_id,
                 software=printed.software,
                 source=Source.IMPORT,
+                scan_mode=scan_mode(printed.scan_mode),
+                k=None if printed.k is None else float(printed.k),
+                d0=None if printed.d0 is None else float(printed.d0),
             ),
         )
         for row in rows
@@ -101,29 +116,23 @@ def phantom_drafts(scan: SiteScan, phantom: Phantom) -> list[Draft]:
 
 def patient_draft(scan: SiteScan, settings: PrintedDevice, *, accession_number: str, pseudonym: str) -> Draft:
     """Return a patient's fact: what was measured, the request, and a pseudonym."""
-    printed = scan.scan
+    printed, anatomy = scan.scan, anatomy_of(scan.scan.scan_type)
     fact = PatientMeasured(
         accession_number=accession_number,
         measured_at=scan.measured_at,
         acquisition_id=scan.acquisition_id,
         pseudonym=pseudonym,
         regions=tuple(_region(row) for row in printed.rows),
-        mode=settings.modes.get(anatomy_of(printed.scan_type).value, ""),
+        mode=settings.modes.get(anatomy.value, ""),
         software=printed.software,
         source=Source.IMPORT,
+        anatomy="" if anatomy is Anatomy.UNKNOWN else anatomy.value,
+        analysed_at=scan.analysed_at,
+        scan_mode=scan_mode(printed.scan_mode),
+        k=None if printed.k is None else float(printed.k),
+        d0=None if printed.d0 is None else float(printed.d0),
     )
     return Draft(scan.fact_id("patient"), scan.device, fact)
-
-
-def accession_number(text: str) -> str:
-    """Return a text that can be an accession number, else nothing: it could be a name.
-
-    Examples
-    --------
-    >>> accession_number("RK9-0012345"), accession_number("Smith"), accession_number("see 12 notes")
-    ('RK9-0012345', '', '')
-    """
-    return text if _ACCESSION.fullmatch(text) else ""
 
 
 def _region(row: PrintedRow) -> RegionMeasured:

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from collectors.printed.scan import DIFFERENCE, LEFT, MEAN, RIGHT, PrintedRow, vertebrae
-from collectors.regions import known_region
+from collectors.regions import SPELLED, known_region
 
 _SIDES: Final = (
     (LEFT, re.compile(r"\bleft\b", re.IGNORECASE)),
@@ -14,17 +14,6 @@ _SIDES: Final = (
     (MEAN, re.compile(r"\bmean\b", re.IGNORECASE)),
     (DIFFERENCE, re.compile(r"\|?\bdiff(?:erence)?\b\.?\|?", re.IGNORECASE)),
 )
-_SPELLED: Final = {
-    "neck": "Neck", "upper neck": "Upper Neck", "lower neck": "Lower Neck", "femoral neck": "Neck",
-    "troch": "Troch", "trochanter": "Troch", "inter": "Inter", "intertroch": "Inter", "shaft": "Shaft",
-    "wards": "Wards", "ward's": "Wards", "ward's tri": "Wards", "total": "Total", "total hip": "Total",
-    "radius 1/3": "Radius 1/3", "1/3": "1/3", "radius 33%": "Radius 33%", "mid": "Mid", "radius mid": "Radius Mid",
-    "ud": "UD", "radius ud": "Radius UD", "radius total": "Radius Total", "ulna 1/3": "Ulna 1/3",
-    "ulna mid": "Ulna Mid", "ulna ud": "Ulna UD", "ulna total": "Ulna Total",
-    "head": "Head", "l arm": "L Arm", "r arm": "R Arm", "l ribs": "L Ribs", "r ribs": "R Ribs", "arms": "Arms",
-    "legs": "Legs", "l leg": "L Leg", "r leg": "R Leg", "t spine": "T Spine", "l spine": "L Spine", "ribs": "Ribs",
-    "spine": "Spine", "trunk": "Trunk", "pelvis": "Pelvis", "subtotal": "Subtotal",
-}  # fmt: skip
 _VERTEBRAE: Final = re.compile(r"[LT]\d{1,2}(?: ?[-\u2013,] ?[LT]?\d{1,2})*", re.IGNORECASE)
 
 
@@ -74,4 +63,4 @@ def _is_run(single: list[str]) -> bool:
 def _region(text: str) -> str:
     if _VERTEBRAE.fullmatch(text):
         return known_region(text) or ""
-    return _SPELLED.get(text.casefold().strip(" :*"), "")
+    return SPELLED.get(text.casefold().strip(" :*"), "")

@@ -30,7 +30,7 @@ from collectors.printed.errors import (
     UnknownLayoutError,
     UnknownPrinterError,
 )
-from collectors.printed.facts import SiteScan, accession_number, patient_draft, phantom_drafts
+from collectors.printed.facts import SiteScan, patient_draft, phantom_drafts
 from collectors.printed.layouts import LAYOUTS, layout_of, read_scans
 from collectors.printed.page import Page
 from collectors.printed.pdf import read_pages
@@ -38,6 +38,7 @@ from collectors.printed.scan import Printer
 from collectors.printed.settings import LayoutName, PrintedDevice, PrintedSettings
 from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
+from collectors.safe_text import accession_number
 from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, Verdict, event_id
 from streams.policy import DevicePolicy, Phantom
 from streams.site import EventConflictError, Receipt, SiteError, SitePort, SiteUnavailableError
@@ -113,6 +114,22 @@ class PrintedReports:
         PRINTED.labels(became.device, became.code).inc()
         _log.info("printed_report", device=became.device, code=became.code)
         return became
+
+    def drafts_in(self, data: bytes, device: str, phantom: Phantom | None) -> list[Draft]:
+        """Return the facts of a report that came by another way than the folder; nothing is kept or recorded.
+
+        Raises
+        ------
+        CollectorError
+            It cannot be read, or is not of this device and this phantom (None: of a patient).
+        """
+        pages = self._pages(data)
+        if self._device(pages) != device:
+            raise UnknownPrinterError
+        scans, accession = self._scans(device, pages)
+        if self._scanners[device].policy.phantom(scans[0].scan.patient_id) != phantom:
+            raise NotThePhantomError if phantom else MixedReportError
+        return self._drafts(scans, phantom, accession)
 
     def _receive(self, data: bytes, received_at: datetime) -> Became:
         device, phantom = metrics.UNKNOWN_DEVICE, None

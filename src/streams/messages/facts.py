@@ -13,7 +13,8 @@ from streams.policy import ClinicCalendar, DevicePolicy
 class PhantomMeasured(Message, frozen=True, tag="bonewatch.phantom-measured.v1"):
     """A phantom was scanned: one region of one analysis.
 
-    `acquisition_id` tells a repeat (another acquisition) from a re-analysis (the same one).
+    `acquisition_id` tells a repeat (another acquisition) from a re-analysis (the same one). `scan_mode` is as the
+    scanner names it; `k` and `d0` are the calibration constants of a Hologic, which a recalibration moves.
     """
 
     phantom_id: str
@@ -25,6 +26,9 @@ class PhantomMeasured(Message, frozen=True, tag="bonewatch.phantom-measured.v1")
     software: str = ""
     source: Source = Source.DICOM
     performed_by: str = ""
+    scan_mode: str = ""
+    k: float | None = None
+    d0: float | None = None
 
 
 class VendorQcReported(Message, frozen=True, tag="bonewatch.vendor-qc-reported.v1"):
@@ -106,7 +110,9 @@ class PatientMeasured(Message, frozen=True, tag="bonewatch.patient-measured.v1")
     """A patient was measured: densities of one analysis of one scan, or weight or height.
 
     It names nobody: the request by its accession number, the person by a keyed pseudonym where one is known.
-    `session_id` names the session in which a scale or stadiometer sent it.
+    `session_id` names the session in which a scale or stadiometer sent it. Analyses of one scan share their
+    `acquisition_id`; `analysed_at` tells which is the newer. `anatomy` is ``spine``, ``hip``, ``forearm``,
+    ``whole_body`` or empty; `mode` is one of the policy's, `scan_mode` is as the scanner names it.
     """
 
     accession_number: str
@@ -125,6 +131,12 @@ class PatientMeasured(Message, frozen=True, tag="bonewatch.patient-measured.v1")
     imperial: bool = False
     performed_by: str = ""
     source: Source = Source.DICOM
+    anatomy: str = ""
+    study_instance_uid: str = ""
+    analysed_at: UtcTime | None = None
+    scan_mode: str = ""
+    k: float | None = None
+    d0: float | None = None
 
 
 class PatientScanStarted(Message, frozen=True, tag="bonewatch.patient-scan-started.v1"):
@@ -161,6 +173,7 @@ class PatientObjectReceived(Message, frozen=True, tag="bonewatch.patient-object-
     sop_instance_uid: str = ""
     mode: str = ""
     pseudonym: str = ""
+    study_instance_uid: str = ""
     why: str = ""
 
 
