@@ -23,7 +23,9 @@ from storage.upkeep import open_prepared
 from streams import access_admin
 from streams.access import FleetRole
 from streams.broker import Broker
+from streams.fleet import forget_request
 from streams.fleet.combiner import Combiner
+from streams.fleet.site_life import Forgetting
 from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder, LogForkedError
 from streams.refusal import require_accepted
@@ -33,6 +35,8 @@ from streams.topics import fleet_topics, site_topic
 
 PASSWORD: Final = "BONEWATCH_KAFKA_PASSWORD"  # noqa: S105 - the name of the variable
 STOP_S: Final = 10.0
+FORKED_RETRY_S: Final = 60.0
+"""A log that the fleet does not take is tried again so often: somebody may have had the other one forgotten."""
 
 
 def broker_from(kafka: KafkaSection) -> Broker:
@@ -96,10 +100,15 @@ class SiteForwarder:
             self._log.close()
 
     def _run(self) -> None:
-        try:
-            self._forwarder.run(self._stopped)
-        except LogForkedError as error:
-            structlog.get_logger("bonewatch.fleet").error("forwarder_stopped", why=str(error))
+        said = ""
+        while not self._stopped.is_set():
+            try:
+                self._forwarder.run(self._stopped)
+            except LogForkedError as error:
+                if str(error) != said:
+                    structlog.get_logger("bonewatch.fleet").error("forwarder_stopped", why=str(error))
+                said = str(error)
+                self._stopped.wait(FORKED_RETRY_S)
 
 
 def forward(path: Path, site: str, broker: Broker, stopped: threading.Event) -> None:
@@ -115,6 +124,19 @@ def forward(path: Path, site: str, broker: Broker, stopped: threading.Event) -> 
     require_accepted(broker)
     with SqliteEventLog(path, read_only=True) as log:
         Forwarder(log, site, broker).run(stopped)
+
+
+def known_of(broker: Broker, site: str) -> str:
+    """Return in words what the fleet has of a site's log (see `streams.fleet.forget_request.known_of`)."""
+    with _names_refused():
+        tail = forget_request.known_of(broker, site)
+    return f"log {tail.log_id}, to its position {tail.position}"
+
+
+def forget(broker: Broker, site: str, *, by: str, reason: str) -> int:
+    """Have a site forgotten by the fleet; return the offset of the request on its topic."""
+    with _names_refused():
+        return forget_request.ask_to_forget(broker, site, Forgetting(by, reason))
 
 
 def ensure_topics(broker: Broker, sites: list[str], *, partitions: int, replicas: int) -> tuple[list[str], list[str]]:

@@ -239,6 +239,54 @@ def refold(
 
 
 @fleet_app.command
+def forget(
+    site: str,
+    *,
+    by: Annotated[str, Parameter(help="The person who decides this.")],
+    reason: Annotated[str, Parameter(help="Why; it stands on the site's topic for ever.")],
+    servers: Servers,
+    ca_file: CaFile = "",
+    username: Username = "",
+    password_file: PasswordFile = "",
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask for confirmation: for scripts.")] = False,
+) -> int:
+    """Have the fleet forget a site, so that it takes its log from the first row on: after a restore from a backup.
+
+    Parameters
+    ----------
+    site
+        Its id. The request stands on its topic; workers and sinks act on it in its order, without a restart. The
+        rows of before stay on the topic and count no longer. Do it only where the site's log of now is the right one.
+    """
+    from bonewatch import fleet  # noqa: PLC0415 - see forward
+
+    broker = fleet.broker_from(KafkaSection(servers, ca_file, username, password_file))
+    known = fleet.known_of(broker, site)
+    if not yes and not _confirmed(site, known):
+        out.print("Nothing was changed.")
+        return 1
+    at = fleet.forget(broker, site, by=by, reason=reason)
+    out.print(
+        f"Asked for {escape(site)} to be forgotten (offset {at}). Its log is taken anew as soon as the site sends it: "
+        "a running site looks within a minute.",
+        soft_wrap=True,
+    )
+    return 0
+
+
+def _confirmed(site: str, known: str) -> bool:
+    """Say what will be forgotten, and have the site's id typed."""
+    if not sys.stdin.isatty():
+        raise ConfigError("this asks for confirmation, and nobody is there to answer: say --yes")
+    out.print(
+        f"The fleet holds of {escape(site)}: {escape(known)}. Its database will forget every row of that, and take the "
+        "log that the site sends from now on, from its first row.",
+        soft_wrap=True,
+    )
+    return input(f"Type {site} to go on: ").strip() == site
+
+
+@fleet_app.command
 def contracts(folder: Path, *, check: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Write the JSON Schemas and the AsyncAPI document of everything on Kafka; docs/contracts is made so.
 

@@ -5,18 +5,23 @@ from datetime import datetime
 from typing import NamedTuple
 
 from streams.envelope import LogRow
+from streams.fleet.site_life import SiteLife
 
 SinkRow = LogRow
 """One row of a log: event, outcomes, its place in the log and its link of the hash chain."""
 
 
 class Reached(NamedTuple):
-    """How far a source has been taken in; `position` is where its reader resumes."""
+    """How far a source has been taken in; `position` is where its reader resumes.
+
+    A source that was forgotten, and of which nothing has come since, has no `log_id`.
+    """
 
     position: int
     log_id: str
     log_position: int
     link: bytes
+    life: SiteLife = SiteLife()
 
 
 class Refusal(NamedTuple):
@@ -31,6 +36,7 @@ class Batch(NamedTuple):
     """Rows of one source, and where its reader resumes once they stand (a place in a log, a Kafka offset).
 
     `refusals` are records that are no rows; `mended` are places of such that can be read now and stand in `rows`.
+    `life` is which life of its site it is of: if that was forgotten meanwhile, nothing of it is taken.
     """
 
     source: str
@@ -38,6 +44,7 @@ class Batch(NamedTuple):
     position: int
     refusals: Sequence[Refusal] = ()
     mended: Sequence[int] = ()
+    life: SiteLife = SiteLife()
 
 
 class FleetDevice(NamedTuple):

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -19,11 +20,13 @@ from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from storage.errors import DatabaseAwayError, LogForkedError, StorageError
-from storage.sink import Batch, FleetDevice, Refusal, Sink
+from storage.sink import Batch, FleetDevice, Reached, Refusal, Sink
 from streams.broker import Broker
-from streams.chain import next_link
-from streams.envelope import LogRow, RejectedRecordError, Rejection, refold_requested, row_from_record
+from streams.envelope import Headers, LogRow, RejectedRecordError, Rejection, refold_requested, row_from_record
+from streams.fleet.chain_head import ChainHead, Link
 from streams.fleet.check import standing_from_blob
+from streams.fleet.site_life import SiteLife, forgets, site_of_life
+from streams.record_border import place_of
 from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
@@ -61,7 +64,7 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def __init__(self, broker: Broker, sink: Sink, *, group: str = GROUP) -> None:
         self._broker, self._sink, self._group = broker, sink, group
         self._consumer: Any = None
-        self._heads: dict[str, tuple[int, bytes]] = {}
+        self._sites: dict[str, _Followed] = {}
         self._logger = structlog.get_logger("storage.kafka_sink")
         self._complaints = Complaints(broker, self._logger)
         self._away = ""
@@ -124,21 +127,32 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         """Bring what came into the database, then tell the broker."""
         if not polled:
             return
-        read = [self._read(place, records) for place, records in polled.items() if place.topic != WORKER_STATES]
-        try:
-            self._apply([one.batch for one in read])
-        except LogForkedError:
-            for one in read:  # one by one: only the forked one stays outside
-                self._apply_alone(one)
+        sites = {place: _lives(site, records) for place, records in polled.items() if (site := site_of(place.topic))}
+        quiet = [(place, parts[0]) for place, parts in sites.items() if len(parts) == 1]
+        self._apply_together(self._read(place, records) for place, records in quiet)
+        for place, parts in sites.items():
+            for part in parts if len(parts) > 1 else ():
+                if part:
+                    self._forget(place, part[0])
+                    self._apply_together([self._read(place, part)])
         for place, records in polled.items():
             if place.topic == WORKER_STATES:
-                said = list(_devices(records))
-                REFUSED.inc(self._sink.apply_devices(_source(place), said, records[-1].offset + 1))
+                said, begun = list(_devices(records)), _begun(records)
+                REFUSED.inc(self._sink.apply_devices(_source(place), said, records[-1].offset + 1, begun))
         self._back()
         self._consumer.commit()
 
+    def _apply_together(self, read: Iterable["Read | None"]) -> None:
+        there = [one for one in read if one is not None]
+        try:
+            self._apply([one.batch for one in there])
+        except LogForkedError:
+            for one in there:  # one by one: only the forked one stays outside
+                self._apply_alone(one)
+
     def _apply(self, batches: list[Batch]) -> None:
-        REFUSED.inc(self._sink.apply_all(batches).refused)
+        if batches:
+            REFUSED.inc(self._sink.apply_all(batches).refused)
 
     def _apply_alone(self, read: "Read") -> None:
         """Take in one site's rows up to the one that is of another log; leave the site aside from there on."""
@@ -147,20 +161,37 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         except LogForkedError as error:
             if len(read.batch.rows) > 1:
                 for half in read.halves():
-                    if half.place not in self._consumer.paused():
+                    if not self._followed(half.place).is_aside:
                         self._apply_alone(half)
                 return
             FORKED.inc()
             self._sink.set_aside(error.source, error.why)
             self._logger.error("log_forked", site=error.source, why=error.why)  # noqa: TRY400 - no bug, no trace
-            self._consumer.pause(read.place)
+            self._followed(read.place).is_aside = True
 
-    def _read(self, place: Any, records: list[Any]) -> "Read":
-        """Return what a site's records hold: rows, and what is none."""
-        site = site_of(place.topic) or ""
+    def _followed(self, place: Any) -> "_Followed":
+        return self._sites.setdefault(_source(place), _Followed())
+
+    def _forget(self, place: Any, request: Any) -> None:
+        """Begin a site anew if a record asks for it, and has not been heard before."""
+        site, followed = _source(place), self._followed(place)
+        life = followed.life.after(site, request.offset, list(request.headers))
+        if life.forgotten_at == followed.life.forgotten_at:
+            return
+        self._sink.forget(site, life.forgotten_at)
+        self._sites[site] = _Followed(life)
+        self._logger.warning("site_forgotten", site=site, at=life.forgotten_at)
+
+    def _read(self, place: Any, records: list[Any]) -> "Read | None":
+        """Return what a site's records hold: rows, and what is none; None of a site that is left aside."""
+        site, followed = site_of(place.topic) or "", self._followed(place)
+        if followed.is_aside:
+            return None
         rows, offsets, refusals, mended = list[LogRow](), list[int](), list[Refusal](), list[int]()
         for record in records:
             headers = list(record.headers)
+            if not followed.counts(site, record.offset, headers):
+                continue
             asked_for = refold_requested(site, headers)
             if asked_for is not None:
                 for old in self._again(place, self._sink.refused(site, asked_for, Rejection.UNKNOWN_VERSION)):
@@ -170,24 +201,14 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
                         offsets.append(record.offset)
                 continue
             try:
-                row = row_from_record(site, record.key, record.value, headers)
-                self._check_chain(site, row)
+                row = followed.row_from(site, record, headers)
             except RejectedRecordError as error:
                 UNREADABLE.labels(error.rejection).inc()  # the worker parks the device, or makes it a dead letter
                 refusals.append(Refusal(record.offset, error.device or "", error.rejection))
                 continue
             rows.append(row)
             offsets.append(record.offset)
-        return Read(place, Batch(site, rows, records[-1].offset + 1, refusals, mended), offsets)
-
-    def _check_chain(self, site: str, row: LogRow) -> None:
-        """Refuse a row that comes next and does not continue the chain: its content is not what the site recorded."""
-        position, link = self._heads.get(site, (0, b""))
-        follows = link and row.position == position + 1
-        if follows and next_link(link, row.body, row.outcome_bodies) != row.link:
-            raise RejectedRecordError(Rejection.CHAIN, f"position {row.position} breaks the chain", row.event.device)
-        if row.position > position:
-            self._heads[site] = (row.position, row.link)
+        return Read(place, Batch(site, rows, records[-1].offset + 1, refusals, mended, followed.life), offsets)
 
     def _again(self, place: Any, offsets: list[int]) -> Iterator[Any]:
         """Yield records of a topic that came before."""
@@ -229,15 +250,47 @@ class KafkaSink(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             if stands:
                 self._sink.set_aside(_source(place), "")
             self._consumer.seek(place, stands.position if stands else 0)
-            self._heads.pop(_source(place), None)
-            if stands and stands.link:
-                self._heads[_source(place)] = (stands.log_position, stands.link)
+            self._sites[_source(place)] = _followed_from(stands) if stands else _Followed()
 
     def _back(self) -> None:
         if self._away:
             self._logger.info("database_back")
         self._away = ""
         AWAY.set(0)
+
+
+@dataclass
+class _Followed:
+    """A site as it is followed: where its rows begin, how far its chain was checked, whether it is left aside."""
+
+    life: SiteLife = field(default_factory=SiteLife)
+    chain: ChainHead = field(default_factory=ChainHead)
+    is_aside: bool = False
+
+    def counts(self, site: str, offset: int, headers: Headers) -> bool:
+        """Whether a record is one of the site's life; its first row begins it."""
+        self.life = self.life.after(site, offset, headers)
+        return self.life.has(offset)
+
+    def row_from(self, site: str, record: Any, headers: Headers) -> LogRow:
+        """Return the row that a record holds, if the chain does not gainsay it; raise RejectedRecordError."""
+        try:
+            row = row_from_record(site, record.key, record.value, headers)
+        except RejectedRecordError:
+            place = place_of(headers)
+            if place is not None:
+                self.chain.pass_over(place.position, place.link)
+            raise
+        link = self.chain.take(row.position, row.link, row.body, row.outcome_bodies)
+        if link is Link.MISPLACED:
+            raise RejectedRecordError(Rejection.UNREADABLE, f"position {row.position} is not its own", row.event.device)
+        if link is Link.BREAKS:
+            raise RejectedRecordError(Rejection.CHAIN, f"position {row.position} breaks the chain", row.event.device)
+        return row
+
+
+def _followed_from(stands: Reached) -> _Followed:
+    return _Followed(stands.life, ChainHead(stands.log_position, stands.link))
 
 
 class Read(NamedTuple):
@@ -250,7 +303,7 @@ class Read(NamedTuple):
     def halves(self) -> tuple["Read", "Read"]:
         """Return the first half of the rows, and the rest with all else there is."""
         middle = len(self.offsets) // 2
-        first = Batch(self.batch.source, self.batch.rows[:middle], self.offsets[middle])
+        first = Batch(self.batch.source, self.batch.rows[:middle], self.offsets[middle], life=self.batch.life)
         return (
             Read(self.place, first, self.offsets[:middle]),
             Read(self.place, self.batch._replace(rows=self.batch.rows[middle:]), self.offsets[middle:]),
@@ -260,6 +313,18 @@ class Read(NamedTuple):
 def _source(place: Any) -> str:
     """Return under which name it stands how far a partition has been taken in."""
     return site_of(place.topic) or f"{place.topic}/{place.partition}"
+
+
+def _lives(site: str, records: list[Any]) -> list[list[Any]]:
+    """Cut a site's records before each request to forget it; the first part, which may be empty, holds none."""
+    cuts = [place for place, record in enumerate(records) if forgets(site, record.headers)]
+    return [records[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(records)], strict=True)]
+
+
+def _begun(records: Iterable[Any]) -> dict[str, int]:
+    """Return the sites that the workers' table says were forgotten, or began anew, with where it does."""
+    sites = ((site_of_life(record.key or b""), record.offset) for record in records)
+    return {site: offset for site, offset in sites if site is not None}
 
 
 def _devices(records: Iterable[Any]) -> Iterator[FleetDevice]:

@@ -16,7 +16,7 @@ from storage.connection import Db
 from storage.errors import DatabaseAwayError
 from storage.projection import cleaned
 from storage.staging import Staging
-from storage.writing import REFUSED, Month, months_of, reached_by, work_from, write
+from storage.writing import REFUSED, Month, forget, months_of, reached_by, reached_from, work_from, write
 
 __all__ = ["Applied", "Batch", "FleetDevice", "Reached", "Refusal", "Sink", "SinkRow", "positions"]
 
@@ -75,8 +75,25 @@ class Sink:
                 refused = write(db, staging, works)
         return Applied(sum(len(batch.rows) for batch in given), refused)
 
-    def apply_devices(self, source: str, devices: Sequence[FleetDevice], position: int) -> int:
+    def forget(self, source: str, at: int) -> None:
+        """Delete every row of a site and begin it anew: a request to do so stood at this offset of its topic.
+
+        Done once, however often it is asked for; what is applied later and was read before it is not taken in.
+
+        Raises
+        ------
+        DatabaseAwayError
+            As `apply_all` says.
+        """
+        with self._session() as (db, _), db.transaction():
+            forget(db, source, at)
+
+    def apply_devices(
+        self, source: str, devices: Sequence[FleetDevice], position: int, begun: Mapping[str, int] | None = None
+    ) -> int:
         """Take in what the workers say of devices; `source` names where they said it, `position` where to resume.
+
+        `begun` are sites that were forgotten, or began anew, with where that is said: what was said before is deleted.
 
         The last that they said of a device stands, whatever its number: one that is folded anew may come to stand
         behind where it was. What was taken in already says nothing. Returns how many no table took.
@@ -89,7 +106,11 @@ class Sink:
         with self._session() as (db, _), db.transaction():
             db.execute("INSERT INTO sink_positions VALUES (%s, 0, '', 0, '') ON CONFLICT DO NOTHING", (source,))
             stood = reached_by(db, source, lock=True)
-            new = [one for one in devices if stood is None or one.offset >= stood.position]
+            resumed = stood.position if stood else 0
+            anew = {site: offset for site, offset in (begun or {}).items() if offset >= resumed}
+            for site in sorted(anew):
+                db.execute("DELETE FROM fleet_devices WHERE device >= %s AND device < %s", (f"{site}/", f"{site}0"))
+            new = [one for one in devices if one.offset >= max(resumed, anew.get(one.device.partition("/")[0], 0))]
             last = {cleaned(one.device): one for one in new}
             said = [one._replace(device=device, parked=cleaned(one.parked)) for device, one in sorted(last.items())]
             db.execute(
@@ -159,8 +180,10 @@ class Sink:
 
 def positions(db: Db) -> dict[str, Reached]:
     """Return every source with how far it has been taken in."""
-    rows = db.execute("SELECT source, position, log_id, log_position, link FROM sink_positions ORDER BY source")
-    return {row[0]: Reached(*row[1:]) for row in rows}
+    rows = db.execute(
+        "SELECT source, position, log_id, log_position, link, forgotten_at, begins FROM sink_positions ORDER BY source"
+    )
+    return {row[0]: reached_from(row[1:]) for row in rows}
 
 
 def _merge_devices(db: Db, devices: Sequence[FleetDevice]) -> int:

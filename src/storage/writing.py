@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import errors
@@ -20,6 +20,7 @@ from storage.projection import cleaned, misfit, rows_from, without_nul
 from storage.rows import TABLES, TableRow
 from storage.staging import Staging
 from streams.chain import next_link
+from streams.fleet.site_life import NEVER, SiteLife
 
 REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded)
 """What PostgreSQL says of content that no table takes; anything else is trouble with the server."""
@@ -79,9 +80,34 @@ def write(db: Db, staging: Staging, works: Sequence[Work]) -> int:
 
 def reached_by(db: Db, source: str, *, lock: bool = False) -> Reached | None:
     """Return how far a source has been taken in, or None where nothing of it stands."""
-    query = b"SELECT position, log_id, log_position, link FROM sink_positions WHERE source = %s"
+    query = b"SELECT position, log_id, log_position, link, forgotten_at, begins FROM sink_positions WHERE source = %s"
     row = db.execute(query + (b" FOR UPDATE" if lock else b""), (source,)).fetchone()
-    return Reached(*row) if row else None
+    return reached_from(row) if row else None
+
+
+def reached_from(row: Sequence[Any]) -> Reached:
+    """Return how far a source has been taken in, as it was selected."""
+    position, log_id, log_position, link, *life = row
+    return Reached(position, log_id, log_position, link, SiteLife(*life))
+
+
+def forget(db: Db, source: str, at: int) -> None:
+    """Delete every row of a site, inside a transaction; it begins anew behind the request, which stood at an offset."""
+    db.execute("INSERT INTO sink_positions VALUES (%s, 0, '', 0, '') ON CONFLICT DO NOTHING", (source,))
+    stood = reached_by(db, source, lock=True)
+    if stood is not None and stood.life.forgotten_at >= at:
+        return
+    first, behind = f"{source}/", f"{source}0"  # "0" is the character behind "/"
+    for table in TABLES:
+        query = f"DELETE FROM {table.name} WHERE device >= %s AND device < %s"  # noqa: S608 - our table
+        db.execute(query.encode(), (first, behind))
+    for name in ("refused_records", "refused_rows"):
+        db.execute(f"DELETE FROM {name} WHERE source = %s".encode(), (source,))  # noqa: S608 - our table
+    db.execute(
+        "UPDATE sink_positions SET position = greatest(position, %s), log_id = '', log_position = 0, link = '',"
+        " set_aside = '', forgotten_at = %s, begins = %s WHERE source = %s",
+        (at + 1, at, NEVER, source),
+    )
 
 
 def _made(row: SinkRow) -> Made:
@@ -108,13 +134,12 @@ def _halves(works: Sequence[Work]) -> tuple[Sequence[Work], Sequence[Work]] | No
     if len(made) <= 1:
         return None
     middle = len(made) // 2
-    first = Batch(batch.source, batch.rows[:middle], batch.position)
+    first = batch._replace(rows=batch.rows[:middle], refusals=(), mended=())
     return [Work(first, made[:middle])], [Work(batch._replace(rows=batch.rows[middle:]), made[middle:])]
 
 
 def _write(db: Db, staging: Staging, works: Sequence[Work]) -> int:
-    for work in works:
-        _check_source(db, work.batch)
+    works = [work for work in works if _check_source(db, work.batch)]
     staging.merge(table for work in works for made in work.made for table in made.tables)
     for work in works:
         _advance(db, work.batch)
@@ -153,14 +178,20 @@ def _set_aside(db: Db, source: str, row: SinkRow, why: str) -> None:
     db.execute("INSERT INTO refused_rows VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (source, place, why))
 
 
-def _check_source(db: Db, batch: Batch) -> None:
-    """Lock the source, and refuse rows that are not of the log that stands here."""
-    if not batch.rows:
-        return
-    log_id = batch.rows[0].event.log_id
-    db.execute("INSERT INTO sink_positions VALUES (%s, 0, %s, 0, '') ON CONFLICT DO NOTHING", (batch.source, log_id))
+def _check_source(db: Db, batch: Batch) -> bool:
+    """Lock the source, and refuse rows that are not of the log that stands here; False where it was forgotten since."""
+    if batch.rows:
+        log_id = batch.rows[0].event.log_id
+        query = "INSERT INTO sink_positions VALUES (%s, 0, %s, 0, '') ON CONFLICT DO NOTHING"
+        db.execute(query, (batch.source, log_id))
     stood = reached_by(db, batch.source, lock=True)
-    assert stood is not None  # noqa: S101 - it was inserted above
+    if stood is not None and stood.life.forgotten_at > batch.life.forgotten_at:
+        return False
+    if stood is None or not batch.rows:
+        return True
+    if not stood.log_id:
+        db.execute("UPDATE sink_positions SET log_id = %s WHERE source = %s", (log_id, batch.source))
+        stood = stood._replace(log_id=log_id)
     foreign = next((row for row in batch.rows if row.event.log_id != stood.log_id), None)
     if foreign is not None:
         raise LogForkedError(batch.source, f"log {foreign.event.log_id} comes where {stood.log_id} stands")
@@ -169,6 +200,7 @@ def _check_source(db: Db, batch: Batch) -> None:
     following = next((row for row in batch.rows if row.position == stood.log_position + 1), None)
     if following is not None and stood.link:
         _check_link(batch.source, stood, following)
+    return True
 
 
 def _check_link(source: str, stood: Reached, following: SinkRow) -> None:
@@ -197,16 +229,23 @@ def _advance(db: Db, batch: Batch) -> None:
     """Record how far the source has come; it never goes back."""
     if not batch.rows:
         db.execute(
-            "UPDATE sink_positions SET position = greatest(position, %s) WHERE source = %s",
-            (batch.position, batch.source),
+            "UPDATE sink_positions SET position = greatest(position, %s), begins = greatest(begins, %s)"
+            " WHERE source = %s",
+            (batch.position, batch.life.begins, batch.source),
         )
         return
     last = max(batch.rows, key=lambda row: row.position)
     db.execute(
-        "UPDATE sink_positions SET position = greatest(position, %(position)s),"
+        "UPDATE sink_positions SET position = greatest(position, %(position)s), begins = greatest(begins, %(begins)s),"
         " link = CASE WHEN log_position < %(at)s THEN %(link)s ELSE link END,"
         " log_position = greatest(log_position, %(at)s) WHERE source = %(source)s",
-        {"position": batch.position, "at": last.position, "link": last.link, "source": batch.source},
+        {
+            "position": batch.position,
+            "at": last.position,
+            "link": last.link,
+            "source": batch.source,
+            "begins": batch.life.begins,
+        },
     )
 
 

@@ -2,12 +2,14 @@
 
 How far it got is told by the broker: the last record of the site's topic names its position in the log and its link
 of the hash chain. Where the log here holds another link at that position, it is not the log that was sent before (a
-restored copy, another site under this name), and nothing is sent.
+restored copy, another site under this name), and nothing is sent. Behind a request to forget the site (see
+`streams.fleet.site_life`) the log is sent from its first row.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +25,7 @@ from prometheus_client import Counter, Gauge
 from streams import codec
 from streams.broker import Broker, BrokerError
 from streams.envelope import Record, notice_from_row, record_from_row
+from streams.fleet.site_life import NEVER, SiteLife
 from streams.messages import Event, TimeReached
 from streams.record_border import place_of
 from streams.refusal import Complaints
@@ -31,9 +34,11 @@ from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
 
 BATCH: Final = 500
 HEADERS_BYTES: Final = 2_000
-LOOK_BACK: Final = 500
-"""Records to read at once where the last one of a topic is no row."""
+LOOK_BACK: Final = 2 * BATCH
+"""Records at a topic's end among which its last row is sought: more than are on their way while a site is forgotten."""
 WAIT_S: Final = 1.0
+LOOK_AGAIN_S: Final = 60.0
+"""A log without news looks so often whether its site was forgotten."""
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 REQUEST_MS: Final = 10_000
 CLOSE_S: Final = 2.0
@@ -91,6 +96,8 @@ class Forwarder:
     _logger: Any = field(default_factory=lambda: structlog.get_logger("streams.forwarder"))
     _reached: int = 0
     _trouble: str = ""
+    _end: int = 0
+    _look_again_at: float = 0.0
 
     def wake(self) -> None:
         """Say that there is something new; otherwise it looks every second."""
@@ -145,8 +152,7 @@ class Forwarder:
         """Send what is new, batch by batch, over one connection; yield the position reached after each."""
         stopped = stopped or threading.Event()
         options = self.broker.options()
-        tail = last_sent(options, self.site)
-        position = self._reached = self._resume(tail)
+        position = self._begin(options)
         producer = KafkaProducer(
             **options,
             acks="all",
@@ -163,8 +169,11 @@ class Forwarder:
             while not stopped.is_set():
                 rows = list(islice(self.log.rows(after=position), BATCH))
                 if rows:
-                    self._send(producer, rows)
                     position = self._reached = rows[-1].position
+                    if not self._sent_in_a_row(producer, rows):
+                        position = self._begin(options)
+                elif time.monotonic() > self._look_again_at:
+                    position = self._begin(options)
                 LAG.set(self.log.last_position() - position)
                 yield position
                 if len(rows) < BATCH:
@@ -172,6 +181,21 @@ class Forwarder:
                     self._wake.clear()
         finally:
             _close(producer)
+
+    def _begin(self, options: dict[str, Any]) -> int:
+        """Ask the broker how far the log was sent; return the position after which to go on, or refuse."""
+        tail, self._end = _sent_so_far(options, self.site)
+        self._look_again_at = time.monotonic() + LOOK_AGAIN_S
+        self._reached = self._resume(tail)
+        return self._reached
+
+    def _sent_in_a_row(self, producer: KafkaProducer, rows: list[Row]) -> bool:
+        """Send rows; return whether nothing of somebody else's came before or between them: it may be a request."""
+        offsets = self._send(producer, rows)
+        is_so = offsets == list(range(self._end, self._end + len(rows)))
+        self._end = offsets[-1] + 1
+        self._look_again_at = time.monotonic() + LOOK_AGAIN_S
+        return is_so
 
     def _resume(self, tail: Tail | None) -> int:
         """Return the position after which to go on, or refuse."""
@@ -184,21 +208,22 @@ class Forwarder:
             self._logger.error("log_forked", site=self.site, position=tail.position)
             raise LogForkedError(
                 f"the broker's log of {self.site} ends at position {tail.position} with another link than this one: "
-                "was a copy restored, or is another computer sending under this name?"
+                "was a copy restored, or is another computer sending under this name? If this log is the one that "
+                "counts, the fleet is told so by `bonewatch fleet forget`"
             )
         FORKED.set(0)
         return tail.position
 
-    def _send(self, producer: KafkaProducer, rows: list[Row]) -> None:
-        """Send rows and wait until the broker has them all; then anchor the head."""
+    def _send(self, producer: KafkaProducer, rows: list[Row]) -> list[int]:
+        """Send rows and wait until the broker has them all, then anchor the head; return the rows' offsets."""
         sent = [self._put(producer, device_events(self.site), self._record(row)) for row in rows]
-        for future in sent:
-            future.get(timeout=3 * REQUEST_MS / 1000)
+        offsets = [int(future.get(timeout=3 * REQUEST_MS / 1000).offset) for future in sent]
         SENT.inc(len(rows))
         last = rows[-1]
         head = Head(self.site, self.log.log_id, last.position, last.link.hex(), last.recorded_at)
         anchor = Record(self.site.encode(), msgspec.json.encode(head), [("content-type", b"application/json")])
         self._put(producer, SITE_HEADS, anchor).get(timeout=3 * REQUEST_MS / 1000)
+        return offsets
 
     def _record(self, row: Row) -> Record:
         try:
@@ -241,10 +266,15 @@ def _close(producer: KafkaProducer) -> None:
 
 
 def last_sent(options: dict[str, Any], site: str) -> Tail | None:
-    """Return what the last row on a site's topic was, or None where there is none yet.
+    """Return what the last row on a site's topic was, or None where there is none since its log began.
 
     What stands behind it and is no row of a log (whoever put it there) is passed over.
     """
+    return _sent_so_far(options, site)[0]
+
+
+def _sent_so_far(options: dict[str, Any], site: str) -> tuple[Tail | None, int]:
+    """Return the last row, as `last_sent` does, and the offset of the record to come."""
     place = TopicPartition(device_events(site), 0)
     consumer = KafkaConsumer(
         **options,
@@ -255,16 +285,28 @@ def last_sent(options: dict[str, Any], site: str) -> Tail | None:
     )
     try:
         consumer.assign([place])
-        end, looked_at = consumer.end_offsets([place])[place], 1
+        end = last = consumer.end_offsets([place])[place]
         while end > 0:
-            begin = max(0, end - looked_at)
-            tails = [tail for record in _between(consumer, place, begin, end) if (tail := _tail(record)) is not None]
-            if tails:
-                return tails[-1]
-            end, looked_at = begin, LOOK_BACK
-        return None
+            begin = max(0, end - LOOK_BACK)
+            tail, is_forgotten = _last_of(site, _between(consumer, place, begin, end))
+            if tail is not None or is_forgotten:
+                return tail, last
+            end = begin
+        return None, last
     finally:
         consumer.close()
+
+
+def _last_of(site: str, records: Iterable[Any]) -> tuple[Tail | None, bool]:
+    """Return the last row among records that counts, and whether the site was forgotten there."""
+    tail, life = None, SiteLife()
+    for record in records:
+        headers = list(record.headers)
+        after = life.after(site, record.offset, headers)
+        tail, life = (tail if after is life else None), after
+        if life.has(record.offset):
+            tail = _tail(record) or tail
+    return tail, life.forgotten_at != NEVER
 
 
 def _tail(record: Any) -> Tail | None:
@@ -273,8 +315,8 @@ def _tail(record: Any) -> Tail | None:
     return Tail(*place) if place is not None else None
 
 
-def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> list[Any]:
-    """Return the records of a stretch of a topic.
+def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> Iterator[Any]:
+    """Yield the records of a stretch of a topic.
 
     Raises
     ------
@@ -283,11 +325,9 @@ def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: in
     """
     poll: Callable[..., dict[TopicPartition, list[Any]]] = consumer.poll
     consumer.seek(place, begin)
-    found: list[Any] = []
     while consumer.position(place) < end:
         new = poll(timeout_ms=1000).get(place, [])
-        found += [record for record in new if record.offset < end]
+        yield from (record for record in new if record.offset < end)
         tries -= not new
         if tries < 0:
             raise KafkaError(f"the last records of {place.topic} could not be read")
-    return found

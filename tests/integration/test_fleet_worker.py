@@ -24,7 +24,7 @@ from streams.fleet import check, topic_reader
 from streams.fleet import worker as working_on
 from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan
-from streams.fleet.topic_reader import whole
+from streams.fleet.topic_reader import Left, whole
 from streams.fleet.worker import FleetWorker, StalledError, WorkerSettings
 from streams.fold import FOLD_VERSION
 from streams.forwarder import Forwarder, last_sent
@@ -39,7 +39,7 @@ from tests.site_logs import write_log
 WORKER = """
 import asyncio, signal, sys
 from streams.broker import Broker
-from streams.fleet.topic_reader import whole
+from streams.fleet.topic_reader import Left, whole
 from streams.fleet.worker import FleetWorker, WorkerSettings
 
 async def main():
@@ -209,7 +209,7 @@ class Forgetful(FleetWorker):
         super().__init__(settings)
         self._fails, self.asked = fails, 0
 
-    async def _known_devices(self, sites: set[str]) -> dict[str, list[Known]]:
+    async def _known_devices(self, sites: set[str]) -> dict[str, Left]:
         self._stumble("states", at=1)
         return await super()._known_devices(sites)
 
@@ -380,9 +380,9 @@ def test_a_topic_is_read_for_several_devices_at_once_in_any_order_and_without_wh
 
     passes = []
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         passes.append(args)
-        return whole(*args)
+        return whole(*args, **options)
 
     monkeypatch.setattr(topic_reader, "whole", counted)
     found = asyncio.run(topic_reader.on_topic(kafka.broker, "here", sequence))

@@ -14,15 +14,19 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from bonewatch import fleet
 from bonewatch.fleet import SiteForwarder
 from streams import forwarder as forwarding
 from streams.broker import Broker
 from streams.chain import first_link, next_link
 from streams.envelope import LogRow, RejectedRecordError, Rejection, row_from_record
+from streams.fleet.forget_request import UnknownSiteError, ask_to_forget
+from streams.fleet.site_life import Forgetting
 from streams.forwarder import Forwarder, LogForkedError
 from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create
 from streams.topics import device_events, fleet_topics, site_topic
+from tests.fleet_processes import put, records_of
 from tests.kafka import RealKafka, real_kafka, wait_until
 from tests.site_logs import write_log
 
@@ -174,6 +178,68 @@ def test_a_restored_copy_that_went_another_way_is_refused(
     assert isinstance(restored.failure, LogForkedError)
     assert "was a copy restored" in str(restored.failure)
     assert count_there(kafka.broker, site) == last
+
+
+def test_a_site_whose_log_was_refused_sends_it_when_the_other_one_is_forgotten(
+    kafka: RealKafka, site: str, log_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "FORKED_RETRY_S", 0.5)
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy(log_path, copy)
+    write_log(log_path, site, days=2, from_day=10)
+    whole(log_path, site, kafka.broker)
+    before = len(records(kafka.broker, device_events(site)))
+    forwarder = beginning(copy, site, kafka.broker)
+    try:
+        wait_until(lambda: forwarding.FORKED._value.get() == 1)
+        ask_to_forget(kafka.broker, site, Forgetting("Pat", "restored"))
+        with SqliteEventLog(copy, read_only=True) as log:
+            expected = [row.link for row in log.rows()]
+        wait_until(lambda: count_there(kafka.broker, site) == len(expected))
+    finally:
+        forwarder.stop()
+    there = records(kafka.broker, device_events(site))[before + 1 :]
+    assert [row_from_record(site, r.key, r.value, r.headers).link for r in there] == expected
+    assert forwarding.FORKED._value.get() == 0
+
+
+def whole(path: Path, site: str, broker: Broker) -> None:
+    """Send a log to its end."""
+    with SqliteEventLog(path, read_only=True) as log:
+        last = log.last_position()
+        assert any(position == last for position in Forwarder(log, site, broker).batches())
+
+
+@pytest.mark.parametrize("stale", [0, 3])
+def test_a_log_of_a_forgotten_site_begins_at_its_first_row_whatever_was_on_its_way(
+    kafka: RealKafka, site: str, log_path: Path, stale: int
+) -> None:
+    whole(log_path, site, kafka.broker)
+    ask_to_forget(kafka.broker, site, Forgetting("Pat", "restored"))
+    with pytest.raises(UnknownSiteError, match="nothing of"):
+        ask_to_forget(kafka.broker, site, Forgetting("Pat", "once more"))
+    put(kafka.broker, site, records_of(log_path)[10 : 10 + stale])
+    assert forwarding.last_sent(kafka.broker.options(), site) is None
+    before = len(records(kafka.broker, device_events(site)))
+    whole(log_path, site, kafka.broker)
+    there = records(kafka.broker, device_events(site))[before:]
+    assert [r.value for r in there] == [r.value for r in records_of(log_path)]
+
+
+def test_a_log_without_news_looks_now_and_then_whether_its_site_was_forgotten(
+    kafka: RealKafka, site: str, log_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "LOOK_AGAIN_S", 0.2)
+    forwarder = beginning(log_path, site, kafka.broker)
+    try:
+        with SqliteEventLog(log_path, read_only=True) as log:
+            last = log.last_position()
+        wait_until(lambda: count_there(kafka.broker, site) == last)
+        ask_to_forget(kafka.broker, site, Forgetting("Pat", "restored"))
+        wait_until(lambda: count_there(kafka.broker, site) == last)
+        assert len(records(kafka.broker, device_events(site))) == 2 * last + 1
+    finally:
+        forwarder.stop()
 
 
 def test_a_copy_that_ends_before_what_was_sent_is_refused(

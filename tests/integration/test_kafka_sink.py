@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ import pytest
 from storage import kafka_sink
 from storage.connection import Db, open_connection
 from storage.kafka_sink import KafkaSink
-from storage.sink import Sink
+from storage.log_rows import readable
+from storage.sink import Batch, Reached, Sink
 from streams.broker import Broker
 from streams.envelope import Headers, LogRow, RejectedRecordError, Rejection, row_from_record
 from streams.fleet.refold_request import ask_for_refold
+from streams.fleet.site_life import SiteLife
+from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create
 from streams.topics import fleet_topics, site_topic
 from tests.fleet_campaign.expected import differences, straight
@@ -156,6 +160,31 @@ def test_a_database_that_is_away_is_said_to_be_and_the_lag_ends_at_nothing(
     assert "database_back" in said
     assert "broker_" not in said
     assert "Traceback" not in said
+
+
+def test_what_was_read_before_a_site_was_forgotten_is_not_taken_in_after_it(
+    database: ServerDatabase, tmp_path: Path
+) -> None:
+    """A sink that lost the site while it had a batch of it in hand."""
+    for site in ("one", "one-more"):
+        write_log(tmp_path / site, site, devices=1, days=3)
+    with SqliteEventLog(tmp_path / "one") as log, SqliteEventLog(tmp_path / "one-more") as other:
+        rows, others = readable(log.rows()), readable(other.rows())
+    with closing(Sink(database.connect)) as sink:
+        sink.apply_all([Batch("one", rows[:5], 5), Batch("one-more", others, 9)])
+        sink.forget("one", 8)
+        sink.forget("one", 8)
+        assert sink.apply_all([Batch("one", rows[5:], 8), Batch("one-more", others, 9)]).refused == 0
+        assert (count(database, "events", "one"), count(database, "events", "one-more")) == (0, len(others))
+        assert sink.sources()["one"] == Reached(9, "", 0, b"", SiteLife(8, -1))
+        sink.apply("one", rows, 40)
+        assert sink.sources()["one"].log_position == 0, "nobody may begin it who has not seen the request"
+        bad = rows[3]._replace(position=2**70)
+        sink.apply_all([Batch("one", [*rows[:3], bad, *rows[4:]], 20, life=SiteLife(8, 9))])
+        sink.forget("one", 8)
+    assert count(database, "events", "one") == len(rows) - 1
+    with database.connect() as db:
+        assert db.execute("SELECT begins FROM sink_state WHERE source = 'one'").fetchall() == [(9,)]
 
 
 def aside(database: ServerDatabase) -> str:

@@ -321,7 +321,7 @@ def restore(servers: str, site: str) -> None:
     known = asyncio.run(restored(Broker(servers), [site], PARTITIONS))
     seconds = time.monotonic() - started
     kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    sys.stdout.write(json.dumps({"devices": len(known[site]), "seconds": seconds, "kb": kb}))
+    sys.stdout.write(json.dumps({"devices": len(known[site].devices), "seconds": seconds, "kb": kb}))
 
 
 def known_from(rows: Sequence[LogRow]) -> Known:

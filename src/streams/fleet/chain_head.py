@@ -42,10 +42,15 @@ class ChainHead:
     A row that cannot be checked (one behind a hole) does not move the head; its link is kept beside it until a row
     continues it, as are those of records that could not be read. The first row after a take-over is believed, and
     its position as soon as the next one confirms it.
+
+    Parameters
+    ----------
+    position, link
+        Where it was left off by somebody who had checked it; 0 where nobody had.
     """
 
-    def __init__(self) -> None:
-        self._head: Reached | None = None
+    def __init__(self, position: int = 0, link: bytes = b"") -> None:
+        self._head = Reached(position, link, sure=True) if position and link else None
         self._loose: list[Reached] = []
         self._since = 0
         self._disputed: int | None = None

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streams.envelope import LogRow
+from streams.fleet.site_life import NEVER
 from streams.fold import FOLD_VERSION
 from streams.fold.device import park
 from streams.fold.state import DeviceState
@@ -37,7 +38,8 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
     `state` is what the fold here made of its events; `links` are the sequence numbers and shortened links of the
     last rows; `parked` says why nothing of it is published; `diverged_at` is the first event whose outcomes the fold
-    here does not confirm; `fold_version` is of the rules that `state` was folded by, 0 where nobody said.
+    here does not confirm; `fold_version` is of the rules that `state` was folded by, 0 where nobody said. `life` says
+    which life of its site it is of (`SiteLife.forgotten_at`).
     """
 
     state: DeviceState
@@ -46,6 +48,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     parked: str = ""
     diverged_at: int | None = None
     fold_version: int = 0
+    life: int = NEVER
 
 
 def beginning(device: str, log_id: str = "") -> Known:
@@ -120,6 +123,7 @@ def known_from_blob(blob: bytes) -> Known:
             _links.decode(stands.links),
             stands.parked,
             stands.diverged_at,
+            life=stands.life,
         )
 
 
@@ -136,6 +140,8 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     links: msgspec.Raw = msgspec.Raw(b"\x90")
     parked: str = ""
     diverged_at: int | None = None
+    fold_version: int = 0
+    life: int = NEVER
 
 
 _standing: Final = msgspec.msgpack.Decoder(Standing)

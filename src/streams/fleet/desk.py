@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from streams import codec
 from streams.envelope import (
     Headers,
@@ -35,12 +37,17 @@ from streams.fleet.check import (
     take_up,
 )
 from streams.fleet.comparable import comparable
+from streams.fleet.site_life import SiteLife, blob_from_life, life_key
 from streams.messages import GateChanged, RecordedOutcome
 from streams.record_border import place_of
-from streams.topics import DEAD_LETTERS, OUTCOMES, READS, WORKER_STATES
+from streams.topics import DEAD_LETTERS, GATES, OUTCOMES, READS, WORKER_STATES
 
 GATE_KEY: Final = "#"
 """Between device and mode in the key of a gate: each mode's latest gate is kept."""
+
+
+TOMBSTONE: Final = b""
+"""A record with this value is sent without any: on a compacted topic it ends what stood under its key."""
 
 
 @dataclass
@@ -50,23 +57,28 @@ class Plan:
     `outcomes` and `reads` (for the comparison of scanners) are published first, then the `states` of the devices
     that changed; `counts` and `divergences` are for metrics and alarms, as are devices `parked` just now, with why.
     `gaps` are devices to be folded anew from the topic, each with its log: their rows are missing, or somebody asks.
+    `lives` are those of sites that were forgotten, or begin anew; their devices of before have no state.
     """
 
     outcomes: list[tuple[str, Record]] = field(default_factory=list)
-    states: dict[str, Known] = field(default_factory=dict)
+    states: dict[str, Known | None] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     divergences: list[str] = field(default_factory=list)
     parked: dict[str, str] = field(default_factory=dict)
     reads: list[tuple[str, Record]] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)
+    lives: dict[str, SiteLife] = field(default_factory=dict)
 
     def count(self, what: str) -> None:
         """Count one of a kind."""
         self.counts[what] = self.counts.get(what, 0) + 1
 
     def records(self) -> list[tuple[str, Record]]:
-        """Return the table's records, to be sent once the outcomes are acknowledged."""
-        blobs = {device.encode(): blob_from_known(known) for device, known in self.states.items()}
+        """Return the table's records, to be sent once the outcomes are acknowledged; a life before its devices."""
+        blobs = {life_key(site): blob_from_life(life) for site, life in self.lives.items()}
+        blobs |= {
+            device.encode(): blob_from_known(known) if known else TOMBSTONE for device, known in self.states.items()
+        }
         return [(WORKER_STATES, Record(device, blob, [])) for device, blob in blobs.items()]
 
 
@@ -79,10 +91,13 @@ class SiteDesk:
         The site's id.
     known
         Its devices, restored from the worker's table.
+    life
+        Where its rows begin on its topic, from there too.
     """
 
-    def __init__(self, site: str, known: Iterable[Known] = ()) -> None:
+    def __init__(self, site: str, known: Iterable[Known] = (), life: SiteLife | None = None) -> None:
         self.site = site
+        self.life = life or SiteLife()
         self._known = {device.state.device: device for device in known}
         self._chain = ChainHead()
 
@@ -112,13 +127,19 @@ class SiteDesk:
             self._keep_row(plan, row, received)
         at = up.known.state.now.isoformat() if up.known.state.now else ""
         plan.outcomes += [published(gate, at=at) for gate in up.gates]
-        self._known[device] = plan.states[device] = up.known
+        self._hold(plan, device, up.known)
         if up.known.parked:
             plan.parked[device] = up.known.parked
         return up.known
 
-    def take(self, plan: Plan, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Take in one record of the site's topic."""
+    def take(self, plan: Plan, key: bytes | None, value: bytes | None, headers: Headers, *, offset: int = 0) -> None:
+        """Take in one record of the site's topic, from its offset there."""
+        life = self.life.after(self.site, offset, headers)
+        if life is not self.life:
+            self._begin_anew(plan, life)
+        if not life.has(offset):
+            plan.count("forgotten")
+            return
         asked_for = refold_requested(self.site, headers)
         if asked_for is not None:
             plan.gaps.setdefault(asked_for, self._known[asked_for].log_id if asked_for in self._known else "")
@@ -188,13 +209,36 @@ class SiteDesk:
             plan.parked[device] = received.known.parked
             plan.gaps.pop(device, None)  # what was asked for before, or was missing, does not undo what came after it
         if received.known is not before:
-            self._known[device] = plan.states[device] = received.known
+            self._hold(plan, device, received.known)
         plan.outcomes += [published(outcome, at=at) for outcome in received.outcomes]
+
+    def _hold(self, plan: Plan, device: str, known: Known) -> None:
+        if known.life != self.life.forgotten_at:
+            known = replace(known, life=self.life.forgotten_at)
+        self._known[device] = plan.states[device] = known
+
+    def _begin_anew(self, plan: Plan, life: SiteLife) -> None:
+        """Drop all that is known of a site that was forgotten, or begin with the first row that counts.
+
+        Its gates are ended on their topic: whoever follows it takes the next one whatever number it has.
+        """
+        for device, known in self._known.items():
+            plan.outcomes += [(GATES, Record(gate_key(device, mode), TOMBSTONE, [])) for mode in known.state.gates]
+            plan.states[device] = None
+            plan.gaps.pop(device, None)
+            plan.parked.pop(device, None)
+        self._known, self._chain = {}, ChainHead()
+        self.life = plan.lives[self.site] = life
+
+
+def gate_key(device: str, mode: str) -> bytes:
+    """Return the key of a gate: each mode's latest is kept."""
+    return f"{device}{GATE_KEY}{mode}".encode()
 
 
 def published(recorded: RecordedOutcome, *, at: str) -> tuple[str, Record]:
     """Return an outcome's topic and record."""
     record = record_from_outcome(recorded, codec.encode(recorded), at=at)
     if isinstance(recorded.outcome, GateChanged):
-        record = record._replace(key=f"{recorded.device}{GATE_KEY}{recorded.outcome.mode}".encode())
+        record = record._replace(key=gate_key(recorded.device, recorded.outcome.mode))
     return OUTCOMES[type(recorded.outcome)], record

@@ -18,7 +18,7 @@ import structlog
 
 from streams.broker import Broker
 from streams.envelope import Record
-from streams.fleet.desk import Plan, SiteDesk
+from streams.fleet.desk import TOMBSTONE, Plan, SiteDesk
 from streams.fleet.topic_reader import on_topic, partitions_of, restored, table_partition
 from streams.topics import MAX_RECORD_BYTES, WORKER_STATES, device_events, site_of
 
@@ -116,7 +116,9 @@ class FaustWorker:
         await self._restore({site_of(event.message.topic) or "" for event in events})
         for event in events:
             said = event.message
-            self._desks[site_of(said.topic) or ""].take(plan, said.key, said.value, list(said.headers))
+            self._desks[site_of(said.topic) or ""].take(
+                plan, said.key, said.value, list(said.headers), offset=said.offset
+            )
         for device, log_id in plan.gaps.items():
             await self._refold(plan, device, log_id)
         await self._send([*plan.outcomes, *plan.reads])
@@ -127,7 +129,7 @@ class FaustWorker:
         new = [site for site in sites if site not in self._desks]
         if new:
             known = await restored(self._settings.broker, new, self._partitions)
-            self._desks |= {site: SiteDesk(site, known[site]) for site in new}
+            self._desks |= {site: SiteDesk(site, *known[site]) for site in new}
 
     async def _send(self, records: Iterable[tuple[str, Record]], *, by_site: bool = False) -> None:
         """Send, and wait until the broker has it all."""
@@ -135,12 +137,13 @@ class FaustWorker:
         for topic, (key, value, headers) in records:
             partition = table_partition(key, self._partitions) if by_site else None
             to = self._app.topic(topic, **RAW)
-            sent.append(await to.send(key=key, value=value, headers=headers, partition=partition))
+            content = None if value == TOMBSTONE else value
+            sent.append(await to.send(key=key, value=content, headers=headers, partition=partition))
         await asyncio.gather(*sent)
 
     async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
         site = device.partition("/")[0]
-        there = await on_topic(self._settings.broker, site, {device})
+        there = await on_topic(self._settings.broker, site, {device}, begins=self._desks[site].life.begins)
         known = self._desks[site].take_up(plan, device, log_id, there[device])
         self._logger.warning("device_refolded", device=device, parked=known.parked or None)
 

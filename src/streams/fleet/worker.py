@@ -18,9 +18,9 @@ from prometheus_client import Counter, Gauge
 
 from streams.broker import Broker
 from streams.envelope import Record
-from streams.fleet.check import Known
-from streams.fleet.desk import Plan, SiteDesk
-from streams.fleet.topic_reader import CLIENT_TROUBLE, on_topic, restored, table_partition
+from streams.fleet.desk import TOMBSTONE, Plan, SiteDesk
+from streams.fleet.site_life import NEVER
+from streams.fleet.topic_reader import CLIENT_TROUBLE, Left, on_topic, restored, table_partition
 from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
@@ -161,7 +161,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             return False
         for record in records:
             if record.offset >= expected:
-                desk.take(plan, record.key, record.value, list(record.headers))
+                desk.take(plan, record.key, record.value, list(record.headers), offset=record.offset)
         return True
 
     async def _send(self, records: Iterable[tuple[str, Record]], *, by_site: bool = False) -> None:
@@ -169,7 +169,8 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         sent, partitions = [], await self._table_partitions()
         for topic, (key, value, headers) in records:
             partition = table_partition(key, partitions) if by_site else None
-            sent.append(await self._producer.send(topic, value=value, key=key, headers=headers, partition=partition))
+            content = None if value == TOMBSTONE else value
+            sent.append(await self._producer.send(topic, value=content, key=key, headers=headers, partition=partition))
         for acknowledged in sent:
             await acknowledged
 
@@ -182,6 +183,9 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         PUBLISHED.inc(len(plan.outcomes))
         DIVERGED.inc(len(plan.divergences))
         PARKED.set(sum(desk.parked() for desk in self._desks.values()))
+        for site, life in plan.lives.items():
+            begins = None if life.begins == NEVER else life.begins
+            self._logger.warning("site_forgotten", site=site, at=life.forgotten_at, begins=begins)
         for device, why in plan.parked.items():
             self._logger.error("device_parked", device=device, why=why)
         for divergence in plan.divergences:
@@ -230,14 +234,15 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for place in assigned:
             site = site_of(place.topic) or ""
             begin = await self._begin(place)
-            self._desks[site] = SiteDesk(site, known.get(site, ()))
+            left = known.get(site, Left())
+            self._desks[site] = SiteDesk(site, left.devices, left.life)
             self._next[place] = begin
             self._consumer.seek(place, begin)
         self._fresh = list(self._desks.values())
         self._waited = {}
         SITES.set(len(self._desks))
 
-    async def _known_devices(self, sites: set[str]) -> dict[str, list[Known]]:
+    async def _known_devices(self, sites: set[str]) -> dict[str, Left]:
         return await restored(self._settings.broker, sites, await self._table_partitions()) if sites else {}
 
     async def _begin(self, place: Any) -> int:
@@ -247,7 +252,7 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     async def _refold(self, plan: Plan, site: str) -> None:
         """Fold devices anew from their site's topic; what of them was not published before is now."""
         devices = {device: log_id for device, log_id in plan.gaps.items() if device.startswith(f"{site}/")}
-        there = await on_topic(self._settings.broker, site, devices)
+        there = await on_topic(self._settings.broker, site, devices, begins=self._desks[site].life.begins)
         for device, log_id in devices.items():
             known = self._desks[site].take_up(plan, device, log_id, there[device])
             self._logger.warning("device_refolded", device=device, parked=known.parked or None)
