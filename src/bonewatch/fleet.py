@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from prometheus_client import start_http_server
@@ -30,7 +30,7 @@ from streams.fleet.worker import FleetWorker, WorkerSettings
 from streams.forwarder import Forwarder, LogForkedError
 from streams.refusal import require_accepted
 from streams.sqlite_log import SqliteEventLog
-from streams.topic_admin import create, differences
+from streams.topic_admin import alter, create, differences
 from streams.topics import fleet_topics, site_topic
 
 PASSWORD: Final = "BONEWATCH_KAFKA_PASSWORD"  # noqa: S105 - the name of the variable
@@ -139,13 +139,22 @@ def forget(broker: Broker, site: str, *, by: str, reason: str) -> int:
         return forget_request.ask_to_forget(broker, site, Forgetting(by, reason))
 
 
-def ensure_topics(broker: Broker, sites: list[str], *, partitions: int, replicas: int) -> tuple[list[str], list[str]]:
-    """Create the topics that are missing; return their names, and where the others differ from what they should be."""
+class Ensured(NamedTuple):
+    """What was made and changed so that topics are as they should be, and where they differ all the same, in words."""
+
+    created: list[str]
+    changed: list[str]
+    differ: list[str]
+
+
+def ensure_topics(broker: Broker, sites: list[str], *, partitions: int, replicas: int) -> Ensured:
+    """Create the topics that are missing and set what can be set of the others."""
     try:
         topics = (*fleet_topics(partitions), *(site_topic(site) for site in sites))
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return create(broker, topics, replicas=replicas), differences(broker, topics, replicas=replicas)
+    created = create(broker, topics, replicas=replicas)
+    return Ensured(created, alter(broker, topics), differences(broker, topics, replicas=replicas))
 
 
 def give_access(broker: Broker, role: str, name: str, new_password_file: Path | None) -> list[str]:

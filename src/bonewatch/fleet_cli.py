@@ -55,7 +55,9 @@ def topics(
     partitions: int = 8,
     replicas: int = 1,
 ) -> int:
-    """Create what topics are missing, and say where others differ; 1 if any does.
+    """Create what topics are missing, set what others should have, and say where they differ still; 1 if any does.
+
+    Nothing is changed that would delete records (a shorter retention, another cleanup policy).
 
     Parameters
     ----------
@@ -69,14 +71,16 @@ def topics(
     from bonewatch import fleet  # noqa: PLC0415 - see forward
 
     broker = fleet.broker_from(KafkaSection(servers, ca_file, username, password_file))
-    created, wrong = fleet.ensure_topics(broker, list(sites), partitions=partitions, replicas=replicas)
-    for name in created:
+    done = fleet.ensure_topics(broker, list(sites), partitions=partitions, replicas=replicas)
+    for name in done.created:
         out.print(f"created {name}")
-    for words in wrong:
+    for words in done.changed:
+        out.print("changed", escape(words), soft_wrap=True)
+    for words in done.differ:
         out.print("[bold red]differs[/]", escape(words), soft_wrap=True)
-    if not created and not wrong:
+    if not any(done):
         out.print("All topics are as they should be.")
-    return 1 if wrong else 0
+    return 1 if done.differ else 0
 
 
 @fleet_app.command

@@ -14,6 +14,7 @@ from storage.log_rows import readable
 from storage.sink import Batch, Reached, Sink
 from streams.broker import Broker
 from streams.envelope import Headers, LogRow, RejectedRecordError, Rejection, row_from_record
+from streams.fleet.desk import Plan, SiteDesk
 from streams.fleet.refold_request import ask_for_refold
 from streams.fleet.site_life import SiteLife
 from streams.sqlite_log import SqliteEventLog
@@ -160,6 +161,33 @@ def test_a_database_that_is_away_is_said_to_be_and_the_lag_ends_at_nothing(
     assert "database_back" in said
     assert "broker_" not in said
     assert "Traceback" not in said
+
+
+def test_worker_and_sink_judge_a_chain_alike(kafka: RealKafka, database: ServerDatabase, tmp_path: Path) -> None:
+    """Rows with a false position, with altered content behind a hole, and repeated: what one refuses the other does."""
+    path = tmp_path / "alike.sqlite"
+    write_log(path, "alike", devices=3, days=5)
+    create(kafka.broker, (site_topic("alike"),))
+    records = records_of(path)
+    lies = records[20]._replace(
+        headers=[(name, b"900000" if name == "ce_logposition" else said) for name, said in records[20].headers]
+    )
+    place = next(n for n in range(30, len(records)) if b"phantom-measured" in records[n].value)
+    altered = records[place]._replace(value=records[place].value.replace(b'"region":"L1-L4"', b'"region":"L1-L3"'))
+    stream = [*records[:20], lies, *records[21:place], altered, *records[place + 1 :], *records[3:9]]
+    put(kafka.broker, "alike", stream)
+    desk, plan = SiteDesk("alike"), Plan()
+    for record in stream:
+        desk.take(plan, *record)
+    following = Following(kafka, database)
+    try:
+        wait_until(lambda: count(database, "events", "alike") == len(records) - 2, within_s=60)
+    finally:
+        following.stop()
+    with database.connect() as db:
+        refused = db.execute("SELECT position, device, rejection FROM refusals ORDER BY position").fetchall()
+    assert refused == [(20, records[20].key.decode(), "unreadable"), (place, altered.key.decode(), "chain")]
+    assert plan.parked.keys() == {device for _, device, _ in refused}
 
 
 def test_what_was_read_before_a_site_was_forgotten_is_not_taken_in_after_it(

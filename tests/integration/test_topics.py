@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from streams.topic_admin import administration, create, differences
+from streams.topic_admin import administration, alter, create, differences
 from streams.topics import COMPARISONS, GATES, SITE_HEADS, WORKER_STATES, Topic, fleet_topics, site_topic
 from tests.kafka import real_kafka
 
@@ -36,3 +36,35 @@ def test_a_broker_that_differs_is_told_in_words(tmp_path: Path) -> None:
         (states,) = (topic for topic in topics if topic.name == WORKER_STATES)
         older = differences(kafka.broker, [Topic("older", 1, states.config)])
         assert "older: segment.ms is 604800000, not 3600000" in older
+
+
+def test_what_a_topic_has_otherwise_is_set_unless_it_would_delete_records(tmp_path: Path) -> None:
+    with real_kafka(tmp_path / "kafka") as kafka:
+        older = {"cleanup.policy": "compact", "segment.ms": "7000000", "max.message.bytes": "2000"}
+        create(kafka.broker, [Topic("table", 1, older), Topic("for-ever", 1, {"retention.ms": "-1"})])
+        create(kafka.broker, [Topic("short", 1, {"retention.ms": "1000000"})])
+        states = {**older, "segment.ms": "3600000", "max.message.bytes": "1000000"}
+        wanted = [
+            Topic("table", 1, states),
+            Topic("for-ever", 1, {"retention.ms": "5000000", "cleanup.policy": "compact"}),
+            Topic("short", 2, {"retention.ms": "5000000"}),
+            Topic("missing", 1),
+        ]
+        assert alter(kafka.broker, wanted) == [
+            "table: segment.ms was 7000000, is 3600000",
+            "table: max.message.bytes was 2000, is 1000000",
+            "short: retention.ms was 1000000, is 5000000",
+        ]
+        assert differences(kafka.broker, wanted, replicas=3) == [
+            "table: 1 copies of each partition, not 3",
+            f"table: {INSYNC} is 1, not 2",
+            "for-ever: 1 copies of each partition, not 3",
+            "for-ever: retention.ms is -1, not 5000000",
+            "for-ever: cleanup.policy is delete, not compact",
+            f"for-ever: {INSYNC} is 1, not 2",
+            "short: 1 partitions, not 2",
+            "short: 1 copies of each partition, not 3",
+            f"short: {INSYNC} is 1, not 2",
+            "missing is missing",
+        ]
+        assert alter(kafka.broker, wanted) == []
