@@ -67,6 +67,8 @@ class DicomEntity:
         Where patients' objects go on to.
     pages
         What reads printed reports that come as objects.
+    services
+        What else is served.
     """
 
     def __init__(
@@ -82,10 +84,12 @@ class DicomEntity:
         clock: Callable[[], datetime] = _utc_now,
         forwarding: Forwarding | None = None,
         pages: PrintedPages | None = None,
+        services: Sequence[DicomService] = (),
     ) -> None:
         keep_values_out_of_logs()
         accept_every_storage_class()
         self._settings = settings
+        self._services = services
         self._clock = clock
         self._patients = PatientObjects(
             site,

@@ -1,0 +1,143 @@
+"""Tells the RIS later what it could not be told at once: in order for each step, in the background."""
+
+import threading
+import time
+from typing import Final
+
+import structlog
+
+from collectors.dicom.exchange import BrokenOffError, Peer, PeerError
+from collectors.dicom.mpps import metrics
+from collectors.dicom.mpps.ris import Ris, RisAnswer
+from collectors.dicom.mpps.rules import DUPLICATE, PROCESSING_FAILURE
+from collectors.dicom.mpps.steps import Operation, Queued, StepStore
+from collectors.dicom.retrying import Retrying
+from collectors.errors import CollectorError
+from collectors.sealing import SealBrokenError
+from collectors.settings import MppsUpstream
+
+MESSAGES_AT_ONCE: Final = 200
+TICK_S: Final = 1.0
+TIDY_S: Final = 600.0
+STOP_S: Final = 10.0
+
+_log: Final = structlog.get_logger("collectors.dicom.mpps")
+
+
+class LateTeller:
+    """Empties a queue of procedure steps into the RIS; `start` it, `stop` it.
+
+    Parameters
+    ----------
+    steps
+        What waits.
+    settings
+        The RIS.
+    """
+
+    def __init__(self, steps: StepStore, settings: MppsUpstream) -> None:
+        self._steps, self._settings, self._ris = steps, settings, Ris(settings)
+        self._retrying = Retrying("mpps_ris", settings.retry_s, settings.retry_max_s, peer=settings.ae_title)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._tidied_at = time.monotonic()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_ris_away(self) -> bool:
+        """Whether the RIS was just away: then nobody waits for it, and what comes is queued."""
+        return self._retrying.is_waiting
+
+    def failed(self, error: CollectorError) -> None:
+        """Note that the RIS is away."""
+        with self._lock:
+            self._retrying.failed(error)
+
+    def succeeded(self) -> None:
+        """Note that the RIS is there."""
+        with self._lock:
+            self._retrying.succeeded()
+
+    def start(self) -> None:
+        """Begin; what an earlier run left goes first."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="mpps-teller", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the message that is on its way."""
+        self._stopping.set()
+        self._steps.news.set()
+        if self._thread is not None:
+            self._thread.join(STOP_S)
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._steps.news.clear()
+            is_busy = False
+            try:
+                if not self.is_ris_away:
+                    is_busy = self._tell_all()
+                self._show()
+            except PeerError as error:
+                self.failed(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, what waits is safe, and is tried again
+                _log.error("mpps_telling_failed", error=type(error).__name__)
+                self._stopping.wait(self._settings.retry_s)
+            if not is_busy:
+                self._steps.news.wait(min(TICK_S, self._settings.retry_s))
+
+    def _tell_all(self) -> bool:
+        """Send the first message of each step, over one association for each title; return whether there was any."""
+        messages = self._steps.next_messages(MESSAGES_AT_ONCE)
+        for title in dict.fromkeys(message.calling_ae for message in messages):
+            with self._ris.associate(title) as peer:
+                for message in messages:
+                    if message.calling_ae == title and not self._stopping.is_set():
+                        self._tell(peer, message)
+            self.succeeded()
+        return bool(messages)
+
+    def _tell(self, peer: Peer, message: Queued) -> None:
+        try:
+            attributes = self._steps.attributes(message)
+        except SealBrokenError:
+            self._refuse(message, SealBrokenError.code)
+            return
+        try:
+            answer = self._ris.tell(peer, message.operation, message.uid, attributes)
+        except BrokenOffError:
+            self._steps.unsure(message)
+            raise
+        if answer.is_success or _was_known(message, answer):
+            self._steps.sent(message)
+            metrics.SENT_LATER.labels(message.device).inc()
+        else:
+            self._refuse(message, f"{answer.status:04X}")
+
+    def _refuse(self, message: Queued, reason: str) -> None:
+        self._steps.refused(message)
+        metrics.REFUSED_LATER.labels(message.device).inc()
+        _log.error(
+            "mpps_refused_later",
+            device=message.device,
+            operation=message.operation.value,
+            reason=reason,
+            sop_instance_uid=message.uid,
+        )
+
+    def _show(self) -> None:
+        waiting, oldest_s = self._steps.waiting()
+        metrics.WAITING.set(waiting)
+        metrics.OLDEST_SECONDS.set(oldest_s)
+        if time.monotonic() - self._tidied_at > TIDY_S:
+            self._tidied_at = time.monotonic()
+            self._steps.tidy()
+
+
+def _was_known(message: Queued, answer: RisAnswer) -> bool:
+    """Whether a refusal says that the RIS had the message already: its answer was lost, or ours to it was."""
+    if message.operation is Operation.CREATE:
+        return answer.status == DUPLICATE
+    return message.unsure and answer.status == PROCESSING_FAILURE
