@@ -7,9 +7,11 @@ import msgspec
 
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
+from bonewatch.exported_files import file_sources
 from bonewatch.toml_lines import line_of
 from collectors.fault_logs import rules
 from collectors.fault_logs.rules import RulesError
+from collectors.files.errors import MapError
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import ProfileError
 from streams.policy import DeviceKind
@@ -43,6 +45,10 @@ def load(path: Path) -> Config:
                 rules.load(path.resolve().parent / log.rules)
             except RulesError as error:
                 raise ConfigError(f"{path}: {device.id}: {error}") from error
+    try:
+        file_sources(config, path.resolve().parent)
+    except MapError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return config
 
 

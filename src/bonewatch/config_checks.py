@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from bonewatch.exported_files import files_faults
 from bonewatch.fault_logs import log_faults, syslog_faults
 from bonewatch.printed_reports import printed_faults
 from collectors.protocols.known import names
@@ -32,6 +33,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults.append(("$.dicom.patients", 'patients = "forward" needs a [dicom.pacs] to forward to'))
     faults += syslog_faults("$.syslog", config.syslog)
     faults += printed_faults(config)
+    faults += files_faults(config)
     faults += _repeated(config)
     for place, device in enumerate(config.device):
         faults += _device_faults(f"$.device[{place}]", device)

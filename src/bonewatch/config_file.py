@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from collectors.fault_logs.settings import SyslogSettings
+from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings
 from storage.settings import DatabaseSettings
@@ -160,6 +161,7 @@ class DeviceSection(Section, frozen=True):
 
 class ClinicSection(Section, frozen=True):
     """``[[clinic]]``: regular clinic hours of one device, in the site's zone."""
+    file: tuple[FileSource, ...] = ()
 
     device: str
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
@@ -181,6 +183,7 @@ class Config(Section, frozen=True):
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()
 
+    files: FilesSettings = FilesSettings()
     def key(self, device_id: str) -> str:
         """Return the device's key in the log, ``site/device``."""
         return f"{self.site.id}/{device_id}"

@@ -14,6 +14,7 @@ import structlog
 
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
+from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from collectors.archive import Archive
@@ -116,6 +117,7 @@ class Site:
         reports = self._printed_reports(quarantine)
         self._start_dicom(quarantine, reports)
         self._start_printed(reports)
+        self._start_files()
         self._start_lines()
         self._start_logs()
         self._start_console()
@@ -189,6 +191,20 @@ class Site:
         watch.start()
 
     def _start_lines(self) -> None:
+    def _start_files(self) -> None:
+        """Watch the folder of exported files, where there is one; rejected rows that were kept expire in any case."""
+        rejects = kept_rejects(self._config, self._data_dir)
+        self._stack.enter_context(_hourly(lambda: rejects.expire(self._clock())))
+        if not self._config.files.folder:
+            return
+        folder = self._data_dir if self._folder is None else self._folder
+        log = self._stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE, read_only=True))
+        watch = export_folder(
+            self._config, self.engine, log, self._data_dir, folder=folder, rejects=rejects, clock=self._clock
+        )
+        self._stack.callback(watch.stop)
+        watch.start()
+
         """Follow the scales and stadiometers that have a port."""
         folder = self._data_dir if self._folder is None else self._folder
         given = [

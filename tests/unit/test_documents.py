@@ -8,6 +8,7 @@ import pytest
 
 from bonewatch import config_file
 from collectors.fault_logs.settings import SyslogSettings
+from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings, Upstream
 from streams.roles import PERMITTED, Permission, Role
@@ -21,11 +22,12 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("## `[http]`", config_file.HttpSection, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
     ("## `[printed]`", PrintedSettings, set()),
+    ("## `[files]`", FilesSettings, set()),
     ("## `[syslog]`", SyslogSettings, set()),
     (
         "## `[[device]]`",
         config_file.DeviceSection,
-        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed"},
+        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed", "file"},
     ),
     ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
     ("### `[device.qc]`", config_file.QcSection, set()),
@@ -34,6 +36,7 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("### `[device.checks]`", config_file.ChecksSection, set()),
     ("### `[device.printed]`", PrintedDevice, set()),
     ("### `[[device.log]]`", config_file.LogSection, set()),
+    ("### `[[device.file]]`", FileSource, set()),
     ("### `[[device.mode]]`", config_file.ModeSection, set()),
     ("## `[[clinic]]`", config_file.ClinicSection, set()),
 ]

@@ -52,6 +52,12 @@ class ChangedError(FileRefusedError):
     code = "changed"
 
 
+class InternalFileError(FileRefusedError):
+    """We failed, not the file; the log names the fault, and the file is read again when it has changed."""
+
+    code = "internal"
+
+
 class RowError(Exception):
     """One row is rejected; `code` is for counters, `reason` for people, and neither holds a cell's content."""
 

@@ -1,0 +1,192 @@
+"""The folder that consoles export to: each file is read once it is complete, and again when it has changed.
+
+The files belong to the consoles: unless it is so configured, they are never removed. What a file is called says nothing
+here but whose it is, by the configured patterns.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from collectors.files.errors import (
+    ChangedError,
+    EncodingError,
+    FileRefusedError,
+    InternalFileError,
+    UnreadableFileError,
+)
+from collectors.files.intake import Intake, Source, digest_of
+from collectors.files.memory import Memory, Read, key_of
+from collectors.files.settings import FilesSettings
+from collectors.folders import FileState, Steadiness, Watch, state_of
+from streams.site import SiteUnavailableError
+
+_DEEPEST: Final = 3
+_MOST_FILES: Final = 5_000
+_FINISH_S: Final = 30.0
+_UNWANTED: Final = ("~$", ".")
+"""How the names of lock files and of hidden ones begin."""
+
+_log: Final = structlog.get_logger("collectors.files")
+
+
+class ExportFolder:
+    """Watches one folder and the folders in it, from `start` to `stop`.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    sources
+        Whose files are which, and how they are read; a file may be of several.
+    intake
+        Takes a complete file.
+    memory
+        What was read before.
+    settings
+        How often to look, and how long to wait for the end of a file.
+    clock
+        Says what time it is, UTC.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sources: Sequence[Source],
+        intake: Intake,
+        memory: Memory,
+        settings: FilesSettings,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._folder, self._sources, self._intake, self._memory = folder, sources, intake, memory
+        self._settings = settings
+        self._steadiness = Steadiness(clock)
+        self._unreadable: dict[str, FileState] = {}
+        self._watch = Watch(self.look, "exported files", every_s=settings.poll_s, finish_s=_FINISH_S)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._watch.start()
+
+    def stop(self) -> None:
+        """Stop; rows that are being recorded are finished first."""
+        self._watch.stop()
+
+    def look(self) -> None:
+        """Look once: take what is complete and was not read so before, leave what is not."""
+        try:
+            files = dict(islice(files_in(self._folder), _MOST_FILES))
+        except OSError as error:
+            self._watch.say(type(error).__name__)
+            return
+        self._watch.say("" if len(files) < _MOST_FILES else f"more than {_MOST_FILES} files: the rest are not read")
+        self._steadiness.forget_all_but(files)
+        for path, state in sorted(files.items(), key=lambda item: (item[1].changed_ns, item[0].name)):
+            if self._watch.stopping:
+                return
+            self._look_at(path, state)
+
+    def _look_at(self, path: Path, state: FileState) -> None:
+        name = path.relative_to(self._folder).as_posix()
+        sources = [source for source in self._sources if fnmatchcase(name, source.pattern)]
+        if not sources:
+            return
+        waiting = {key_of(name, source.device, source.title): source for source in sources}
+        waiting = {key: source for key, source in waiting.items() if not self._is_read(key, source, state)}
+        steady_for = self._steadiness.steady_for(path, state) if waiting else None
+        if steady_for is not None:
+            for key, source in waiting.items():
+                self._take(path, key, source, state, steady_for)
+        if self._settings.when_read == "delete":
+            self._remove(path, name, sources, state)
+
+    def _is_read(self, key: str, source: Source, state: FileState) -> bool:
+        read = self._memory.of(key)
+        return read is not None and read.state == state and read.recipe == source.recipe
+
+    def _take(self, path: Path, key: str, source: Source, state: FileState, steady_for: timedelta) -> None:
+        if self._unreadable.get(key) == state and steady_for < self._give_up:
+            return
+        before = self._memory.of(key)
+        try:
+            if not self._has_end(path, source, steady_for):
+                return
+            read = self._same_content(path, source, state, before)
+            read = read or self._intake.take(path, source, state, before=before).read
+        except (ChangedError, SiteUnavailableError):
+            return  # the next look takes it
+        except FileRefusedError as error:
+            if isinstance(error, UnreadableFileError | EncodingError) and steady_for < self._give_up:
+                self._unreadable[key] = state  # it may only be half of a file
+                return
+            read = self._intake.refused(source, state, error)
+        except OSError as error:  # still held by who writes it, or not ours to read
+            if self._unreadable.get(key) != state:
+                self._unreadable[key] = state
+                _log.warning("file_not_opened", device=source.device, error=type(error).__name__)
+            return
+        except Exception as error:  # noqa: BLE001 - one file must not keep the others from being read
+            _log.error("file_failed", device=source.device, error=type(error).__name__)
+            read = self._intake.refused(source, state, InternalFileError("we failed to read it; the log says more"))
+        self._unreadable.pop(key, None)
+        self._memory.remember(key, read)
+
+    @property
+    def _give_up(self) -> timedelta:
+        return timedelta(seconds=self._settings.give_up_s)
+
+    def _has_end(self, path: Path, source: Source, steady_for: timedelta) -> bool:
+        """Whether a CSV ends with a line's end: else its last number may be half a number."""
+        if source.column_map.csv is None or steady_for >= timedelta(seconds=self._settings.unfinished_s):
+            return True
+        with path.open("rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(0, end - 2))
+            return file.read(2).endswith((b"\n", b"\r", b"\n\x00", b"\x00\n"))
+
+    def _same_content(self, path: Path, source: Source, state: FileState, before: Read | None) -> Read | None:
+        """Return the last reading's account where only the file's time is another."""
+        if before is None or before.recipe != source.recipe or before.state.size != state.size or not before.digest:
+            return None
+        with path.open("rb") as file:
+            is_same = digest_of(file) == before.digest
+        return replace(before, state=state) if is_same else None
+
+    def _remove(self, path: Path, name: str, sources: Sequence[Source], state: FileState) -> None:
+        """Remove a file that every source has read, none of it lost, and that was not written since."""
+        for source in sources:
+            read = self._memory.of(key_of(name, source.device, source.title))
+            if read is None or read.state != state or read.code != "read":
+                return
+            if sum(read.rejected.values()) > (self._settings.max_rejects if read.kept else 0):
+                return
+        try:
+            if state_of(path) == state:
+                path.unlink()
+        except OSError as error:
+            _log.warning("file_not_removed", error=type(error).__name__)
+
+
+def files_in(folder: Path, depth: int = _DEEPEST) -> Iterator[tuple[Path, FileState]]:
+    """Yield the plain files of a folder and of those in it; links lead elsewhere and are left alone.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be read.
+    """
+    for path in folder.iterdir():
+        if path.name.startswith(_UNWANTED) or path.is_symlink():
+            continue
+        if path.is_dir():
+            if depth > 1:
+                yield from files_in(path, depth - 1)
+        elif (state := state_of(path)) is not None:
+            yield path, state
