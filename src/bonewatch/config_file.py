@@ -157,11 +157,11 @@ class DeviceSection(Section, frozen=True):
     checks: ChecksSection = ChecksSection()
     printed: PrintedDevice | None = None
     log: tuple[LogSection, ...] = ()
+    file: tuple[FileSource, ...] = ()
 
 
 class ClinicSection(Section, frozen=True):
     """``[[clinic]]``: regular clinic hours of one device, in the site's zone."""
-    file: tuple[FileSource, ...] = ()
 
     device: str
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
@@ -179,11 +179,11 @@ class Config(Section, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     kafka: KafkaSection = KafkaSection()
     printed: PrintedSettings = PrintedSettings()
+    files: FilesSettings = FilesSettings()
     syslog: SyslogSettings = SyslogSettings()
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()
 
-    files: FilesSettings = FilesSettings()
     def key(self, device_id: str) -> str:
         """Return the device's key in the log, ``site/device``."""
         return f"{self.site.id}/{device_id}"

@@ -190,7 +190,6 @@ class Site:
         self._stack.callback(watch.stop)
         watch.start()
 
-    def _start_lines(self) -> None:
     def _start_files(self) -> None:
         """Watch the folder of exported files, where there is one; rejected rows that were kept expire in any case."""
         rejects = kept_rejects(self._config, self._data_dir)
@@ -205,6 +204,7 @@ class Site:
         self._stack.callback(watch.stop)
         watch.start()
 
+    def _start_lines(self) -> None:
         """Follow the scales and stadiometers that have a port."""
         folder = self._data_dir if self._folder is None else self._folder
         given = [
