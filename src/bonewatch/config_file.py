@@ -137,7 +137,10 @@ class KafkaSection(Section, frozen=True):
 
 
 class DeviceSection(Section, frozen=True):
-    """``[[device]]``: one scanner, scale, stadiometer or hoist. `ring` says whom the operator rings."""
+    """``[[device]]``: one scanner, scale, stadiometer or hoist. `ring` says whom the operator rings.
+
+    With `private_values` densities are also taken from private elements of a Hologic's images.
+    """
 
     id: str
     kind: DeviceKind
@@ -156,6 +159,7 @@ class DeviceSection(Section, frozen=True):
     standard: tuple[StandardSection, ...] = ()
     checks: ChecksSection = ChecksSection()
     printed: PrintedDevice | None = None
+    private_values: bool = False
     log: tuple[LogSection, ...] = ()
     file: tuple[FileSource, ...] = ()
 

@@ -175,6 +175,7 @@ class Site:
             on_store=self._on_store,
             clock=self._clock,
             pages=reports,
+            private_values=[self._config.key(device.id) for device in self._config.device if device.private_values],
         )
         self._stack.callback(entity.stop)
         with _listening_on("[dicom]", self._config.dicom.host, self._config.dicom.port):

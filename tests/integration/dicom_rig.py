@@ -1,7 +1,7 @@
 """An application entity on a free port with a fake site behind it, and what tests need around it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ class DicomRig:
         *,
         forwarding: Forwarding | None = None,
         pages: PrintedPages | None = None,
+        private_values: Collection[str] = (),
     ) -> None:
         self.data_dir = data_dir
         self.site = FakeSite()
@@ -71,6 +72,7 @@ class DicomRig:
             on_store=self.timings.append,
             forwarding=forwarding,
             pages=pages,
+            private_values=private_values,
         )
 
     @property
@@ -102,13 +104,14 @@ def running(
     *,
     forwarding: Forwarding | None = None,
     pages: PrintedPages | None = None,
+    private_values: Collection[str] = (),
     **settings: object,
 ) -> Iterator[DicomRig]:
     """Run an application entity on a free port, with a started RIS behind it or none."""
     upstream = Upstream(ris.ae_title, "127.0.0.1", ris.port, timeout_s=3.0) if ris else None
     chosen = {"port": 0, "upstream": upstream, **settings}
     made = DicomSettings(**chosen)  # type: ignore[arg-type] # as each test chooses
-    rig = DicomRig(data_dir, made, ris, forwarding=forwarding, pages=pages)
+    rig = DicomRig(data_dir, made, ris, forwarding=forwarding, pages=pages, private_values=private_values)
     rig.entity.start()
     try:
         yield rig

@@ -2,16 +2,31 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
+from pydicom.dataset import Dataset
 from structlog.testing import capture_logs
 
 from collectors.dicom.received import ReceivedObject
 from collectors.errors import NoRoomError
-from simulators.patient_objects import PatientScan, Row, capture, objects_of, presentation_state, scan_report
-from streams.messages import ObjectKind, PatientMeasured, PatientObjectReceived
-from tests.integration.dicom_rig import DXA1, MEASURED, DicomRig, running
+from collectors.printed.reports import PrintedReports, PrintingScanner
+from collectors.printed.settings import PrintedDevice, PrintedSettings
+from collectors.quarantine import Quarantine
+from simulators.patient_objects import (
+    PatientScan,
+    Row,
+    capture,
+    encapsulated,
+    objects_of,
+    presentation_state,
+    scan_report,
+)
+from simulators.printed import HOLOGIC_SPINE, Report, hologic_page, printed
+from streams.messages import ObjectKind, PatientMeasured, PatientObjectReceived, PhantomMeasured, PhantomScanRefused
+from tests.fakes import FakeSite
+from tests.integration.dicom_rig import DEVICES, DXA1, MEASURED, DicomRig, running
 
 SCAN = PatientScan(MEASURED)
 
@@ -138,3 +153,115 @@ def test_where_they_are_refused_only_what_came_past_a_held_gate_is_noted(tmp_pat
         assert isinstance(fact, PatientObjectReceived)
         assert (fact.why, fact.accession_number) == ("refused", "RK9-0012345")
         assert rig.refusal_codes() == ["patient_object", "patient_object"]
+
+
+# --- printed pages that come as objects --------------------------------------------------------------------
+
+
+@pytest.fixture
+def printing(tmp_path: Path) -> Iterator[DicomRig]:
+    policy = replace(DEVICES[DXA1], model="Horizon A", serial="300123M")
+    pages = PrintedReports(
+        FakeSite(),
+        {DXA1: PrintingScanner(policy, PrintedDevice("hologic-apex"))},
+        PrintedSettings(),
+        zone=ZoneInfo("Europe/London"),
+        data_dir=tmp_path,
+        quarantine=Quarantine(tmp_path),
+        patients=Quarantine(tmp_path, name="patient-pages"),
+    )
+    with running(tmp_path, pages=pages, patients="read") as one:
+        yield one
+
+
+def page(**changes: str) -> bytes:
+    return printed([hologic_page(replace(Report(HOLOGIC_SPINE), **changes))])
+
+
+AS_PRINTED = {"patient_id": SCAN.patient_id, "patient_name": "INVENTED, PERSON", "scan_id": "A12041903"}
+
+
+def test_a_patient_s_page_is_a_measurement_with_the_request_of_its_object(printing: DicomRig) -> None:
+    ds = encapsulated(SCAN, page(**AS_PRINTED))
+    assert [printing.scanner().send(ds).status for _ in range(2)] == [0x0000, 0x0000]
+    (fact,) = facts(printing)
+    assert isinstance(fact, PatientMeasured)
+    assert (fact.accession_number, fact.anatomy, fact.k, fact.d0) == ("RK9-0012345", "spine", 1.130, 48.6)
+    assert (fact.regions[-1].region, fact.regions[-1].bmd_g_cm2) == ("L1-L4", 0.930)
+    assert "INVENTED" not in repr(fact)
+
+
+def test_a_phantom_s_page_is_its_scan(printing: DicomRig) -> None:
+    scan = replace(SCAN, patient_id="SPINE-1234", patient_name="PHANTOM^SPINE")
+    assert printing.scanner().send(encapsulated(scan, page())).status == 0x0000
+    found = {fact.region: fact for fact in facts(printing) if isinstance(fact, PhantomMeasured)}
+    assert list(found)[-1] == "L1-L4"
+    assert (found["L1-L4"].bmd_g_cm2, found["L1-L4"].k, found["L1-L4"].d0) == (0.930, 1.130, 48.6)
+    assert len(printing.archived()) == 1
+
+
+@pytest.mark.parametrize(
+    ("pdf", "why"),
+    [
+        (page(), "mixed"),  # the page is the phantom's, the object a patient's
+        (page(**AS_PRINTED, serial="999999X"), "unknown_device"),
+        (b"%PDF-1.4 no page", "unreadable"),
+        (b"no PDF", "undecodable"),
+    ],
+)
+def test_a_page_that_is_not_understood_is_counted_and_no_measurement(printing: DicomRig, pdf: bytes, why: str) -> None:
+    assert printing.scanner().send(encapsulated(SCAN, pdf)).status == 0x0000
+    (fact,) = facts(printing)
+    assert isinstance(fact, PatientObjectReceived)
+    assert (fact.kind, fact.why) == (ObjectKind.DOCUMENT, why)
+
+
+def test_a_patient_s_page_under_the_phantom_s_id_is_refused(printing: DicomRig) -> None:
+    scan = replace(SCAN, patient_id="SPINE-1234", patient_name="PHANTOM^SPINE")
+    answer = printing.scanner().send(encapsulated(scan, page(**AS_PRINTED)))
+    assert answer.status == 0xC214
+    assert printing.refusal_codes() == ["implausible"]
+    assert [type(fact) for fact in facts(printing)] == [PhantomScanRefused]
+
+
+# --- private results of a Hologic --------------------------------------------------------------------------
+
+RESULTS = b"""<Results><ScanID>A12041903</ScanID><k>1.130</k><d0>48.6</d0>
+<Region><Name>L1-L4</Name><Area>55.77</Area><BMC>51.85</BMC><BMD>0.930</BMD></Region></Results>"""
+
+
+def with_results(ds: Dataset, results: bytes = RESULTS) -> Dataset:
+    ds.private_block(0x0019, "HOLOGIC, Inc.", create=True).add_new(0x00, "UN", results)
+    return ds
+
+
+def test_constants_in_private_elements_come_along_with_a_report(rig: DicomRig) -> None:
+    assert rig.scanner().send(with_results(scan_report(SCAN))).status == 0x0000
+    phantom = rig.scanner().report(1.0, MEASURED)
+    assert rig.scanner().send(with_results(phantom)).status == 0x0000
+    patient, *regions = facts(rig)
+    assert isinstance(patient, PatientMeasured)
+    assert (patient.k, patient.d0) == (1.130, 48.6)
+    assert {(fact.k, fact.d0) for fact in regions if isinstance(fact, PhantomMeasured)} == {(1.130, 48.6)}
+
+
+def test_broken_private_elements_do_not_spoil_a_report(rig: DicomRig) -> None:
+    assert rig.scanner().send(with_results(scan_report(SCAN), b"<Results>")).status == 0x0000
+    (fact,) = facts(rig)
+    assert isinstance(fact, PatientMeasured)
+    assert fact.k is None
+
+
+def test_densities_of_images_are_taken_only_where_configured(tmp_path: Path) -> None:
+    phantom = replace(SCAN, patient_id="SPINE-1234", patient_name="PHANTOM^SPINE")
+    with running(tmp_path, private_values=[DXA1], patients="read") as rig:
+        for ae_title in ("DXA1", "DXA3"):
+            for number, scan in enumerate((SCAN, phantom)):
+                ds = with_results(capture(replace(scan, station=ae_title, acquisition=f"{number}")))
+                assert rig.scanner(ae_title).send(ds).status == 0x0000
+        found = facts(rig)
+    assert [type(fact) for fact in found] == [PatientMeasured, PhantomMeasured, PatientObjectReceived]
+    assert isinstance(found[0], PatientMeasured)
+    assert isinstance(found[1], PhantomMeasured)
+    assert [(region.region, region.bmd_g_cm2) for region in found[0].regions] == [("L1-L4", 0.930)]
+    assert (found[1].region, found[1].bmd_g_cm2, found[1].measured_at) == ("L1-L4", 0.930, MEASURED)

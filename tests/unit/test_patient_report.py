@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from collectors.dicom.patient_report import PatientReport, accession_of, procedure_codes_of, read_patient_report
+from collectors.dicom.structured_report import acquisition_id
 from collectors.errors import (
     AmbiguousRegionError,
     CollectorError,
@@ -136,11 +137,11 @@ def test_another_unit_is_refused() -> None:
 
 
 def test_a_reanalysis_shares_its_acquisition_and_a_repeat_does_not() -> None:
-    first, again = (read_patient_report(scan_report(SCAN, analysis=n), LONDON) for n in (0, 1))
-    repeat = read(replace(SCAN, acquisition="two"))
-    assert first.acquisition_id == again.acquisition_id != repeat.acquisition_id
-    assert first.analysed_at is not None
-    assert again.analysed_at == first.analysed_at + timedelta(minutes=1)
+    objects = [scan_report(SCAN), scan_report(SCAN, analysis=1), scan_report(replace(SCAN, acquisition="two"))]
+    first, again, repeat = (acquisition_id(ds, LONDON) for ds in objects)
+    assert first == again != repeat
+    analysed = [read_patient_report(ds, LONDON).analysed_at for ds in objects[:2]]
+    assert analysed == [MEASURED + timedelta(minutes=minutes) for minutes in (2, 3)]
 
 
 def test_codes_are_those_of_requested_and_performed_procedure() -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -67,6 +67,8 @@ class DicomEntity:
         Where patients' objects go on to.
     pages
         What reads printed reports that come as objects.
+    private_values
+        Keys of the scanners whose densities are also taken from private elements of images.
     services
         What else is served.
     """
@@ -84,6 +86,7 @@ class DicomEntity:
         clock: Callable[[], datetime] = _utc_now,
         forwarding: Forwarding | None = None,
         pages: PrintedPages | None = None,
+        private_values: Collection[str] = (),
         services: Sequence[DicomService] = (),
     ) -> None:
         keep_values_out_of_logs()
@@ -97,6 +100,7 @@ class DicomEntity:
             pseudonyms=Pseudonyms(archive.data_dir),
             forwarding=forwarding,
             pages=pages,
+            private_values=private_values,
         )
         self._store = ObjectStore(
             site,
@@ -105,6 +109,7 @@ class DicomEntity:
             patients=self._patients,
             takes_patients=settings.takes_patients,
             pages=pages,
+            private_values=private_values,
             archive=archive,
             quarantine=quarantine or Quarantine(archive.data_dir),
             max_bytes=settings.max_object_bytes,

@@ -15,20 +15,16 @@ from pydicom.dataset import Dataset
 
 from collectors.dicom.content_tree import Numeric, numerics
 from collectors.dicom.structured_report import (
-    EARLIEST,
-    LATEST,
-    acquisition_id,
     bmd_from,
     is_density,
     number_from,
+    scanned_at,
 )
-from collectors.dicom.text import content_at, first_item, items, measured_at, text
+from collectors.dicom.text import content_at, first_item, items, text
 from collectors.errors import (
     AmbiguousRegionError,
-    ImpossibleTimeError,
     NoBmdError,
     NoKnownRegionError,
-    NoTimeError,
     RegionDoesNotAddUpError,
 )
 from collectors.regions import Anatomy, anatomy_of, body_region, side_in
@@ -52,7 +48,6 @@ class PatientReport(msgspec.Struct, frozen=True):
 
     regions: tuple[RegionMeasured, ...]
     measured_at: datetime
-    acquisition_id: str
     anatomy: Anatomy
     analysed_at: datetime | None = None
 
@@ -82,12 +77,7 @@ def read_patient_report(ds: Dataset, zone: ZoneInfo) -> PatientReport:
     regions = tuple(_region(name, side, of) for (name, side), of in measured.items() if _Quantity.BMD in of)
     if not regions:
         raise NoKnownRegionError if any(is_density(numeric) for numeric in content) else NoBmdError
-    time = measured_at(ds, zone)
-    if time is None:
-        raise NoTimeError
-    if not EARLIEST <= time < LATEST:
-        raise ImpossibleTimeError
-    return PatientReport(regions, time, acquisition_id(ds, zone), _anatomy(ds, content), content_at(ds, zone))
+    return PatientReport(regions, scanned_at(ds, zone), anatomy_in(ds, content), content_at(ds, zone))
 
 
 def procedure_codes_of(ds: Dataset) -> frozenset[str]:
@@ -175,7 +165,7 @@ def _region(region: str, side: str, measured: dict[_Quantity, float]) -> RegionM
     )
 
 
-def _anatomy(ds: Dataset, content: Iterable[Numeric]) -> Anatomy:
+def anatomy_in(ds: Dataset, content: Iterable[Numeric] = ()) -> Anatomy:
     """Return the part of the body by what the object says of it, else by the names around its densities."""
     stated = anatomy_of(text(ds, "BodyPartExamined"))
     if stated is not Anatomy.UNKNOWN:

@@ -3,7 +3,7 @@
 Bonewatch is not the clinical archive: it hands the object on and keeps numbers, the accession number and a pseudonym.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -14,9 +14,16 @@ from prometheus_client import Counter
 from pydicom.dataset import Dataset
 
 from collectors.dicom.encapsulated import ENCAPSULATED_PDF, document_of
-from collectors.dicom.patient_report import PatientReport, accession_of, procedure_codes_of, read_patient_report
+from collectors.dicom.hologic import PrivateResults, results_or_none
+from collectors.dicom.patient_report import (
+    PatientReport,
+    accession_of,
+    anatomy_in,
+    procedure_codes_of,
+    read_patient_report,
+)
 from collectors.dicom.received import ReceivedObject
-from collectors.dicom.structured_report import EARLIEST, LATEST, SR_CLASSES, acquisition_id
+from collectors.dicom.structured_report import EARLIEST, LATEST, SR_CLASSES, acquisition_id, scanned_at
 from collectors.dicom.text import measured_at, text
 from collectors.dicom.worklist import mode_of
 from collectors.errors import CollectorError, ConflictingObjectError, NoRoomError, UndecodableError
@@ -71,6 +78,8 @@ class PatientObjects:
         Where objects go on to; none: they are read and not kept.
     pages
         What reads documents; none: they go on unread.
+    private_values
+        Keys of the scanners whose densities are also taken from private elements of images.
     """
 
     def __init__(
@@ -81,9 +90,11 @@ class PatientObjects:
         pseudonyms: Pseudonyms,
         forwarding: Forwarding | None = None,
         pages: PrintedPages | None = None,
+        private_values: Collection[str] = (),
     ) -> None:
         self._site, self._zone, self._pseudonyms = site, zone, pseudonyms
         self._forwarding, self._pages = forwarding, pages
+        self._private_values = frozenset(private_values)
 
     def take(self, device: str, policy: DevicePolicy, ds: Dataset, received: ReceivedObject) -> str:
         """Record what an object says and hand it on; return what became of it. Both are durable when this returns.
@@ -136,9 +147,13 @@ class PatientObjects:
     def _values(
         self, device: str, about: "_About", kind: ObjectKind, ds: Dataset, received: ReceivedObject
     ) -> list[Draft]:
+        private = results_or_none(ds, device)
         if kind is ObjectKind.REPORT:
             report = _decoded(lambda: read_patient_report(ds, self._zone))
-            return [about.measured(device, received.sop_instance_uid, report)]
+            return [about.measured(device, received.sop_instance_uid, report, private)]
+        if private.regions and device in self._private_values:
+            report = PatientReport(private.regions, scanned_at(ds, self._zone), anatomy_in(ds))
+            return [about.measured(device, received.sop_instance_uid, report, private)]
         if received.sop_class_uid == ENCAPSULATED_PDF and (pages := self._pages) is not None:
             drafts = pages.drafts_in(_decoded(lambda: document_of(ds)), device, None)
             return [about.printed(draft) for draft in drafts]
@@ -171,7 +186,7 @@ class _About(msgspec.Struct, frozen=True):
     acquisition_id: str
     acquired_at: datetime | None
 
-    def measured(self, device: str, sop_instance_uid: str, report: PatientReport) -> Draft:
+    def measured(self, device: str, sop_instance_uid: str, report: PatientReport, private: PrivateResults) -> Draft:
         fact = PatientMeasured(
             accession_number=self.accession,
             measured_at=report.measured_at,
@@ -185,6 +200,8 @@ class _About(msgspec.Struct, frozen=True):
             anatomy="" if report.anatomy is Anatomy.UNKNOWN else report.anatomy.value,
             study_instance_uid=self.study,
             analysed_at=report.analysed_at,
+            k=private.k,
+            d0=private.d0,
         )
         return Draft(event_id(sop_instance_uid, "patient"), device, fact)
 

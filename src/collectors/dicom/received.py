@@ -1,6 +1,7 @@
 """One object as it came off the wire, and what it is: a phantom's, whose, with which densities."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
@@ -15,10 +16,18 @@ from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
 from collectors.dicom.structure import check_whole, inflated
-from collectors.dicom.structured_report import SR_CLASSES, ScanReport, read_report
+from collectors.dicom.structured_report import (
+    SR_CLASSES,
+    BmdReading,
+    ScanReport,
+    acquisition_id,
+    read_report,
+    scanned_at,
+)
 from collectors.dicom.text import text
 from collectors.errors import NotThePhantomError, RegionAbsentError, UndecodableError
 from collectors.regions import Anatomy, anatomy_of
+from streams.messages import RegionMeasured
 from streams.policy import Phantom
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
@@ -116,6 +125,21 @@ def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: Zone
     except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
         # Nested items are parsed on first access, by pydicom's own lights.
         raise UndecodableError("an item of the report cannot be decoded") from error
+    if report.reading(phantom.region) is None:
+        raise RegionAbsentError(phantom.region)
+    return report
+
+
+def phantom_image(ds: Dataset, regions: Iterable[RegionMeasured], phantom: Phantom, zone: ZoneInfo) -> ScanReport:
+    """Return the report that the private results of a phantom's image make; its name and anatomy were checked.
+
+    Raises
+    ------
+    RegionAbsentError, NoTimeError, ImpossibleTimeError
+        It lacks the region that the phantom is judged by, or does not say when it was scanned.
+    """
+    readings = tuple(BmdReading(region.region, region.bmd_g_cm2) for region in regions)
+    report = ScanReport(readings, scanned_at(ds, zone), acquisition_id(ds, zone), text(ds, "SoftwareVersions")[:64])
     if report.reading(phantom.region) is None:
         raise RegionAbsentError(phantom.region)
     return report

@@ -5,7 +5,7 @@ scan is refused already.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,16 @@ from pydicom.dataset import Dataset
 from collectors import metrics
 from collectors.archive import Archive
 from collectors.dicom.encapsulated import ENCAPSULATED_PDF, document_of
+from collectors.dicom.hologic import NO_RESULTS, PrivateResults, results_or_none
 from collectors.dicom.patients import PatientObjects, PrintedPages
-from collectors.dicom.received import ReceivedObject, check_is_phantoms, decoded, kept_report, phantom_report
+from collectors.dicom.received import (
+    ReceivedObject,
+    check_is_phantoms,
+    decoded,
+    kept_report,
+    phantom_image,
+    phantom_report,
+)
 from collectors.dicom.structured_report import ScanReport
 from collectors.dicom.text import text
 from collectors.errors import (
@@ -91,6 +99,8 @@ class ObjectStore:
         Whether they are taken at all; else they are refused, and only what came past a held gate is noted.
     pages
         What reads printed reports that come as objects.
+    private_values
+        Keys of the scanners whose densities are also taken from private elements of images.
     """
 
     def __init__(
@@ -106,9 +116,11 @@ class ObjectStore:
         patients: PatientObjects,
         takes_patients: bool = False,
         pages: PrintedPages | None = None,
+        private_values: Collection[str] = (),
     ) -> None:
         self._site = site
         self._patients, self._takes_patients, self._pages = patients, takes_patients, pages
+        self._private_values = frozenset(private_values)
         self._by_ae = {policy.ae_title: (key, policy) for key, policy in devices.items() if policy.ae_title}
         self._zone = zone
         self._archive = archive
@@ -155,7 +167,10 @@ class ObjectStore:
             check_is_phantoms(ds, phantom)
             return self._pages.drafts_in(document_of(ds), device, phantom)
         report = phantom_report(ds, phantom, received.sop_class_uid, self._zone)
-        return _drafts(device, received.sop_instance_uid, phantom, report) if report else []
+        private = results_or_none(ds, device)
+        if report is None and device in self._private_values and private.regions:
+            report = phantom_image(ds, private.regions, phantom, self._zone)
+        return _drafts(device, received.sop_instance_uid, phantom, report, private) if report else []
 
     def _take_patients(
         self, device: str, policy: DevicePolicy, ds: Dataset, received: ReceivedObject, timing: StoreTiming
@@ -193,7 +208,7 @@ class ObjectStore:
         """Remove what else in the archive is this same scan: a crash may have left it, in another transfer syntax."""
         for path in self._archive.copies(judged.device, uid):
             report = kept_report(path, uid, phantom, self._zone)
-            if report and judged in _drafts(judged.device, uid, phantom, report):
+            if report and judged.event_id in {draft.event_id for draft in _drafts(judged.device, uid, phantom, report)}:
                 Archive.remove(path)
 
     def _keep_without_reading(self, device: str, uid: str, path: Path) -> Answer:
@@ -256,7 +271,9 @@ def _measured(timing: StoreTiming, part: str, histogram: Histogram) -> Iterator[
         histogram.observe(seconds)
 
 
-def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list[Draft]:
+def _drafts(
+    device: str, uid: str, phantom: Phantom, report: ScanReport, private: PrivateResults = NO_RESULTS
+) -> list[Draft]:
     """Return one fact per region; the configured one last, so that its verdict sees the others.
 
     A region or a version that we do not know is free text: it stays in the archived object, out of the log.
@@ -276,6 +293,8 @@ def _drafts(device: str, uid: str, phantom: Phantom, report: ScanReport) -> list
                 acquisition_id=report.acquisition_id,
                 sop_instance_uid=uid,
                 software=software,
+                k=private.k,
+                d0=private.d0,
             ),
         )
         for reading in ordered

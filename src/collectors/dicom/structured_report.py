@@ -83,13 +83,18 @@ def read_report(ds: Dataset, zone: ZoneInfo, *, anatomy: Anatomy = Anatomy.UNKNO
     content = tuple(numerics(ds))
     _refuse_other_anatomy(content, anatomy)
     readings = _readings(content)
+    software = text(ds, "SoftwareVersions")[:64]
+    return ScanReport(readings, scanned_at(ds, zone), acquisition_id(ds, zone), software)
+
+
+def scanned_at(ds: Dataset, zone: ZoneInfo) -> datetime:
+    """Return when an object's scan was made, UTC, or raise `NoTimeError` or `ImpossibleTimeError`."""
     time = measured_at(ds, zone)
     if time is None:
         raise NoTimeError
     if not EARLIEST <= time < LATEST:
         raise ImpossibleTimeError
-    software = text(ds, "SoftwareVersions")[:64]
-    return ScanReport(readings, time, acquisition_id(ds, zone), software)
+    return time
 
 
 def acquisition_id(ds: Dataset, zone: ZoneInfo) -> str:
