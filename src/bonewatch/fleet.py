@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
+from kafka.errors import KafkaError
 from prometheus_client import start_http_server
 
 from bonewatch.config import ConfigError
@@ -22,7 +24,7 @@ from storage.sink import Sink
 from storage.upkeep import open_prepared
 from streams import access_admin
 from streams.access import FleetRole
-from streams.broker import Broker
+from streams.broker import Broker, BrokerError
 from streams.fleet import forget_request
 from streams.fleet.combiner import Combiner
 from streams.fleet.site_life import Forgetting
@@ -35,6 +37,7 @@ from streams.topics import fleet_topics, site_topic
 
 PASSWORD: Final = "BONEWATCH_KAFKA_PASSWORD"  # noqa: S105 - the name of the variable
 STOP_S: Final = 10.0
+_ROWS: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 FORKED_RETRY_S: Final = 60.0
 """A log that the fleet does not take is tried again so often: somebody may have had the other one forgotten."""
 
@@ -137,6 +140,30 @@ def forget(broker: Broker, site: str, *, by: str, reason: str) -> int:
     """Have a site forgotten by the fleet; return the offset of the request on its topic."""
     with _names_refused():
         return forget_request.ask_to_forget(broker, site, Forgetting(by, reason))
+
+
+def forward_again(path: Path, site: str, broker: Broker, rows: str) -> int:
+    """Send rows of a site's log once more, given as ``A-B`` or one position; return how many those were.
+
+    Raises
+    ------
+    ConfigError
+        If there are no such rows, or they were never sent.
+    LogForkedError, RefusedError
+        As `forward` says.
+    BrokerError
+        If the broker is away.
+    """
+    found = _ROWS.fullmatch(rows)
+    if found is None:
+        raise ConfigError(f"--rows {rows}: two positions of the log are wanted, FIRST-LAST, or one")
+    require_accepted(broker)
+    first, last = int(found[1]), int(found[2] or found[1])
+    with SqliteEventLog(path, read_only=True) as log, _names_refused():
+        try:
+            return Forwarder(log, site, broker).send_again(first, last)
+        except KafkaError as error:
+            raise BrokerError(f"{broker.servers}: not all rows were sent, send them once more: {error}") from error
 
 
 class Ensured(NamedTuple):

@@ -31,16 +31,26 @@ MetricsHost = Annotated[str, Parameter(help="Address to serve metrics on.")]
 def forward(
     config: Annotated[Path, Parameter(name=["--config", "-c"], help="The site's TOML file.")],
     *,
+    rows: Annotated[str, Parameter(help="Positions FIRST-LAST: send these once more, and end.")] = "",
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
 ) -> int:
-    """Send a site's log to Kafka beside the running site, until it is told to stop; `run` does so by itself."""
+    """Send a site's log to Kafka beside the running site, until it is told to stop; `run` does so by itself.
+
+    With --rows, send rows again that the fleet has lost or refused; it counts none twice.
+    """
     from bonewatch import fleet, site  # noqa: PLC0415 - the rest of the command line starts without Kafka's libraries
 
     logs.configure()
     settings, stopped = load(config), _until_told()
-    fleet.serve_metrics(metrics_host, metrics_port)
     path = (config.resolve().parent / settings.site.data_dir).resolve() / site.LOG_FILE
+    if rows:
+        count = fleet.forward_again(path, settings.site.id, fleet.broker_from(settings.kafka), rows)
+        out.print(
+            f"Sent {count} rows once more. A device that is parked for one of them is taken up by `fleet refold`."
+        )
+        return 0
+    fleet.serve_metrics(metrics_host, metrics_port)
     fleet.forward(path, settings.site.id, fleet.broker_from(settings.kafka), stopped)
     return 0
 

@@ -10,10 +10,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +34,8 @@ from streams.topics import MAX_RECORD_BYTES, SITE_HEADS, device_events
 
 BATCH: Final = 500
 HEADERS_BYTES: Final = 2_000
+AGAIN: Final = "bonewatch_again"
+"""Header of a row that was asked for once more: where a log was sent to is told by the others."""
 LOOK_BACK: Final = 2 * BATCH
 """Records at a topic's end among which its last row is sought: more than are on their way while a site is forgotten."""
 WAIT_S: Final = 1.0
@@ -153,18 +155,7 @@ class Forwarder:
         stopped = stopped or threading.Event()
         options = self.broker.options()
         position = self._begin(options)
-        producer = KafkaProducer(
-            **options,
-            acks="all",
-            enable_idempotence=True,
-            max_block_ms=REQUEST_MS,
-            delivery_timeout_ms=2 * REQUEST_MS,
-            request_timeout_ms=REQUEST_MS,
-            bootstrap_timeout_ms=REQUEST_MS,
-            reconnect_backoff_max_ms=BACKOFF_MS,
-            linger_ms=5,
-            max_request_size=MAX_RECORD_BYTES + HEADERS_BYTES,
-        )
+        producer = _producer(options)
         try:
             while not stopped.is_set():
                 rows = list(islice(self.log.rows(after=position), BATCH))
@@ -172,7 +163,7 @@ class Forwarder:
                     position = self._reached = rows[-1].position
                     if not self._sent_in_a_row(producer, rows):
                         position = self._begin(options)
-                elif time.monotonic() > self._look_again_at:
+                elif time.monotonic() > self._look_again_at and self._is_others_there(options):
                     position = self._begin(options)
                 LAG.set(self.log.last_position() - position)
                 yield position
@@ -181,6 +172,41 @@ class Forwarder:
                     self._wake.clear()
         finally:
             _close(producer)
+
+    def send_again(self, first: int, last: int) -> int:
+        """Send rows of the log that were sent before once more, by their positions; return how many those were.
+
+        Receivers count none twice. They are marked, so that a forwarder goes on behind the rows before them.
+
+        Raises
+        ------
+        ValueError
+            If the log holds no such rows, or they have not been sent yet.
+        LogForkedError
+            As `run` says.
+        KafkaError
+            If the broker does not take them; send the same again.
+        """
+        options = self.broker.options()
+        sent_to = self._begin(options)
+        if not 0 < first <= last <= sent_to:
+            raise ValueError(f"rows {first} to {last} cannot be sent again: {self.site} has sent rows 1 to {sent_to}")
+        producer, count = _producer(options), 0
+        try:
+            rows = takewhile(lambda row: row.position <= last, self.log.rows(after=first - 1))
+            while batch := list(islice(rows, BATCH)):
+                self._put_all(producer, [_marked(self._record(row)) for row in batch])
+                count += len(batch)
+        finally:
+            _close(producer)
+        return count
+
+    def _is_others_there(self, options: dict[str, Any]) -> bool:
+        """Whether somebody else has written on the site's topic since: it may be a request."""
+        self._look_again_at = time.monotonic() + LOOK_AGAIN_S
+        with closing(_reader(options)) as consumer:
+            place = TopicPartition(device_events(self.site), 0)
+            return bool(consumer.end_offsets([place])[place] != self._end)
 
     def _begin(self, options: dict[str, Any]) -> int:
         """Ask the broker how far the log was sent; return the position after which to go on, or refuse."""
@@ -216,14 +242,18 @@ class Forwarder:
 
     def _send(self, producer: KafkaProducer, rows: list[Row]) -> list[int]:
         """Send rows and wait until the broker has them all, then anchor the head; return the rows' offsets."""
-        sent = [self._put(producer, device_events(self.site), self._record(row)) for row in rows]
-        offsets = [int(future.get(timeout=3 * REQUEST_MS / 1000).offset) for future in sent]
+        offsets = self._put_all(producer, [self._record(row) for row in rows])
         SENT.inc(len(rows))
         last = rows[-1]
         head = Head(self.site, self.log.log_id, last.position, last.link.hex(), last.recorded_at)
         anchor = Record(self.site.encode(), msgspec.json.encode(head), [("content-type", b"application/json")])
         self._put(producer, SITE_HEADS, anchor).get(timeout=3 * REQUEST_MS / 1000)
         return offsets
+
+    def _put_all(self, producer: KafkaProducer, records: list[Record]) -> list[int]:
+        """Put records on the site's topic and wait until the broker has them all; return their offsets."""
+        sent = [self._put(producer, device_events(self.site), record) for record in records]
+        return [int(future.get(timeout=3 * REQUEST_MS / 1000).offset) for future in sent]
 
     def _record(self, row: Row) -> Record:
         try:
@@ -251,6 +281,35 @@ class Forwarder:
         return producer.send(topic, key=record.key, value=record.value, headers=record.headers, partition=0)
 
 
+def _producer(options: dict[str, Any]) -> KafkaProducer:
+    return KafkaProducer(
+        **options,
+        acks="all",
+        enable_idempotence=True,
+        max_block_ms=REQUEST_MS,
+        delivery_timeout_ms=2 * REQUEST_MS,
+        request_timeout_ms=REQUEST_MS,
+        bootstrap_timeout_ms=REQUEST_MS,
+        reconnect_backoff_max_ms=BACKOFF_MS,
+        linger_ms=5,
+        max_request_size=MAX_RECORD_BYTES + HEADERS_BYTES,
+    )
+
+
+def _reader(options: dict[str, Any]) -> KafkaConsumer:
+    return KafkaConsumer(
+        **options,
+        enable_auto_commit=False,
+        request_timeout_ms=2 * REQUEST_MS,
+        bootstrap_timeout_ms=REQUEST_MS,
+        reconnect_backoff_max_ms=BACKOFF_MS,
+    )
+
+
+def _marked(record: Record) -> Record:
+    return record._replace(headers=[*record.headers, (AGAIN, b"1")])
+
+
 def _close(producer: KafkaProducer) -> None:
     """Close a producer for good, whatever it still holds: the log has it, and it goes with the next one.
 
@@ -276,14 +335,7 @@ def last_sent(options: dict[str, Any], site: str) -> Tail | None:
 def _sent_so_far(options: dict[str, Any], site: str) -> tuple[Tail | None, int]:
     """Return the last row, as `last_sent` does, and the offset of the record to come."""
     place = TopicPartition(device_events(site), 0)
-    consumer = KafkaConsumer(
-        **options,
-        enable_auto_commit=False,
-        request_timeout_ms=2 * REQUEST_MS,
-        bootstrap_timeout_ms=REQUEST_MS,
-        reconnect_backoff_max_ms=BACKOFF_MS,
-    )
-    try:
+    with closing(_reader(options)) as consumer:
         consumer.assign([place])
         end = last = consumer.end_offsets([place])[place]
         while end > 0:
@@ -293,8 +345,6 @@ def _sent_so_far(options: dict[str, Any], site: str) -> tuple[Tail | None, int]:
                 return tail, last
             end = begin
         return None, last
-    finally:
-        consumer.close()
 
 
 def _last_of(site: str, records: Iterable[Any]) -> tuple[Tail | None, bool]:
@@ -310,9 +360,10 @@ def _last_of(site: str, records: Iterable[Any]) -> tuple[Tail | None, bool]:
 
 
 def _tail(record: Any) -> Tail | None:
-    """Return which row a record is, or None where it is none."""
+    """Return which row a record is, or None where it is none, or one that was sent again."""
     place = place_of(record.headers)
-    return Tail(*place) if place is not None else None
+    is_again = any(name == AGAIN for name, _ in record.headers)
+    return Tail(*place) if place is not None and not is_again else None
 
 
 def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> Iterator[Any]:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +16,9 @@ from streams.envelope import Record, notice_from_row
 from streams.forwarder import Forwarder, LogForkedError
 from streams.messages import GateChanged
 from streams.sqlite_log import SqliteEventLog
-from streams.topics import DEAD_LETTERS, GATES
+from streams.topics import DEAD_LETTERS, GATES, device_events
 from tests.fleet_campaign.expected import differences, straight
+from tests.fleet_campaign.ground import LOG, SITE
 from tests.fleet_processes import FleetProcess, fleet, fleet_process, put, records_of
 from tests.integration.test_fleet_worker import by_id, outcomes_there, published
 from tests.kafka import RealKafka, real_kafka, wait_until
@@ -24,7 +27,20 @@ from tests.site_logs import write_log
 
 __all__ = ["embedded", "server"]
 
-SITES = ("twice", "gapped", "turned", "large", "garbled", "altered", "future", "foreign", "copied", "renewed", "good")
+SITES = (
+    "twice",
+    "gapped",
+    "turned",
+    "large",
+    "garbled",
+    "altered",
+    "future",
+    "foreign",
+    "copied",
+    "renewed",
+    "again",
+    "good",
+)
 
 
 @dataclass
@@ -162,6 +178,57 @@ def last_gate(path: Path, device: str) -> bytes:
     with SqliteEventLog(path, read_only=True) as log:
         bodies = [body for row in log.rows(device) for body in row.outcomes]
     return [body for body in bodies if isinstance(codec.decode_outcome(body).outcome, GateChanged)][-1]
+
+
+def test_rows_that_are_sent_again_fill_holes_and_count_once(shared: Fleet) -> None:
+    folder = shared.folder / "again"
+    (folder / "var").mkdir(parents=True)
+    (folder / "site.toml").write_text(SITE.format(site="again", servers=shared.kafka.broker.servers))
+    path = folder / LOG
+    write_log(path, "again", devices=3, days=4)
+    records, duplicates = records_of(path), increase(shared.worker, ROWS, kind="duplicate")
+    lost, refused = of(records, "again/dxa-1")[4], of(records, "again/dxa-2")[6]
+    assert lost + 5 < refused < len(records) - 4
+    garbled = records[refused]._replace(value=b"\xff{")
+    shared.put("again", [*records[:lost], *records[lost + 1 : refused], garbled, *records[refused + 1 :]])
+    held = {"dxa-1": "event 5 is missing", "dxa-2": "unreadable"}
+    wait_until(lambda: {d: why.partition(":")[0] for d, why in shared.parked("again").items()} == held, within_s=90)
+    wait_until(lambda: len(shared.positions("again")) == len(records) - 2, within_s=90)
+
+    said = fleet("forward", "-c", str(folder / "site.toml"), "--rows", f"{lost + 1}-{refused + 3}")
+    assert said.startswith(f"Sent {refused - lost + 3} rows once more.")
+    wait_until(lambda: shared.positions("again") == list(range(1, len(records) + 1)), within_s=90)
+    for device in held:
+        shared.refold(f"again/{device}")
+    wait_until(lambda: shared.parked("again") == {}, within_s=90)
+    assert shared.differences(path, "again") == []
+    wait_until(lambda: shared.missing(path) == set())
+    assert duplicates() >= len(of(records[lost : refused + 3], "again/dxa-3")) > 0
+    there = [o for o in outcomes_there(shared.kafka.broker) if o.device == "again/dxa-3"]
+    assert len(there) == len(by_id(there))
+    check_goes_on(shared, path, len(records))
+
+
+def check_goes_on(shared: Fleet, path: Path, sent: int) -> None:
+    """The forwarder goes on behind the last row that it sent, not behind one that was sent again."""
+    new = write_log(path, "again", devices=3, days=1, from_day=4)
+    with SqliteEventLog(path, read_only=True) as log:
+        end, before = log.last_position(), len(published(shared.kafka.broker, [device_events("again")]))
+        assert any(reached == end for reached in Forwarder(log, "again", shared.kafka.broker).batches())
+    assert len(published(shared.kafka.broker, [device_events("again")])) == before + end - sent >= before + new
+    wait_until(lambda: shared.differences(path, "again") == [], within_s=90)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [("0-3", "has sent rows 1 to"), ("3-99999", "cannot be sent again"), ("3-1", "3 to 1"), ("a-b", "--rows")],
+)
+def test_rows_that_were_never_sent_cannot_be_sent_again(shared: Fleet, rows: str, said: str) -> None:
+    command = [sys.executable, "-m", "bonewatch", "fleet", "forward", "-c", str(shared.folder / "again" / "site.toml")]
+    refused = subprocess.run([*command, "--rows", rows], capture_output=True, text=True, check=False, timeout=60)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_rows_in_another_order_are_put_right_from_the_topic(shared: Fleet) -> None:
