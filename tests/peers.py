@@ -101,6 +101,16 @@ class Orthanc:
             time.sleep(0.05)
         raise TimeoutError("Orthanc did not finish its job")
 
+    def ask_commitment(self, *objects: tuple[str, str]) -> str:
+        """Have it ask the site to commit to objects, by class and instance UID; return the transaction's UID."""
+        asked = [{"SOPClassUID": sop_class, "SOPInstanceUID": uid} for sop_class, uid in objects]
+        body = json.dumps({"DicomInstances": asked}).encode()
+        return str(self._post("/modalities/bonewatch/storage-commitment", body)["ID"])
+
+    def commitment(self, transaction_uid: str) -> dict[str, Any]:
+        """Return what it knows of a transaction: its Status, Success and Failures."""
+        return self._get(f"/storage-commitment/{transaction_uid}")
+
     def stored(self) -> list[bytes]:
         """Return the files that it holds."""
         with urllib.request.urlopen(f"{self._base}/instances", timeout=30) as response:  # noqa: S310 - our own

@@ -84,7 +84,8 @@ class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the PACS, which is what ``auto`` means where there is one, and ``refuse`` where there is none. Port 0 takes a free
     one. A peer that says nothing for `idle_timeout_s` is cut; one that opens a connection and asks for no association
     within `negotiation_timeout_s` too. `max_object_bytes` and `max_pdu_bytes` bound what one association can make us
-    hold in memory.
+    hold in memory. A scanner that asks for Storage Commitment of objects that the PACS does not have yet is answered
+    when it has them, or after `commitment_wait_s` that it has not.
     """
 
     ae_title: str = "BONEWATCH"
@@ -94,6 +95,7 @@ class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pacs: Pacs | None = None
     mpps: MppsUpstream | None = None
     patients: PatientRoute = "auto"
+    commitment_wait_s: float = 3600.0
     max_associations: int = 50
     max_pdu_bytes: int = 131_072
     max_object_bytes: int = 32 * 1024 * 1024

@@ -8,6 +8,7 @@ from typing import Final
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_CREATE, N_EVENT_REPORT, N_SET
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from collectors.dicom.deadline_socket import BUSY_SLEEP_S, DeadlineSocket, RequestingEntity
@@ -57,6 +58,8 @@ class Peer:
         For connecting, negotiating, and each answer.
     contexts
         What is proposed, at most 128.
+    roles
+        Which of them we would serve rather than use.
     handlers
         For what the peer asks of us meanwhile.
 
@@ -79,6 +82,7 @@ class Peer:
         calling_ae: str,
         timeout_s: float,
         contexts: Sequence[PresentationContext],
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
         handlers: Sequence[evt.EventHandlerType] = (),
     ) -> None:
         entity = RequestingEntity(calling_ae, timeout_s)
@@ -87,6 +91,7 @@ class Peer:
             port,
             contexts=list(contexts),
             ae_title=ae_title,
+            ext_neg=list(roles),
             evt_handlers=[*handlers, (evt.EVT_DIMSE_RECV, _message_complete)],
         )
         self._next_id = 0

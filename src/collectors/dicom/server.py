@@ -14,6 +14,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from collectors import metrics
 from collectors.dicom.deadline_socket import DeadlineSocket
+from collectors.dicom.turns import take_turns
 from collectors.settings import DicomSettings
 
 STOP_S: Final = 5.0
@@ -36,6 +37,7 @@ class _Connection(RequestHandler):
             timeout_s=server.settings.idle_timeout_s,
             max_object_bytes=server.settings.max_object_bytes,
         )
+        take_turns(association)
         return association
 
 
