@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from bonewatch import logs
 from bonewatch.config import ConfigError, load, warnings
+from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
 from storage.errors import StorageError
 from streams.broker import BrokerError
@@ -37,6 +38,9 @@ bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with th
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
 for group in (log_app, user_app, db_app, fleet_app, bench_app):
     app.command(group)
+app.command(import_file, name="import")
+app.command(files)
+app.command(rejects)
 
 out: Final = Console(highlight=False)
 err: Final = Console(stderr=True, highlight=False)

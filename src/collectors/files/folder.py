@@ -28,7 +28,7 @@ from collectors.folders import FileState, Steadiness, Watch, state_of
 from streams.site import SiteUnavailableError
 
 _DEEPEST: Final = 3
-_MOST_FILES: Final = 5_000
+MOST_FILES: Final = 5_000
 _FINISH_S: Final = 30.0
 _UNWANTED: Final = ("~$", ".")
 """How the names of lock files and of hidden ones begin."""
@@ -82,11 +82,11 @@ class ExportFolder:
     def look(self) -> None:
         """Look once: take what is complete and was not read so before, leave what is not."""
         try:
-            files = dict(islice(files_in(self._folder), _MOST_FILES))
+            files = dict(islice(files_in(self._folder), MOST_FILES))
         except OSError as error:
             self._watch.say(type(error).__name__)
             return
-        self._watch.say("" if len(files) < _MOST_FILES else f"more than {_MOST_FILES} files: the rest are not read")
+        self._watch.say("" if len(files) < MOST_FILES else f"more than {MOST_FILES} files: the rest are not read")
         self._steadiness.forget_all_but(files)
         for path, state in sorted(files.items(), key=lambda item: (item[1].changed_ns, item[0].name)):
             if self._watch.stopping:

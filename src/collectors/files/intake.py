@@ -98,27 +98,6 @@ class Intake:
         self._recorder, self._settings, self._zone = recorder, settings, zone
         self._rejects, self._clock = rejects, clock
 
-    def content(
-        self, path: Path, source: Source, state: FileState, *, on_row: Callable[[int], None] = lambda _count: None
-    ) -> tuple[Content, str]:
-        """Read a file and record nothing; return what it says, and the digest of its bytes.
-
-        Raises
-        ------
-        FileRefusedError
-            It cannot be read, exceeds a limit, or was written meanwhile.
-        OSError
-            It cannot be opened.
-        """
-        if state.size > self._settings.max_bytes:
-            raise OverLimitError(f"the file has more than {self._settings.max_bytes} bytes (max_bytes)")
-        with path.open("rb") as file:
-            digest = digest_of(file)
-            content = read_content(file, source.column_map, source.mapper(self._zone), self._settings, on_row=on_row)
-        if state_of(path) != state:
-            raise ChangedError("the file was written while it was read")
-        return content, digest
-
     def take(
         self,
         path: Path,
@@ -127,18 +106,18 @@ class Intake:
         *,
         before: Read | None = None,
         on_row: Callable[[int], None] = lambda _count: None,
-        on_recorded: Callable[[int], None] = lambda _count: None,
+        on_recorded: Callable[[int, int], None] = lambda _count, _of: None,
     ) -> Taken:
         """Read and record a file; what it became is durable when this returns.
 
         Raises
         ------
         FileRefusedError, OSError
-            As of `content`: nothing was recorded.
+            As of `content_of`: nothing was recorded.
         SiteUnavailableError
             Not all could be recorded; take it again later.
         """
-        content, digest = self.content(path, source, state, on_row=on_row)
+        content, digest = content_of(path, source, state, self._settings, zone=self._zone, on_row=on_row)
         tally = self._recorder.record(content, on_rows=on_recorded)
         read = Read(
             state=state,
@@ -184,6 +163,34 @@ class Intake:
         rejected = sum(content.rejected.values())
         say = _log.warning if rejected else _log.info
         say("file_read", device=device, rows=content.rows, **counts, rejected=rejected)
+
+
+def content_of(
+    path: Path,
+    source: Source,
+    state: FileState,
+    settings: FilesSettings,
+    *,
+    zone: ZoneInfo,
+    on_row: Callable[[int], None] = lambda _count: None,
+) -> tuple[Content, str]:
+    """Read a file and record nothing; return what it says, and the digest of its bytes.
+
+    Raises
+    ------
+    FileRefusedError
+        It cannot be read, exceeds a limit, or was written meanwhile.
+    OSError
+        It cannot be opened.
+    """
+    if state.size > settings.max_bytes:
+        raise OverLimitError(f"the file has more than {settings.max_bytes} bytes (max_bytes)")
+    with path.open("rb") as file:
+        digest = digest_of(file)
+        content = read_content(file, source.column_map, source.mapper(zone), settings, on_row=on_row)
+    if state_of(path) != state:
+        raise ChangedError("the file was written while it was read")
+    return content, digest
 
 
 def digest_of(file: BinaryIO) -> str:

@@ -58,6 +58,8 @@ class Recorder:
         When a row is history, and how many rejects are kept.
     clock
         Says what time it is, UTC.
+    batch
+        Rows of one commit.
     """
 
     def __init__(
@@ -72,8 +74,8 @@ class Recorder:
         self._append, self._recorded, self._settings, self._clock = append, recorded, settings, clock
         self._batch = batch
 
-    def record(self, content: Content, *, on_rows: Callable[[int], None] = lambda _count: None) -> Tally:
-        """Record the rows of a file; conflicts become rejects of it. What was recorded counts whatever comes after.
+    def record(self, content: Content, *, on_rows: Callable[[int, int], None] = lambda _count, _of: None) -> Tally:
+        """Record the rows of a file; conflicts become rejects of it. `on_rows` is told how many of how many are done.
 
         Raises
         ------
@@ -84,7 +86,14 @@ class Recorder:
         for place in range(0, len(content.taken), self._batch):
             rows = content.taken[place : place + self._batch]
             self._record(list(self._unknown(rows, content, tally)), content, tally)
-            on_rows(place + len(rows))
+            on_rows(place + len(rows), len(content.taken))
+        return tally
+
+    def compare(self, content: Content) -> Tally:
+        """Say what `record` would do, and record nothing; conflicts become rejects of the content."""
+        tally = Tally()
+        for row in self._unknown(content.taken, content, tally):
+            self._count_new(row, tally)
         return tally
 
     def _unknown(self, rows: Sequence[Mapped], content: Content, tally: Tally) -> Iterator[Mapped]:
@@ -117,15 +126,19 @@ class Recorder:
             if row.draft.event_id in receipt.duplicates:
                 tally.seen += 1
                 tally.count(row, "seen")
-                continue
-            tally.new += 1
-            tally.history += _source(row.draft) is Source.HISTORY
-            tally.count(row, "new")
+            else:
+                self._count_new(row, tally)
         for record in receipt.outcomes:
             if isinstance(record.outcome, QcJudged) and record.outcome.revision == 0:
                 tally.subjects[record.outcome.phantom_id][record.outcome.verdict] += 1
             elif isinstance(record.outcome, CheckJudged):
                 tally.subjects[record.outcome.standard_id][record.outcome.verdict] += 1
+
+    @staticmethod
+    def _count_new(row: Mapped, tally: Tally) -> None:
+        tally.new += 1
+        tally.history += getattr(row.draft.fact, "source", None) is Source.HISTORY
+        tally.count(row, "new")
 
     def _refuse(self, row: Mapped, content: Content, tally: Tally) -> None:
         """Refuse a row that contradicts the log; what it says is of a phantom or a standard, so it may be kept."""
@@ -146,7 +159,3 @@ def _is_same(known: tuple[str, bytes], draft: Draft) -> bool:
     """Whether the log holds this very content, recorded as history or not."""
     drafts = (with_source(draft, source) for source in (Source.IMPORT, Source.HISTORY))
     return any(known == (one.device, codec.encode(codec.in_utc(one.fact))) for one in drafts)
-
-
-def _source(draft: Draft) -> Source | None:
-    return getattr(draft.fact, "source", None)

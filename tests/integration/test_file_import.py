@@ -1,0 +1,315 @@
+"""``bonewatch import``: years of history from the command line into the log, once, whatever happens."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bonewatch import cli
+from bonewatch.config import ConfigError, load
+from bonewatch.file_import import FileImport, Progress
+from bonewatch.site import Site, only_site_here
+from streams import codec
+from streams.messages import BaselineAccepted, Draft, GateChanged, PhantomMeasured, QcJudged, ReviewOpened, Source
+from streams.refold import replay, verify
+from streams.sqlite_log import SqliteEventLog
+from tests.exported_files import PHANTOM_MAP, csv_export, line
+from tests.folding import baseline
+from tests.integration.test_exported_files import CONFIGURATION, PATIENT, running
+from tests.kafka import wait_until
+
+QUIET = Progress(lambda _count: None, lambda _count, _of: None)
+MARCH = [line(day, f"1,00{day % 10}", month=3) for day in range(1, 29)]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """The command line configures the process's logs: here, for one test."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def department(tmp_path: Path) -> Path:
+    """A stopped site with nothing recorded."""
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "maps" / "qc.toml").write_text(PHANTOM_MAP)
+    (tmp_path / "site.toml").write_text(CONFIGURATION)
+    return tmp_path
+
+
+def run(department: Path, *words: str) -> int:
+    """The command line, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        cli.app([*words, "-c", str(department / "site.toml")], exit_on_error=False)
+    return int(ended.value.code or 0)
+
+
+def imported(department: Path, rows: list[str], *more: str) -> int:
+    (department / "history.csv").write_bytes(csv_export(rows))
+    column_map = str(department / "maps" / "qc.toml")
+    return run(department, "import", str(department / "history.csv"), "--device", "dxa-1", "--map", column_map, *more)
+
+
+def facts(department: Path) -> list[PhantomMeasured]:
+    with SqliteEventLog(department / "var" / "site-log.sqlite", read_only=True) as log:
+        found = [codec.decode_event(row.body).fact for row in log.rows()]
+    return [fact for fact in found if isinstance(fact, PhantomMeasured)]
+
+
+def outcomes(department: Path) -> list[object]:
+    with SqliteEventLog(department / "var" / "site-log.sqlite", read_only=True) as log:
+        return [codec.decode_outcome(body).outcome for row in log.rows() for body in row.outcomes]
+
+
+def test_history_goes_into_the_log_in_order_of_time_and_once(
+    department: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(department, [*reversed(MARCH), MARCH[4], PATIENT, line(1, "9,9", month=4)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "rows read 31" in said
+    assert "recorded 28, 28 of them history" in said
+    assert "twice in the file 1 (line 30 as 25)" in said
+    assert "rejected 2 (1 not_a_phantom, 1 impossible_value)" in said
+    assert "01 March 2026 to 28 March 2026" in said
+    assert "SPINE-1234: 28 new, 28 no baseline" in said
+    assert "INVENTED" not in said
+    assert [fact.measured_at.day for fact in facts(department)] == list(range(1, 29))
+    assert {fact.source for fact in facts(department)} == {Source.HISTORY}
+    assert imported(department, MARCH) == 0
+    assert "recorded before 28" in " ".join(capsys.readouterr().out.split())
+    assert len(facts(department)) == 28
+
+
+def test_the_log_of_an_import_is_sound_and_folds_to_the_same(department: Path) -> None:
+    imported(department, MARCH)
+    with SqliteEventLog(department / "var" / "site-log.sqlite", read_only=True) as log:
+        assert verify(log).faults == ()
+        assert tuple(replay(log).differences) == ()
+
+
+def test_a_site_starts_with_the_history_and_asks_for_a_baseline(department: Path) -> None:
+    imported(department, MARCH)
+    with running(department) as site:
+        (phantom,) = site.readings.devices()[0].phantoms
+    assert phantom.candidates == 25
+
+
+def test_a_dry_run_records_nothing_and_says_why_rows_would_be_rejected(
+    department: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(department, [*MARCH, PATIENT], "--dry-run", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["new"], said["rejected"]) == (28, {"not_a_phantom": 1})
+    assert not (department / "var").exists()
+    imported(department, MARCH[:10])
+    imported(department, [*MARCH[1:], line(1, "1,5", month=3), "x"], "--dry-run")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "would be recorded 18" in said
+    assert "recorded before 9" in said
+    assert "line 29: conflict: it was recorded before with other content" in said
+    assert len(facts(department)) == 10
+
+
+def test_while_the_site_runs_it_says_where_to_put_the_file(department: Path) -> None:
+    (department / "var").mkdir()
+    with only_site_here(department / "var"), pytest.raises(ConfigError, match=r"put the file into its watched folder"):
+        imported(department, MARCH)
+    with running(department):
+        assert imported(department, MARCH, "--dry-run") == 0, "a comparison may run beside it"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--device", "dxa-9", "--map", "maps/qc.toml"), "dxa-9 is no device: there are dxa-1"),
+        (("--device", "dxa-1", "--map", "maps/none.toml"), "none.toml cannot be read"),
+        (("--device", "dxa-1", "--map", "maps/other.toml"), r'no column "Tag" in the header \(header\)'),
+    ],
+)
+def test_what_is_wrong_is_a_sentence_and_nothing_is_recorded(
+    department: Path, words: tuple[str, ...], said: str
+) -> None:
+    (department / "maps" / "other.toml").write_text(PHANTOM_MAP.replace('"Datum"', '"Tag"'))
+    (department / "history.csv").write_bytes(csv_export(MARCH))
+    words = tuple(str(department / word) if word.endswith(".toml") else word for word in words)
+    with pytest.raises(ConfigError, match=said):
+        run(department, "import", str(department / "history.csv"), *words)
+
+
+def test_rejects_are_shown_without_the_row_and_with_it_only_in_a_private_file(
+    department: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(department, [*MARCH, PATIENT], "--json")
+    name = json.loads(capsys.readouterr().out)["rejects"]
+    assert run(department, "rejects", name) == 0
+    assert "line 30: not_a_phantom: it is none of the device's phantoms" in " ".join(capsys.readouterr().out.split())
+    written = department / "rejects.csv"
+    assert run(department, "rejects", name, "--write-to", str(written)) == 0
+    assert "INVENTED IRIS" in written.read_text()
+    assert written.stat().st_mode & 0o077 == 0
+    for wrong in ("../site.toml", "none.enc"):
+        with pytest.raises(ConfigError, match="no rejects are kept"):
+            run(department, "rejects", wrong)
+
+
+def test_the_watched_folder_is_shown_as_it_stands(department: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exported = department / "exports" / "dxa-1"
+    exported.mkdir()
+    (exported / "qc.csv").write_bytes(csv_export([*MARCH, PATIENT]))
+    (exported / "bad.csv").write_bytes(b"nothing\n")
+    (department / "exports" / "notes.txt").write_text("x")
+
+    def shown() -> dict[str, tuple[str, int]]:
+        assert run(department, "files", "--json") == 0
+        said = next(text for text in capsys.readouterr().out.splitlines() if text.startswith("[{"))
+        return {one["file"]: (one["stands"], one["recorded"]) for one in json.loads(said)}
+
+    waiting = {"dxa-1/bad.csv": ("waiting", 0), "dxa-1/qc.csv": ("waiting", 0), "notes.txt": ("no device's pattern", 0)}
+    assert shown() == waiting
+
+    with running(department):
+        wait_until(lambda: "waiting" not in str(shown()))
+    assert shown()["dxa-1/qc.csv"] == ("read", 28)
+    assert shown()["dxa-1/bad.csv"][0] == 'refused: header: there is no column "Datum" in the header'
+    assert run(department, "files") == 0
+    assert "1 not_a_phantom" in " ".join(capsys.readouterr().out.split())
+
+
+# --- history into a scanner in service ---------------------------------------------------------------------
+
+
+def at(department: Path, when: datetime) -> FileImport:
+    config = load(department / "site.toml")
+    column_map = department / "maps" / "qc.toml"
+    return FileImport(config, department / "var", "dxa-1", column_map, clock=lambda: when)
+
+
+def test_history_older_than_the_baseline_opens_and_holds_nothing(department: Path) -> None:
+    now = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+    key = "test-site/dxa-1"
+    site = Site(load(department / "site.toml"), department / "var", clock=lambda: now, folder=department)
+    scan = PhantomMeasured("SPINE-1234", "L1-L4", 1.0, now - timedelta(minutes=5), "live")
+    accepted: list[PhantomMeasured | BaselineAccepted] = [scan, baseline(phantom="SPINE-1234")]
+    with_scan = PhantomMeasured("SPINE-1234", "L1-L4", 1.0, now - timedelta(minutes=1), "live-2")
+    site.start()
+    try:
+        for number, fact in enumerate([*accepted, with_scan]):
+            site.engine.append([Draft(f"live-{number}", key, fact)])
+        before = site.engine.gate(key)
+    finally:
+        site.stop()
+    count = len(outcomes(department))
+    rows = [line(1, "1,002", month=3), line(2, "1,030", month=3), line(3, "1,300", month=3), line(4, month=3)]
+    (department / "history.csv").write_bytes(csv_export(rows))
+    done = at(department, now).record(department / "history.csv", QUIET)
+    assert done.tally.subjects["SPINE-1234"] == {"new": 4, "history": 3, "implausible": 1}
+    new = outcomes(department)[count:]
+    assert not [one for one in new if isinstance(one, ReviewOpened | GateChanged)]
+    assert len([one for one in new if isinstance(one, QcJudged)]) == 4
+    site = Site(load(department / "site.toml"), department / "var", clock=lambda: now, folder=department)
+    site.start()
+    try:
+        assert site.engine.gate(key) == before
+    finally:
+        site.stop()
+
+
+@settings(max_examples=12)
+@given(stops=st.lists(st.integers(0, 28), max_size=3), data=st.data())
+def test_an_import_that_is_interrupted_anywhere_is_finished_by_another(
+    tmp_path_factory: pytest.TempPathFactory, stops: list[int], data: st.DataObject
+) -> None:
+    department = tmp_path_factory.mktemp("department")
+    (department / "maps").mkdir()
+    (department / "maps" / "qc.toml").write_text(PHANTOM_MAP)
+    (department / "site.toml").write_text(CONFIGURATION)
+    file = department / "history.csv"
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    for stop in stops:
+        file.write_bytes(csv_export([*data.draw(st.permutations(MARCH))[:stop], "cut;off"]))
+        at(department, now).record(file, QUIET)
+    file.write_bytes(csv_export(MARCH))
+    done = at(department, now).record(file, QUIET)
+    assert done.tally.new + done.tally.seen == 28
+    assert sorted(fact.measured_at.day for fact in facts(department)) == list(range(1, 29))
+
+
+# --- a published data set ----------------------------------------------------------------------------------
+
+PUBLISHED_MAP = """
+title = "XcalRep QC1, a bone phantom on thirteen scanners"
+kind = "phantom"
+decimal = "."
+
+[csv]
+encoding = "utf-8"
+delimiter = ","
+header = 2
+
+[columns]
+date = "scan_date"
+bmd = "vbmd_mg_cm3"
+scan_id = "scan_id"
+
+[constants]
+phantom = "SPINE-1234"
+region = "L1-L4"
+time = "12:00"
+
+[dates]
+date = "%Y-%m-%d"
+time = "%H:%M"
+
+[units]
+bmd = "mg/cm2" # the set is volumetric, mg/cm3: only its figures are of interest here
+
+[[only]]
+column = "site"
+values = ["Montreal"]
+
+[[only]]
+column = "section"
+values = ["{section}"]
+"""
+
+
+def test_a_published_series_of_a_phantom_is_imported_to_its_own_count_and_mean(
+    department: Path, reference_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = reference_data / "xcalrep_qc1.csv"
+    with path.open() as lines:
+        next(lines)
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 570
+    expected = [float(row["vbmd_mg_cm3"]) / 1000 for row in rows if (row["site"], row["section"]) == ("Montreal", "4")]
+    (department / "maps" / "published.toml").write_text(PUBLISHED_MAP.replace("{section}", "4"))
+    words = ("--device", "dxa-1", "--map", str(department / "maps" / "published.toml"), "--json")
+    assert run(department, "import", str(path), *words) == 0
+    said = json.loads(capsys.readouterr().out)
+    read = [fact.bmd_g_cm2 for fact in facts(department)]
+    assert len(expected) > 2
+    assert (said["rows"], said["left_out"]) == (570, 570 - len(expected))
+    assert said["new"] == len(read) == len(expected)
+    assert math.isclose(fmean(read), fmean(expected), rel_tol=1e-12)
+    assert sorted(read) == pytest.approx(sorted(expected))
+
+
+def test_a_published_density_below_zero_is_rejected_and_said(
+    department: Path, reference_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (department / "maps" / "published.toml").write_text(PUBLISHED_MAP.replace("{section}", "1"))
+    words = ("--device", "dxa-1", "--map", str(department / "maps" / "published.toml"), "--json", "--dry-run")
+    run(department, "import", str(reference_data / "xcalrep_qc1.csv"), *words)
+    said = json.loads(capsys.readouterr().out)
+    assert said["new"] == 0
+    assert set(said["rejected"]) == {"impossible_value"}
