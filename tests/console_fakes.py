@@ -12,6 +12,7 @@ from dashboards.demo_panel import DemoAction
 from streams.commands import Command, EndOverride, EnterVendorQc, LogFault, OverrideGate, Refusal
 from streams.messages import (
     BaselineAccepted,
+    BypassDetected,
     ChartPoint,
     Draft,
     Event,
@@ -138,6 +139,10 @@ class FakeSite:
         return [recorded for recorded in reversed(self._history) if recorded.device.endswith(f"/{device_id}")][:limit]
 
     # --- what a test makes happen ---
+
+    def bypassed(self, device_id: str, *bypasses: BypassDetected) -> None:
+        """Let patients have been scanned while a device was held."""
+        self.views[device_id] = msgspec.structs.replace(self.views[device_id], bypasses=bypasses)
 
     def change(self, device_id: str, *, gate: Gate) -> Receipt:
         """Give a device a gate, as a commit would, and tell the listeners."""

@@ -19,6 +19,7 @@ from bonewatch.demo_corner import WeighingCorner
 from bonewatch.demo_history import HISTORY_DAYS, ScannerStory, history
 from bonewatch.site import LOG_FILE, Site
 from dashboards.demo_panel import DemoAction
+from simulators.patient_objects import PatientScan, objects_of
 from simulators.ris import Appointment, VirtualRis, invented_clinic
 from simulators.scanner import PhantomLabel, ScannerConnectionError, VirtualScanner
 from simulators.series import BmdSeries
@@ -37,6 +38,7 @@ time_zone = "{zone}"
 
 [dicom]
 port = {dicom_port}
+patients = "read"
 upstream = {{ ae_title = "RIS", host = "127.0.0.1", port = {ris_port} }}
 
 [http]
@@ -259,6 +261,7 @@ class Demo:
             ("drift", "Drift", "Eight scans, each within tolerance, 0.8 % too high: the CUSUM notices."),
             ("silent", "Fall silent", "It scans no phantom any more and asks for no worklist, until it passes again."),
             ("clinic", "Clinic in 45 minutes", "A clinic is about to start on it."),
+            ("patient", "Scan a patient", "An invented patient, typed in by hand, is scanned whatever its gate says."),
         )
         scanners = [story.device_id for story in self._stories]
         actions = [DemoAction(name, title, text, scanner) for scanner in scanners for name, title, text in each]
@@ -279,6 +282,7 @@ class Demo:
             "drift": self._drift,
             "silent": self._fall_silent,
             "clinic": self._soon,
+            "patient": self._patient,
         }[name]
         return act(device_id)
 
@@ -308,6 +312,24 @@ class Demo:
         calendar = ClinicCalendar(TIME_ZONE, (today,))
         self._record(device_id, ClinicCalendarChanged(calendar))
         return f"The first patient is at {starts:%H:%M}."
+
+    def _patient(self, device_id: str) -> str:
+        """Scan somebody who was typed in at the console: a refused worklist does not stop that."""
+        self._entries += 1
+        scanner = self._scanners[device_id]
+        person = PatientScan(
+            self._clock(),
+            acquisition=f"demo-{self._entries}",
+            accession_number=f"DEMO-{self._entries:06}",
+            patient_id=f"INVENTED-{self._entries:04}",
+            station=scanner.ae_title,
+        )
+        was_open = self._site.engine.gate(self._key(device_id)).lets_patients_through
+        for ds in objects_of(person):
+            scanner.send(ds)
+        if was_open:
+            return "A patient was scanned; the report was read into a measurement."
+        return "A patient was scanned though the scanner is held: the board says so, and it will not be forgotten."
 
     def _night(self) -> str:
         now = self._clock().astimezone(zone(TIME_ZONE))

@@ -53,6 +53,12 @@ class SiteCollector(Collector):
             lambda view: view.parked is not None,
         )
         yield _per_device("bonewatch_open_faults", "Faults not cleared.", views, lambda view: len(view.faults))
+        yield _per_device(
+            "bonewatch_bypasses",
+            "Patients scanned while the gate was held, in the last seven days.",
+            views,
+            lambda view: len(view.bypasses),
+        )
         valid = GaugeMetricFamily(
             "bonewatch_gate_valid_until_timestamp_seconds", "When the gate closes by itself.", labels=["device"]
         )

@@ -4,13 +4,16 @@ Plain values for pages and programs; no fold state leaks through.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 import msgspec
 
-from streams.messages import BaselineAccepted, CheckJudged, QcJudged, RecordedOutcome
+from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
 from streams.site import CurrentSession, Gate
+
+BYPASSES_SHOWN_FOR: Final = timedelta(days=7)
+"""How long a patient's scan past a held gate stays in sight."""
 
 
 class PhantomStatus(msgspec.Struct, frozen=True):
@@ -69,7 +72,10 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class DeviceView(msgspec.Struct, frozen=True):
-    """One device as people see it: configuration in force, gate now, each phantom, faults, sequence number."""
+    """One device as people see it: configuration in force, gate now, each phantom, faults, sequence number.
+
+    `bypasses` are the patients scanned while it was held, of the last `BYPASSES_SHOWN_FOR`, newest first.
+    """
 
     id: str
     device: str
@@ -96,6 +102,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     clinic_ends: datetime | None
     standards: tuple[StandardStatus, ...] = ()
     session: CurrentSession | None = None
+    bypasses: tuple[BypassDetected, ...] = ()
 
 
 class Readings(Protocol):

@@ -15,12 +15,13 @@ from streams.fold.checks import lapses_at as check_lapses_at
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
 from streams.fold.state import VENDOR_QC, DeviceState
-from streams.messages import BaselineAccepted, CheckJudged, Event, QcJudged, RecordedOutcome
-from streams.policy import Phantom, PhantomRole
-from streams.readings import DeviceView, Epoch, Fault, PhantomStatus, StandardStatus
+from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, Event, QcJudged, RecordedOutcome
+from streams.policy import DeviceKind, Phantom, PhantomRole
+from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
+_BYPASS: Final = "bonewatch.bypass-detected.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
 
 
@@ -105,6 +106,7 @@ class SqliteReadings:
             clinic_ends=max((end for _, end in today), default=None),
             standards=tuple(self._standards(key, state)),
             session=self._engine.session(key),
+            bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
         )
 
     def qc(
@@ -146,6 +148,16 @@ class SqliteReadings:
             if isinstance(outcome, QcJudged) and outcome.revision == 0:
                 last.setdefault(outcome.phantom_id, outcome)
         return last
+
+    def _bypasses(self, key: str, now: datetime) -> Iterator[BypassDetected]:
+        """Yield the patients scanned while the gate was held, of the last days, newest first."""
+        rows = self._query(
+            "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 50", (key, _BYPASS)
+        )
+        for (body,) in rows:
+            outcome = codec.decode_outcome(body).outcome
+            if isinstance(outcome, BypassDetected) and outcome.at > now - BYPASSES_SHOWN_FOR:
+                yield outcome
 
     def _standards(self, key: str, state: DeviceState) -> Iterator[StandardStatus]:
         """Yield how each standard of a scale or stadiometer stands."""

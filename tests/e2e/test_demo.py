@@ -160,6 +160,12 @@ def test_a_scanner_that_is_silent_over_night_is_held_in_the_morning(page: Page) 
     assert page.evaluate("window.notReloaded") is True
 
 
+def test_a_patient_scanned_while_held_is_told_at_once(page: Page) -> None:
+    press(page, "patient", "dxa-1")
+    expect(card(page, "dxa-1", "held")).to_contain_text("A patient was scanned while it was held")
+    assert page.evaluate("window.notReloaded") is True
+
+
 def test_a_second_site_on_the_same_data_is_refused_in_a_sentence(department: DemoProcess, data_dir: Path) -> None:
     assert department.url
     refused = bonewatch("demo", "--port", "0", "--dicom-port", "0", "--data-dir", data_dir)

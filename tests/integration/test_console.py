@@ -25,7 +25,8 @@ from streams.commands import (
     ReleaseQc,
     RetireDevice,
 )
-from streams.messages import Person, Reason, ReasonCode
+from streams.messages import BypassDetected, BypassEvidence, Person, Reason, ReasonCode
+from streams.policy import Enforcement
 from streams.roles import Role
 from streams.site import EventConflictError, SiteUnavailableError
 from tests.console_client import Visitor
@@ -116,6 +117,36 @@ def test_the_board_shows_an_override_with_its_name_and_end(visitor: Visitor, ope
     board = visitor.get("/").text
     assert "Override: clear to scan until 12:00 today" in board
     assert "The operator" in board
+
+
+def bypass(number: int, enforcement: Enforcement = Enforcement.WORKLIST) -> BypassDetected:
+    return BypassDetected(
+        subject_event_id=f"e{number}",
+        evidence=BypassEvidence.SCAN_STARTED,
+        at=NOW,
+        accession_number=f"RK9-{number:07}",
+        mode="",
+        reasons=(ReasonCode.QC_MISSING,),
+        enforcement=enforcement,
+    )
+
+
+def test_patients_scanned_past_a_held_gate_are_told_and_their_requests_only_to_staff(
+    visitor: Visitor, physicist: Visitor, site: FakeSite
+) -> None:
+    site.bypassed("dxa-1", bypass(1), bypass(2))
+    board = visitor.get("/").text
+    assert "2 patients were scanned while it was held" in board
+    assert "RK9-0000001" not in board
+    page = physicist.get("/devices/dxa-1").text
+    assert "RK9-0000001" in page
+    assert "Held by QC missing; the scanner said that it began" in page
+
+
+def test_in_shadow_only_the_device_s_page_tells(visitor: Visitor, physicist: Visitor, site: FakeSite) -> None:
+    site.bypassed("dxa-1", bypass(1, Enforcement.SHADOW))
+    assert "scanned while it was held" not in visitor.get("/").text
+    assert "In shadow: nobody was told not to scan" in physicist.get("/devices/dxa-1").text
 
 
 def test_the_wall_shows_the_board_without_anything_to_press(visitor: Visitor) -> None:

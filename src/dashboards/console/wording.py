@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from dashboards.site_time import SiteTime
-from streams.messages import CheckVerdict, GateStatus, Verdict
+from streams.messages import BypassEvidence, CheckVerdict, GateStatus, ReasonCode, Verdict
+from streams.policy import Enforcement
 from streams.readings import DeviceView, PhantomStatus, StandardStatus
 from streams.roles import Role
 from streams.site import Gate
@@ -67,6 +68,12 @@ _CONDITIONS: Final = {
     "untold": "waiting until it is the same again",
 }
 
+_EVIDENCE: Final = {
+    BypassEvidence.SCAN_STARTED: "the scanner said that it began",
+    BypassEvidence.MEASURED: "its report came",
+    BypassEvidence.OBJECT: "its images came",
+}
+
 DEMO_ROLES: Final = {
     Role.OPERATOR: "Scans patients; enters the daily QC",
     Role.PHYSICIST: "Judges drift; accepts baselines; releases",
@@ -111,6 +118,27 @@ def board_title(views: Sequence[DeviceView]) -> str:
     if clear == 0:
         return "No scanner is clear to scan"
     return f"{clear} of {len(scanners)} scanners {'is' if clear == 1 else 'are'} clear to scan"
+
+
+def bypassed(view: DeviceView) -> str:
+    """Say how many patients were scanned while a device was held, and what to do; nothing where none was."""
+    told = [one for one in view.bypasses if one.enforcement is not Enforcement.SHADOW]
+    if not told:
+        return ""
+    who = "A patient was" if len(told) == 1 else f"{len(told)} patients were"
+    return (
+        f"{who} scanned while it was held, in the last seven days. Tell the physicist: the scans are not vouched for."
+    )
+
+
+def evidence(value: BypassEvidence) -> str:
+    """Say what told of a patient's scan."""
+    return _EVIDENCE[value]
+
+
+def reason_names(codes: Sequence[ReasonCode]) -> str:
+    """Name what held a gate."""
+    return ", ".join(code.value.replace("_", " ").replace("qc", "QC") for code in codes)
 
 
 def gate_status(gate: Gate) -> str:
