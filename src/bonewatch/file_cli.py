@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -36,6 +37,7 @@ def import_file(
     device: str,
     column_map: MapFile,
     config: ConfigFile,
+    until: date | None = None,
     dry_run: bool = False,
     as_json: AsJson = False,
 ) -> int:
@@ -49,6 +51,8 @@ def import_file(
         The device that it is of, by its id in the configuration.
     column_map
         The TOML file that says what its columns are.
+    until
+        Leave out what was measured on this day (2026-11-02) or later: from then on it came another way.
     dry_run
         Say what would be recorded, and record nothing; the site may run.
     """
@@ -56,7 +60,7 @@ def import_file(
 
     logs.configure(quiet=True)
     settings, data_dir = _site(config)
-    work = FileImport(settings, data_dir, device, column_map)
+    work = FileImport(settings, data_dir, device, column_map, until=until)
     with _bars() as progress:
         done = work.compare(file, progress) if dry_run else work.record(file, progress)
     if as_json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,13 +11,14 @@ from bonewatch.config_file import Config
 from bonewatch.exported_files import kept_rejects, source_of
 from bonewatch.site import LOG_FILE, only_site_here
 from collectors.files.content import Content
-from collectors.files.errors import FileRefusedError, MapError
+from collectors.files.errors import FileRefusedError, FutureError, MapError
 from collectors.files.intake import REJECTS, Intake, Source, content_of
 from collectors.files.recording import Recorder, Tally
 from collectors.folders import FileState, state_of
 from streams.engine import SiteEngine
 from streams.fold.schedule import zone
 from streams.messages import Draft
+from streams.policy import SECONDS_AHEAD_SUSPECT
 from streams.site import Receipt, SiteUnavailableError
 from streams.sqlite_log import SqliteEventLog
 
@@ -53,6 +54,8 @@ class FileImport:
         The device's id.
     column_map
         The file of the map.
+    until
+        Leave out what was measured on this day or later, in the site's time.
     clock
         Says what time it is, UTC.
 
@@ -69,9 +72,12 @@ class FileImport:
         device: str,
         column_map: Path,
         *,
+        until: date | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config, self._data_dir, self._clock = config, data_dir, clock
+        self._zone = zone(config.site.time_zone)
+        self._until = None if until is None else datetime.combine(until, time(), self._zone)
         found = next((one for one in config.device if one.id == device), None)
         if found is None:
             raise ConfigError(f"{device} is no device: there are {', '.join(one.id for one in config.device)}")
@@ -90,9 +96,10 @@ class FileImport:
                 self._source,
                 _state(file),
                 self._config.files,
-                zone=zone(self._config.site.time_zone),
+                zone=self._zone,
                 on_row=progress.read,
             )
+            self._choose(content)
             return Imported(content, recorder.compare(content), None)
 
     def record(self, file: Path, progress: Progress) -> Imported:
@@ -115,15 +122,39 @@ class FileImport:
             recorder = Recorder(engine.append, known.content_of, self._config.files, clock=self._clock, batch=BATCH)
             intake = self._intake(recorder)
             state = _state(file)
-            taken = intake.take(file, self._source, state, on_row=progress.read, on_recorded=progress.recorded)
+            taken = intake.take(
+                file,
+                self._source,
+                state,
+                choose=self._choose,
+                on_row=progress.read,
+                on_recorded=progress.recorded,
+            )
         kept = self._data_dir / REJECTS / taken.read.kept if taken.read.kept else None
         return Imported(taken.content, taken.tally, kept)
+
+    def _choose(self, content: Content) -> None:
+        """Leave out what is wanted from another source; a history of the future is read wrong, or from a wrong clock.
+
+        Raises
+        ------
+        FutureError
+            A row is dated ahead.
+        """
+        if self._until is not None:
+            kept = [row for row in content.taken if row.measured_at < self._until]
+            content.left_out += len(content.taken) - len(kept)
+            content.taken = kept
+        latest = self._clock() + timedelta(seconds=SECONDS_AHEAD_SUSPECT)
+        ahead = [row.line for row in content.taken if row.measured_at > latest]
+        if ahead:
+            raise FutureError(f"{len(ahead)} rows are dated in the future, line {min(ahead)} the first: see its dates")
 
     def _intake(self, recorder: Recorder) -> Intake:
         return Intake(
             recorder,
             self._config.files,
-            zone=zone(self._config.site.time_zone),
+            zone=self._zone,
             rejects=kept_rejects(self._config, self._data_dir),
             clock=self._clock,
         )

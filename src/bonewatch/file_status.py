@@ -3,7 +3,6 @@
 import csv
 import os
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -57,7 +56,7 @@ def stands(config: Config, data_dir: Path, folder: Path) -> Iterator[Stands]:
         raise ConfigError(f"{watched} cannot be read: {error.strerror}") from error
     for file, state in found:
         name = file.relative_to(watched).as_posix()
-        own = [source for source in sources if fnmatchcase(name, source.pattern)]
+        own = [source for source in sources if source.matches(name)]
         if not own:
             yield Stands(name, "", "", _NOBODYS)
         for source in own:

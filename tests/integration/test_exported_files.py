@@ -275,6 +275,43 @@ def test_while_the_site_cannot_record_the_file_waits(watched: Watched) -> None:
     assert watched.values == [0.987]
 
 
+def test_a_stop_breaks_a_long_file_off_and_the_next_start_finishes_it(watched: Watched) -> None:
+    watched.write(csv_export(line(day, month=month) for month in range(1, 11) for day in range(1, 28)))
+    watched.look(1)
+    watched.site.before_append = watched.watch.stop
+    watched.look(1)
+    assert len(watched.values) == 64, "one batch was under way"
+    watched.site.before_append = lambda: None
+    watched.restart()
+    watched.look()
+    assert len(watched.values) == 270
+    assert watched.read.seen == 64
+
+
+def test_a_failure_of_ours_is_one_files_and_not_the_folders(watched: Watched) -> None:
+    def broken() -> None:
+        raise RuntimeError("something of ours")
+
+    watched.site.before_append = broken
+    watched.write(csv_export([line(2)]), "a.csv")
+    with capture_logs() as logs:
+        watched.look(3)
+    assert [(log["event"], log.get("code", log.get("error"))) for log in logs] == [
+        ("file_failed", "RuntimeError"),
+        ("file_refused", "internal"),
+    ]
+    watched.site.before_append = lambda: None
+    watched.write(csv_export([line(3)]), "b.csv")
+    watched.look()
+    assert watched.values == [0.987]
+
+
+def test_capitals_of_a_files_name_say_nothing(watched: Watched) -> None:
+    watched.write(csv_export([line(2)]), "QC.CSV")
+    watched.look()
+    assert watched.values == [0.987]
+
+
 def test_one_file_may_be_of_several_devices_and_kinds(tmp_path: Path) -> None:
     only = '\n[[only]]\ncolumn = "Outcome"\nvalues = ["PASS", "FAIL"]\n'
     other = source(VENDOR_MAP + only, "*/both.csv", device="site/dxa-2", title="vendor.toml")
@@ -310,6 +347,12 @@ def test_rejected_rows_are_kept_encrypted_and_a_patient_is_nowhere_else(watched:
     assert "943 476 5919" not in told
     assert "IRIS" not in told
     assert "bonewatch_file_rows_total" in told
+
+
+def test_a_rejected_cell_is_no_formula_to_a_spreadsheet(watched: Watched) -> None:
+    watched.write(csv_export([line(2, "=1+1")]))
+    watched.look()
+    assert "'=1+1" in watched.kept()[0]
 
 
 def test_the_same_rejects_are_kept_once_and_others_anew(watched: Watched) -> None:

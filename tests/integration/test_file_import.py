@@ -120,6 +120,19 @@ def test_a_dry_run_records_nothing_and_says_why_rows_would_be_rejected(
     assert len(facts(department)) == 10
 
 
+def test_rows_of_the_future_refuse_a_history(department: Path) -> None:
+    with pytest.raises(ConfigError, match=r"1 rows are dated in the future, line 30 the first"):
+        imported(department, [*MARCH, line(1).replace("2026", "2096")])
+    assert facts(department) == []
+
+
+def test_what_came_another_way_since_a_day_is_left_out(department: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported(department, MARCH, "--until", "2026-03-11", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["new"], said["left_out"]) == (10, 18)
+    assert facts(department)[-1].measured_at.day == 10
+
+
 def test_while_the_site_runs_it_says_where_to_put_the_file(department: Path) -> None:
     (department / "var").mkdir()
     with only_site_here(department / "var"), pytest.raises(ConfigError, match=r"put the file into its watched folder"):

@@ -134,6 +134,16 @@ def test_a_formula_is_read_by_the_value_that_the_workbook_caches() -> None:
     assert fact.bmd_g_cm2 == 0.9875
 
 
+@pytest.mark.filterwarnings("ignore:Cell A2 is marked as a date:UserWarning")
+def test_a_date_that_no_calendar_has_is_a_rejected_row_and_no_broken_workbook() -> None:
+    data = workbook([[date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.5, "A1", 13, None]])
+    with ZipFile(BytesIO(data)) as archive:
+        sheet = archive.read(SHEET).decode()
+    assert "<v>46328</v>" in sheet
+    wrong = sheet.replace("<v>46328</v>", "<v>46328000000</v>").encode()
+    assert rejected(read(with_member(data, SHEET, wrong), XLSX_MAP)) == [(2, "date")]
+
+
 def test_rows_that_the_map_leaves_out_are_counted_and_are_no_rejects() -> None:
     toml = PHANTOM_MAP + '\n[[only]]\ncolumn = "Patienten-ID"\nvalues = ["spine-1234"]\n'
     content = read(csv_export([line(2), line(3, phantom="943 476 5919")]), toml)
@@ -150,6 +160,14 @@ def test_words_of_the_file_name_a_phantom_and_a_region() -> None:
     assert isinstance(fact, PhantomMeasured)
     assert (fact.phantom_id, fact.region) == ("BLOCK", "L1-L4")
     assert rejected(content) == [(3, "region")]
+
+
+@pytest.mark.parametrize(("name", "codes"), [("Spine^Phantom", []), ("INVENTED IRIS", [(2, "another_name")])])
+def test_another_name_under_the_phantoms_id_is_a_patients(name: str, codes: list[tuple[int, str]]) -> None:
+    phantom = Phantom("SPINE-1234", PhantomRole.INDEPENDENT, patient_name="PHANTOM^SPINE")
+    policy = DevicePolicy(DeviceKind.SCANNER, phantoms=(phantom,))
+    toml = PHANTOM_MAP.replace('software = "Version"', 'patient_name = "Kommentar"')
+    assert rejected(read(csv_export([line(2) + name]), toml, policy=policy)) == codes
 
 
 # --- what is rejected --------------------------------------------------------------------------------------
@@ -384,6 +402,7 @@ def test_what_is_no_number_is_none(cell: Cell) -> None:
         ("[units]", '[standards]\na = "b"\n[units]', "standards: a phantom has none"),
         ("[units]", '[[only]]\ncolumn = "Scan"\n[units]', r"only\[0\]: either values or but"),
         ("[dates]", '[dates]\ntime_zone = "Mars/Base"', "dates.time_zone"),
+        ('time = "%H:%M"', 'time = "%H:%M %Z"', "dates.time: such as"),
     ],
 )
 def test_a_map_that_does_not_hold_says_which_key_and_what_to_do(old: str, new: str, words: str) -> None:

@@ -52,6 +52,12 @@ class ChangedError(FileRefusedError):
     code = "changed"
 
 
+class FutureError(FileRefusedError):
+    """A history has rows of the future; look at the formats of dates in the map, and at the console's clock."""
+
+    code = "future"
+
+
 class InternalFileError(FileRefusedError):
     """We failed, not the file; the log names the fault, and the file is read again when it has changed."""
 

@@ -6,7 +6,6 @@ here but whose it is, by the configured patterns.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -34,6 +33,10 @@ _UNWANTED: Final = ("~$", ".")
 """How the names of lock files and of hidden ones begin."""
 
 _log: Final = structlog.get_logger("collectors.files")
+
+
+class _StoppedError(Exception):
+    """The watch ends while a file is being taken."""
 
 
 class ExportFolder:
@@ -76,7 +79,7 @@ class ExportFolder:
         self._watch.start()
 
     def stop(self) -> None:
-        """Stop; rows that are being recorded are finished first."""
+        """Stop; a file that is being read is broken off between two rows, and taken anew at the next start."""
         self._watch.stop()
 
     def look(self) -> None:
@@ -88,6 +91,8 @@ class ExportFolder:
             return
         self._watch.say("" if len(files) < MOST_FILES else f"more than {MOST_FILES} files: the rest are not read")
         self._steadiness.forget_all_but(files)
+        if len(self._unreadable) > MOST_FILES:
+            self._unreadable.clear()
         for path, state in sorted(files.items(), key=lambda item: (item[1].changed_ns, item[0].name)):
             if self._watch.stopping:
                 return
@@ -95,7 +100,7 @@ class ExportFolder:
 
     def _look_at(self, path: Path, state: FileState) -> None:
         name = path.relative_to(self._folder).as_posix()
-        sources = [source for source in self._sources if fnmatchcase(name, source.pattern)]
+        sources = [source for source in self._sources if source.matches(name)]
         if not sources:
             return
         waiting = {key_of(name, source.device, source.title): source for source in sources}
@@ -119,9 +124,14 @@ class ExportFolder:
             if not self._has_end(path, source, steady_for):
                 return
             read = self._same_content(path, source, state, before)
-            read = read or self._intake.take(path, source, state, before=before).read
-        except (ChangedError, SiteUnavailableError):
-            return  # the next look takes it
+            read = (
+                read
+                or self._intake.take(
+                    path, source, state, before=before, on_row=self._go_on, on_recorded=self._go_on
+                ).read
+            )
+        except (ChangedError, SiteUnavailableError, _StoppedError):
+            return  # the next look takes it, or the next start
         except FileRefusedError as error:
             if isinstance(error, UnreadableFileError | EncodingError) and steady_for < self._give_up:
                 self._unreadable[key] = state  # it may only be half of a file
@@ -133,10 +143,17 @@ class ExportFolder:
                 _log.warning("file_not_opened", device=source.device, error=type(error).__name__)
             return
         except Exception as error:  # noqa: BLE001 - one file must not keep the others from being read
+            if self._watch.stopping:
+                return
             _log.error("file_failed", device=source.device, error=type(error).__name__)
             read = self._intake.refused(source, state, InternalFileError("we failed to read it; the log says more"))
         self._unreadable.pop(key, None)
         self._memory.remember(key, read)
+
+    def _go_on(self, _count: int, _of: int = 0) -> None:
+        """Break off where the site stops: what was recorded counts, the rest is taken after the next start."""
+        if self._watch.stopping:
+            raise _StoppedError
 
     @property
     def _give_up(self) -> timedelta:

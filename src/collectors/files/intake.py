@@ -4,6 +4,7 @@ import csv
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from fnmatch import fnmatchcase
 from io import StringIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -49,6 +50,10 @@ class Source(msgspec.Struct, frozen=True):
     column_map: ColumnMap
     policy: DevicePolicy
     log_id: str = ""
+
+    def matches(self, name: str) -> bool:
+        """Whether a file is one of these, by its path in the folder; capitals say nothing: consoles run Windows."""
+        return fnmatchcase(name.casefold(), self.pattern.casefold())
 
     @property
     def recipe(self) -> str:
@@ -105,10 +110,13 @@ class Intake:
         state: FileState,
         *,
         before: Read | None = None,
+        choose: Callable[[Content], None] = lambda _content: None,
         on_row: Callable[[int], None] = lambda _count: None,
         on_recorded: Callable[[int, int], None] = lambda _count, _of: None,
     ) -> Taken:
         """Read and record a file; what it became is durable when this returns.
+
+        `choose` may leave rows out of what was read, or refuse it, before any is recorded.
 
         Raises
         ------
@@ -118,6 +126,7 @@ class Intake:
             Not all could be recorded; take it again later.
         """
         content, digest = content_of(path, source, state, self._settings, zone=self._zone, on_row=on_row)
+        choose(content)
         tally = self._recorder.record(content, on_rows=on_recorded)
         read = Read(
             state=state,
@@ -203,9 +212,13 @@ def digest_of(file: BinaryIO) -> str:
 
 
 def csv_from_rejects(rejects: list[Reject]) -> bytes:
-    """Return rejected rows as a CSV: line, code, reason, then the cells as they were."""
+    """Return rejected rows as a CSV: line, code, reason, then the cells, none of them a formula to a spreadsheet."""
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(("line", "code", "reason", "cells"))
-    writer.writerows((one.line, one.code, one.reason, *one.texts) for one in rejects)
+    writer.writerows((one.line, one.code, one.reason, *map(_inert, one.texts)) for one in rejects)
     return out.getvalue().encode("utf-8", "replace")
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

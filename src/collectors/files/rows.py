@@ -4,6 +4,7 @@ A row's key is what it was measured with, when, and its scan: the digest of thes
 with other content is a conflict, for a person to look at; never is one put in place of the other.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -99,6 +100,7 @@ class Mapper:
 
     def _phantom(self, cells: Cells, at: datetime) -> tuple[tuple[str, ...], PhantomMeasured]:
         phantom = self._phantom_of(self._field(cells, "phantom"))
+        self._check_name(cells, phantom)
         region = self._region(cells, phantom)
         bmd = self._number(cells, "bmd")
         if not 0 < bmd <= Decimal(repr(MAX_PLAUSIBLE_G_CM2)):
@@ -154,6 +156,13 @@ class Mapper:
         if phantom is None:
             raise RowError("not_a_phantom", "it is none of the device's phantoms; [[only]] of the map may leave it out")
         return phantom
+
+    def _check_name(self, cells: Cells, phantom: Phantom) -> None:
+        """Refuse a row under the phantom's id and another name, where both are known: it is a patient's."""
+        if phantom.patient_name is None or "patient_name" not in self._map.columns:
+            return
+        if _words(self._field(cells, "patient_name", "")) != _words(phantom.patient_name):
+            raise RowError("another_name", "it stands under the phantom's id and another name")
 
     def _region(self, cells: Cells, phantom: Phantom) -> str:
         said = self._field(cells, "region", phantom.region)
@@ -212,6 +221,11 @@ class Mapper:
         except ValueError as error:
             expected = "a date cell" if written == CELL else f"a text such as {written}"
             raise RowError("date", f'"{column}" is not {expected}') from error
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name for comparison: consoles write family and given name in either order."""
+    return sorted(re.findall(r"\w+", name.casefold()))
 
 
 def _written(cell: Cell) -> str:

@@ -1,6 +1,7 @@
 """Rows of a workbook's sheet, streamed; formulas are read by the value that the workbook caches."""
 
 import itertools
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,6 +21,8 @@ _MEMBERS: Final = 1_000
 _RATIO: Final = 200
 """Nothing in a workbook of measurements packs better than so many to one."""
 _SMALL: Final = 1024 * 1024
+
+warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # of styles, and of what cells hold
 
 assert DEFUSEDXML, "openpyxl must read its XML through defusedxml"  # noqa: S101 - a wrong installation does not start
 
