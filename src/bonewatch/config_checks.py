@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
+from bonewatch.dicom_services import dicom_faults
 from bonewatch.exported_files import files_faults
 from bonewatch.fault_logs import log_faults, syslog_faults
 from bonewatch.printed_reports import printed_faults
@@ -29,8 +30,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
     faults += _database_faults("$.database", config.database)
-    if config.dicom.patients == "forward" and config.dicom.pacs is None:
-        faults.append(("$.dicom.patients", 'patients = "forward" needs a [dicom.pacs] to forward to'))
+    faults += dicom_faults(config)
     faults += syslog_faults("$.syslog", config.syslog)
     faults += printed_faults(config)
     faults += files_faults(config)

@@ -139,7 +139,8 @@ class KafkaSection(Section, frozen=True):
 class DeviceSection(Section, frozen=True):
     """``[[device]]``: one scanner, scale, stadiometer or hoist. `ring` says whom the operator rings.
 
-    With `private_values` densities are also taken from private elements of a Hologic's images.
+    With `private_values` densities are also taken from private elements of a Hologic's images. `dicom_host` and
+    `dicom_port` are where a scanner takes reports of Storage Commitment.
     """
 
     id: str
@@ -160,6 +161,8 @@ class DeviceSection(Section, frozen=True):
     checks: ChecksSection = ChecksSection()
     printed: PrintedDevice | None = None
     private_values: bool = False
+    dicom_host: str = ""
+    dicom_port: int = 0
     log: tuple[LogSection, ...] = ()
     file: tuple[FileSource, ...] = ()
 

@@ -14,6 +14,7 @@ import structlog
 
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
+from bonewatch.dicom_services import dicom_services
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
@@ -165,12 +166,19 @@ class Site:
 
     def _start_dicom(self, quarantine: Quarantine, reports: PrintedReports | None) -> None:
         policies = {key: policy for key, (policy, _) in self._config.devices().items()}
+        archive = Archive(self._data_dir)
+        try:
+            served = self._stack.enter_context(dicom_services(self._config, self.engine, archive, clock=self._clock))
+        except CollectorError as error:
+            raise ConfigError(f"[dicom] {error}") from error
         entity = DicomEntity(
             self._config.dicom,
             self.engine,
             policies,
             self._config.site.time_zone,
-            Archive(self._data_dir),
+            archive,
+            forwarding=served.outbox,
+            services=served.services,
             quarantine=quarantine,
             on_store=self._on_store,
             clock=self._clock,

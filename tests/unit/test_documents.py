@@ -10,7 +10,7 @@ from bonewatch import config_file
 from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
-from collectors.settings import DicomSettings, Upstream
+from collectors.settings import DicomSettings, MppsUpstream, Pacs, Upstream
 from streams.roles import PERMITTED, Permission, Role
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -19,6 +19,8 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("## `[site]`", config_file.SiteSection, set()),
     ("## `[dicom]`", DicomSettings, set()),
     ("`upstream`:", Upstream, set()),
+    ("`pacs`:", Pacs, set()),
+    ("`mpps`:", MppsUpstream, set()),
     ("## `[http]`", config_file.HttpSection, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
     ("## `[printed]`", PrintedSettings, set()),
