@@ -106,8 +106,12 @@ bmd = "mg/cm2"
 """
 
 
-def line(day: int, bmd: str = "0,987", *, phantom: str = "SPINE-1234", month: int = 11, scan: str = "") -> str:
-    return f"{day:02}.{month:02}.2026;07:45;{phantom};{bmd};{scan or f'A{month:02}{day:02}01'};13.6.0.5;"
+def line(
+    day: int, bmd: str = "0,987", *, phantom: str = "SPINE-1234", year: int = 2026, month: int = 11, scan: str = ""
+) -> str:
+    """A row of the invented console; its dates are whole numbers."""
+    name = scan or f"A{month:02}{day:02}01"
+    return f"{day:02}.{month:02}.{year};07:45;{phantom};{bmd};{name};13.6.0.5;"
 
 
 def csv_export(lines: Iterable[str], *, header: str = HEADER, end: str = "\r\n") -> bytes:

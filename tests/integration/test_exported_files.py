@@ -427,7 +427,7 @@ def test_a_site_takes_a_growing_export_once_across_restarts(tmp_path: Path) -> N
     exported.mkdir(parents=True)
     for days in (20, 28):
         with running(tmp_path) as site:
-            (exported / "qc.csv").write_bytes(csv_export(line(day, month=3) for day in range(1, days + 1)))
+            (exported / "qc.csv").write_bytes(csv_export(line(day, year=2019, month=3) for day in range(1, days + 1)))
             wait_until(lambda: len(recorded(tmp_path)) == days)  # noqa: B023 - it is called in this turn
             judged = [one.verdict for one in site.readings.qc("dxa-1")]
     assert judged == [Verdict.NO_BASELINE] * 28

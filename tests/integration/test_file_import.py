@@ -27,7 +27,7 @@ from tests.integration.test_exported_files import CONFIGURATION, PATIENT, runnin
 from tests.kafka import wait_until
 
 QUIET = Progress(lambda _count: None, lambda _count, _of: None)
-MARCH = [line(day, f"1,00{day % 10}", month=3) for day in range(1, 29)]
+MARCH = [line(day, f"1,00{day % 10}", year=2019, month=3) for day in range(1, 29)]
 
 
 @pytest.fixture(autouse=True)
@@ -74,13 +74,13 @@ def outcomes(department: Path) -> list[object]:
 def test_history_goes_into_the_log_in_order_of_time_and_once(
     department: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert imported(department, [*reversed(MARCH), MARCH[4], PATIENT, line(1, "9,9", month=4)]) == 0
+    assert imported(department, [*reversed(MARCH), MARCH[4], PATIENT, line(1, "9,9", year=2019, month=4)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "rows read 31" in said
     assert "recorded 28, 28 of them history" in said
     assert "twice in the file 1 (line 30 as 25)" in said
     assert "rejected 2 (1 not_a_phantom, 1 impossible_value)" in said
-    assert "01 March 2026 to 28 March 2026" in said
+    assert "01 March 2019 to 28 March 2019" in said
     assert "SPINE-1234: 28 new, 28 no baseline" in said
     assert "INVENTED" not in said
     assert [fact.measured_at.day for fact in facts(department)] == list(range(1, 29))
@@ -112,7 +112,7 @@ def test_a_dry_run_records_nothing_and_says_why_rows_would_be_rejected(
     assert (said["new"], said["rejected"]) == (28, {"not_a_phantom": 1})
     assert not (department / "var").exists()
     imported(department, MARCH[:10])
-    imported(department, [*MARCH[1:], line(1, "1,5", month=3), "x"], "--dry-run")
+    imported(department, [*MARCH[1:], line(1, "1,5", year=2019, month=3), "x"], "--dry-run")
     said = " ".join(capsys.readouterr().out.split())
     assert "would be recorded 18" in said
     assert "recorded before 9" in said
@@ -122,12 +122,12 @@ def test_a_dry_run_records_nothing_and_says_why_rows_would_be_rejected(
 
 def test_rows_of_the_future_refuse_a_history(department: Path) -> None:
     with pytest.raises(ConfigError, match=r"1 rows are dated in the future, line 30 the first"):
-        imported(department, [*MARCH, line(1).replace("2026", "2096")])
+        imported(department, [*MARCH, line(1, year=2096)])
     assert facts(department) == []
 
 
 def test_what_came_another_way_since_a_day_is_left_out(department: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert imported(department, MARCH, "--until", "2026-03-11", "--json") == 0
+    assert imported(department, MARCH, "--until", "2019-03-11", "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["new"], said["left_out"]) == (10, 18)
     assert facts(department)[-1].measured_at.day == 10
@@ -196,6 +196,18 @@ def test_the_watched_folder_is_shown_as_it_stands(department: Path, capsys: pyte
     assert shown()["dxa-1/bad.csv"][0] == 'refused: header: there is no column "Datum" in the header'
     assert run(department, "files") == 0
     assert "1 not_a_phantom" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_example_of_the_page_does_what_it_says(department: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "connect" / "files.md").read_text(encoding="utf-8")
+    export, column_map = (page.split(f"```{kind}", 1)[1].split("```", 1)[0] for kind in ("csv\n", "toml\n# maps"))
+    (department / "maps" / "page.toml").write_text(f"# maps{column_map}", encoding="utf-8")
+    (department / "export.csv").write_bytes(export.encode("cp1252"))
+    words = ("--device", "dxa-1", "--map", str(department / "maps" / "page.toml"), "--json")
+    assert run(department, "import", str(department / "export.csv"), *words) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["rows"], said["new"], said["left_out"], said["rejected"]) == (3, 2, 1, {})
+    assert [fact.bmd_g_cm2 for fact in facts(department)] == [0.9874, 0.9881]
 
 
 # --- history into a scanner in service ---------------------------------------------------------------------
