@@ -161,6 +161,7 @@ def test_a_scanner_that_is_silent_over_night_is_held_in_the_morning(page: Page) 
 
 
 def test_a_patient_scanned_while_held_is_told_at_once(page: Page) -> None:
+    press(page, "fail", "dxa-1")
     press(page, "patient", "dxa-1")
     expect(card(page, "dxa-1", "held")).to_contain_text("A patient was scanned while it was held")
     assert page.evaluate("window.notReloaded") is True
