@@ -15,7 +15,15 @@ from streams.fold.checks import lapses_at as check_lapses_at
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
 from streams.fold.state import VENDOR_QC, DeviceState
-from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, Event, QcJudged, RecordedOutcome
+from streams.messages import (
+    BaselineAccepted,
+    BypassDetected,
+    CheckJudged,
+    Event,
+    QcJudged,
+    RecordedOutcome,
+    Verdict,
+)
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus
 
@@ -23,6 +31,8 @@ _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
 _BYPASS: Final = "bonewatch.bypass-detected.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
+_HISTORY: Final = b'"verdict":"history"'
+_FROM_HISTORY: Final = b'"source":"history"'
 
 
 class _Charted:
@@ -39,6 +49,19 @@ class _Charted:
             kept = self.latest.get(judged.subject_event_id)
             if kept is None or judged.revision >= kept.revision:
                 self.latest[judged.subject_event_id] = judged
+
+
+class _Newest:
+    """The reading of each chart that was recorded last, and the log's place that was looked at."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.last: dict[str, QcJudged] = {}
+
+    def take(self, body: bytes) -> None:
+        judged = codec.decode_outcome(body).outcome
+        if isinstance(judged, QcJudged) and judged.revision == 0 and not _is_for_the_record(judged):
+            self.last[judged.phantom_id] = judged
 
 
 class SqliteReadings:
@@ -59,6 +82,7 @@ class SqliteReadings:
         self._engine = engine
         self._names = names
         self._charted: dict[str, _Charted] = {}
+        self._newest: dict[str, _Newest] = {}
         self._lock = threading.Lock()
 
     def devices(self) -> Sequence[DeviceView]:
@@ -138,16 +162,21 @@ class SqliteReadings:
         return [codec.decode_outcome(body) for (body,) in rows]
 
     def _last_judged(self, key: str) -> dict[str, QcJudged]:
-        """Return the reading of each chart that was recorded last, by chart key."""
-        rows = self._query(
-            "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 200", (key, _QC)
-        )
-        last: dict[str, QcJudged] = {}
-        for (body,) in rows:
-            outcome = codec.decode_outcome(body).outcome
-            if isinstance(outcome, QcJudged) and outcome.revision == 0:
-                last.setdefault(outcome.phantom_id, outcome)
-        return last
+        """Return the reading of each chart that was recorded last, by chart key; imported history is none of them."""
+        with self._lock:
+            newest = self._newest.setdefault(key, _Newest())
+            ((top,),) = self._query(
+                "SELECT COALESCE(MAX(position), 0) FROM outcomes WHERE device = ? AND type = ?", (key, _QC)
+            )
+            rows = self._query(
+                "SELECT body FROM outcomes WHERE device = ? AND type = ? AND position > ? AND position <= ?"
+                " AND instr(body, ?) = 0 ORDER BY position DESC LIMIT 200",
+                (key, _QC, newest.position, top, _HISTORY),
+            )
+            for (body,) in reversed(rows):
+                newest.take(body)
+            newest.position = top
+            return dict(newest.last)
 
     def _bypasses(self, key: str, now: datetime) -> Iterator[BypassDetected]:
         """Yield the patients scanned while the gate was held, of the last days, newest first."""
@@ -164,14 +193,7 @@ class SqliteReadings:
         policy = state.policy
         if policy is None or policy.kind not in UNITS or not policy.checks.standards:
             return
-        rows = self._query(
-            "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 200", (key, _CHECK)
-        )
-        last: dict[str, CheckJudged] = {}
-        for (body,) in rows:
-            outcome = codec.decode_outcome(body).outcome
-            if isinstance(outcome, CheckJudged):
-                last.setdefault(outcome.standard_id, outcome)
+        last = self._last_checks(key)
         for standard in policy.checks.standards:
             check = state.checks.get(standard.standard_id)
             yield StandardStatus(
@@ -183,6 +205,20 @@ class SqliteReadings:
                 last_passed_at=check.passed_at if check else None,
                 due_by=check_lapses_at(state, policy.checks, check),
             )
+
+    def _last_checks(self, key: str) -> dict[str, CheckJudged]:
+        """Return the check with each standard that was recorded last; history only where there is nothing else."""
+        query = (
+            "SELECT o.body FROM outcomes o JOIN events e ON e.position = o.event_position"
+            " WHERE o.device = ? AND o.type = ? AND (instr(e.fact, ?) = 0) = ? ORDER BY o.position DESC LIMIT 200"
+        )
+        last: dict[str, CheckJudged] = {}
+        for is_live in (True, False):
+            for (body,) in self._query(query, (key, _CHECK, _FROM_HISTORY, is_live)):
+                outcome = codec.decode_outcome(body).outcome
+                if isinstance(outcome, CheckJudged):
+                    last.setdefault(outcome.standard_id, outcome)
+        return last
 
     def _latest(self, key: str) -> list[QcJudged]:
         """Return the highest revision of each reading; only what is new in the log is decoded."""
@@ -206,6 +242,12 @@ class SqliteReadings:
             return db.execute(sql, values).fetchall()
         finally:
             db.close()
+
+
+def _is_for_the_record(judged: QcJudged) -> bool:
+    """Whether a reading was kept as history and has no place on its chart."""
+    strange = judged.verdict in {Verdict.IMPLAUSIBLE, Verdict.WRONG_PHANTOM}
+    return judged.verdict is Verdict.HISTORY or (strange and judged.chart is None)
 
 
 def _phantom_status(state: DeviceState, phantom: Phantom, last: QcJudged | None) -> PhantomStatus:

@@ -18,10 +18,19 @@ from bonewatch.config import ConfigError, load
 from bonewatch.file_import import FileImport, Progress
 from bonewatch.site import Site, only_site_here
 from streams import codec
-from streams.messages import BaselineAccepted, Draft, GateChanged, PhantomMeasured, QcJudged, ReviewOpened, Source
+from streams.messages import (
+    BaselineAccepted,
+    CalibrationCheckRead,
+    Draft,
+    GateChanged,
+    PhantomMeasured,
+    QcJudged,
+    ReviewOpened,
+    Source,
+)
 from streams.refold import replay, verify
 from streams.sqlite_log import SqliteEventLog
-from tests.exported_files import PHANTOM_MAP, csv_export, line
+from tests.exported_files import CHECK_MAP, PHANTOM_MAP, csv_export, line
 from tests.folding import baseline
 from tests.integration.test_exported_files import CONFIGURATION, PATIENT, running
 from tests.kafka import wait_until
@@ -245,8 +254,48 @@ def test_history_older_than_the_baseline_opens_and_holds_nothing(department: Pat
     site.start()
     try:
         assert site.engine.gate(key) == before
+        (phantom,) = site.readings.devices()[0].phantoms
+        assert phantom.last is not None
+        assert phantom.last.measured_at == with_scan.measured_at, "history is nobody's last reading"
     finally:
         site.stop()
+
+
+SCALE = """
+[[device]]
+id = "scale-1"
+kind = "scale"
+  [[device.standard]]
+  id = "W20"
+  nominal = 20.0
+  [device.checks]
+  limit_kg = 0.1
+"""
+
+
+def test_an_old_failed_check_of_a_scale_is_history_and_not_its_last(department: Path) -> None:
+    (department / "site.toml").write_text(CONFIGURATION + SCALE)
+    (department / "maps" / "check.toml").write_text(CHECK_MAP)
+    config = load(department / "site.toml")
+    now = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+    live = CalibrationCheckRead("W20", 20.01, now - timedelta(minutes=1), "Oz")
+
+    def site() -> Site:
+        return Site(config, department / "var", clock=lambda: now, folder=department).start()
+
+    running_site = site()
+    running_site.engine.append([Draft("live", "test-site/scale-1", live)])
+    running_site.stop()
+    (department / "checks.csv").write_bytes(b"2019-03-01T07:30,20 kg weight,20900\n2019-03-08T07:30,W20,20010\n")
+    clocked = FileImport(config, department / "var", "scale-1", department / "maps" / "check.toml", clock=lambda: now)
+    done = clocked.record(department / "checks.csv", QUIET)
+    assert done.tally.subjects == {"W20": {"new": 2, "fail": 1, "pass": 1}}
+    assert not [one for one in outcomes(department) if isinstance(one, ReviewOpened)]
+    running_site = site()
+    (standard,) = running_site.readings.devices()[1].standards
+    running_site.stop()
+    assert standard.last is not None
+    assert (standard.last.read, standard.last_passed_at) == (20.01, live.measured_at)
 
 
 @settings(max_examples=12)

@@ -11,7 +11,7 @@ const FONT = `13px ${FAMILY}`;
 const NAMES = {
   pass: "Pass", pass_with_note: "Pass with note", fail: "Fail", fail_confirmed: "Fail, confirmed",
   wrong_phantom: "Wrong phantom", implausible: "Implausible", no_baseline: "No baseline yet",
-  clock_suspect: "Scanner clock suspect", too_late: "Too late to count", reanalysis: "Re-analysis",
+  clock_suspect: "Scanner clock suspect", too_late: "Too late to count", reanalysis: "Re-analysis", history: "History, not judged",
 };
 const TONES = {
   pass: "--good", pass_with_note: "--good", fail: "--bad", fail_confirmed: "--bad",
