@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from bonewatch import logs
 from bonewatch.config import ConfigError, load, warnings
+from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
 from storage.errors import StorageError
@@ -39,6 +40,7 @@ db_app: Final = cyclopts.App(name="db", help="The database that dashboards and r
 for group in (log_app, user_app, db_app, fleet_app, bench_app):
     app.command(group)
 app.command(import_file, name="import")
+app.command(enter)
 app.command(files)
 app.command(rejects)
 
@@ -358,17 +360,21 @@ def bench_fleet(*, short: bool = False, as_json: AsJson = False) -> int:
 
 
 @bench_app.command(name="collect")
-def bench_collect(*, lines: int = 20_000, as_json: AsJson = False) -> int:
-    """Count what the front ends take in a second: frames of each serial protocol, syslog lines into the log.
+def bench_collect(*, lines: int = 20_000, objects: int = 400, as_json: AsJson = False) -> int:
+    """Count what the front ends take in a second: frames of each serial protocol, syslog lines, DICOM objects.
+
+    Objects are sent by DCMTK's storescu to a site, and beside it to Orthanc and storescp where they are installed.
 
     Parameters
     ----------
     lines
         Syslog lines to send by each transport.
+    objects
+        Objects to send, of each kind, over 1 and over 8 associations; 0: none.
     """
     from bonewatch.bench.collect import measure  # noqa: PLC0415 - see run
 
-    return measure(lines, as_json=as_json)
+    return measure(lines, objects, as_json=as_json)
 
 
 @bench_app.command(name="replay")

@@ -16,6 +16,7 @@ from typing import Final
 from collectors.errors import NoRoomError
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+_LOCKS: Final = 64
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -31,7 +32,7 @@ class Archive:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self._root = data_dir / "archive"
-        self._lock = threading.Lock()
+        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def store(self, device: str, sop_instance_uid: str, data: bytes, *, received_at: datetime) -> tuple[Path, bool]:
         """Keep an object; return its path and whether it is new here.
@@ -49,7 +50,7 @@ class Archive:
         if not _UID.fullmatch(sop_instance_uid):
             raise ValueError("a SOP Instance UID has digits and points only")
         device_folder = self._root / folder_name(device)
-        with self._lock:
+        with self._locks[hash((device, sop_instance_uid)) % _LOCKS]:  # the disk syncs several objects at once
             if kept := self._same(device_folder, sop_instance_uid, data):
                 return kept, False
             folder = device_folder / f"{received_at:%Y}" / f"{received_at:%m}"

@@ -18,6 +18,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from bonewatch.bench.collect_store import measure_stores, ratio_to_orthanc, show_stores
 from bonewatch.bench.figures import disk_syncs, spread
 from bonewatch.config import parse
 from bonewatch.site import Site
@@ -96,21 +97,28 @@ class Rate(NamedTuple):
     remark: str
 
 
-def measure(lines: int, *, as_json: bool) -> int:
-    """Run every part, print the table; 1 if a line that was sent did not become durable."""
+def measure(lines: int, objects: int = 0, *, as_json: bool) -> int:
+    """Run every part, print the tables; 1 if a line or an object that was sent did not become durable."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     rates = [*(_serial(name) for name in names()), _syslog_parsed()]
     with tempfile.TemporaryDirectory(prefix="bonewatch-bench-", dir=Path.cwd()) as folder:
         durable = _syslog_durable(Path(folder), lines)
+        stores = measure_stores(Path(folder), objects) if objects else []
         sync = spread(disk_syncs(Path(folder)))
     rates += durable
     if as_json:
-        figures = {"rates": [rate._asdict() for rate in rates], "disk_sync_ms": sync._asdict()}
+        figures = {
+            "rates": [rate._asdict() for rate in rates],
+            "stores": [rate._asdict() | {"of_orthanc": ratio_to_orthanc(rate, stores)} for rate in stores],
+            "disk_sync_ms": sync._asdict(),
+        }
         sys.stdout.write(json.dumps(figures) + "\n")
     else:
         _show(rates)
+        if stores:
+            show_stores(stores)
         print(f"the disk's own write and fsync of 4 kB: p50 {sync.p50_ms:.2f} ms, p99 {sync.p99_ms:.2f} ms")
-    return 0 if all(rate.taken == lines for rate in durable) else 1
+    return 0 if all(rate.taken == lines for rate in durable) and all(one.kept == one.sent for one in stores) else 1
 
 
 def _show(rates: list[Rate]) -> None:
