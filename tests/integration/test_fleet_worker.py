@@ -20,10 +20,11 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams import codec
 from streams.broker import Broker
-from streams.fleet import check, topic_reader
+from streams.fleet import check, refolding
 from streams.fleet import worker as working_on
 from streams.fleet.check import Known, known_from_blob
-from streams.fleet.desk import Plan
+from streams.fleet.desk import Plan, SiteDesk
+from streams.fleet.refolding import Found, Stretch, survey
 from streams.fleet.topic_reader import Left, whole
 from streams.fleet.worker import FleetWorker, StalledError, WorkerSettings
 from streams.fold import FOLD_VERSION
@@ -384,14 +385,19 @@ def test_a_topic_is_read_for_several_devices_at_once_in_any_order_and_without_wh
         passes.append(args)
         return whole(*args, **options)
 
-    monkeypatch.setattr(topic_reader, "whole", counted)
-    found = asyncio.run(topic_reader.on_topic(kafka.broker, "here", sequence))
-    assert sorted(row.event.device_seq for row in found["here/dxa-1"].rows) == list(range(1, len(one) + 1))
-    assert found["here/dxa-1"].unread == frozenset()
-    assert 6 not in {row.event.device_seq for row in found["here/dxa-2"].rows}
-    assert found["here/dxa-2"].unread == {6}
-    assert len(passes) == 2
-    assert set(asyncio.run(topic_reader.on_topic(kafka.broker, "here", ["here/dxa-3", "here/none"]))) == {
-        "here/dxa-3",
-        "here/none",
-    }
+    monkeypatch.setattr(refolding, "whole", counted)
+    found = asyncio.run(rows_found(kafka.broker, [*sequence, "here/none"]))
+    assert len(passes) == 4, "a survey, the links, a survey without the row that they gainsay, and the rows"
+    assert sorted(one.number for one in found if one.device == "here/dxa-1" and one.row) == list(range(1, len(one) + 1))
+    of_other = {one.number: one.row for one in found if one.device == "here/dxa-2"}
+    assert [number for number, row in of_other.items() if row is None] == [6]
+    assert sorted(of_other) == list(range(1, len(other) + 1))
+    passes.clear()
+    assert {one.device for one in asyncio.run(rows_found(kafka.broker, ["here/dxa-3", "here/none"]))} == {"here/dxa-3"}
+
+
+async def rows_found(broker: Broker, devices: list[str]) -> list[Found]:
+    stretch = Stretch(broker, SiteDesk("here"), dict.fromkeys(devices))
+    surveys = await survey(stretch, dict.fromkeys(devices, ""))
+    assert surveys.keys() == set(devices)
+    return [found async for found in stretch.of_devices()]

@@ -11,12 +11,11 @@ from msgspec.structs import replace
 
 from streams import codec
 from streams.envelope import LogRow
-from streams.fleet import check
+from streams.fleet import check, taking_up
 from streams.fleet.check import (
     NO_ENGINE,
     Kind,
     Known,
-    OnTopic,
     Received,
     blob_from_known,
     difference,
@@ -24,8 +23,8 @@ from streams.fleet.check import (
     known_from_blob,
     parked,
     receive,
-    take_up,
 )
+from streams.fleet.taking_up import OnTopic, Survey, TakingUp, take_up
 from streams.fold.state import DeviceState
 from streams.messages import GateChanged, GateStatus, QcJudged, RecordedOutcome, TimeReached
 from streams.sqlite_log import SqliteEventLog
@@ -209,6 +208,35 @@ def test_a_refold_does_not_mind_order_or_repeats(rows: list[LogRow], random: obj
     shuffled = rows + rows[::3]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert fresh(shuffled) == take(rows)[0]
+
+
+def test_a_refold_holds_no_more_rows_than_its_window(rows: list[LogRow], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking_up, "WINDOW", 7)
+    known, late = take(rows[:3])[0], [*rows[:10], *rows[11:], rows[10]]
+    survey, new, passes, held = Survey(known.log_id), list[LogRow](), 0, 0
+    for row in late:
+        survey.take(row)
+    taking = TakingUp(known, survey)
+    while not taking.is_done:
+        passes += 1
+        for row in late:
+            new += [one for one, _ in taking.take(row)]
+            held = max(held, len(taking._window))
+    assert (passes, held) == (2, 6), "the hole is filled at the end of the first, the rest folded in the second"
+    assert (taking.end().known, new) == (take(rows)[0], rows[3:])
+    assert fresh(rows[::-1]) == take(rows)[0]
+
+
+def test_a_number_beyond_what_can_be_folded_takes_no_room(rows: list[LogRow], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking_up, "MOST", 20)
+    far = replace(rows[20].event, device_seq=2**62)
+    survey = Survey()
+    for row in [*rows[:10], rows[20]._replace(event=far)]:
+        survey.take(row)
+    assert (len(survey._digests), survey.reach(), survey.behind(10)) == (10, 10, "event 11 is missing")
+    for row in rows[:30]:
+        survey.take(row)
+    assert (len(survey._digests), survey.reach(), survey.behind(20)) == (20, 20, "more than 20 events")
 
 
 def fresh(rows: list[LogRow]) -> Known:

@@ -21,8 +21,9 @@ from streams.envelope import (
     refold_requested,
     row_from_record,
 )
-from streams.fleet.check import OnTopic, known_from_blob
+from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan, SiteDesk
+from streams.fleet.taking_up import OnTopic, take_up
 from streams.forwarder import _tail
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES
 from tests.fleet_processes import records_of
@@ -81,7 +82,16 @@ def test_a_gap_is_folded_anew_from_the_topic(records: list[Record]) -> None:
     plan = take(desk, [*mine[:10], *mine[11:13]])
     assert plan.gaps.keys() == {DEVICE}
     there = OnTopic(tuple(row_from_record("a", *record) for record in mine[:13]))
-    assert desk.take_up(plan, DEVICE, plan.gaps[DEVICE], there).state.device_seq == 13
+    assert taken_up(desk, plan, DEVICE, plan.gaps[DEVICE], there).state.device_seq == 13
+
+
+def taken_up(desk: SiteDesk, plan: Plan, device: str, log_id: str, there: OnTopic) -> Known:
+    """Have a desk take a device up from rows that are all at hand."""
+    before = desk.before(device, log_id)
+    up = take_up(before, there)
+    for row, received in up.rows:
+        desk.keep_row(plan, row, received)
+    return desk.take_up(plan, device, up, before)
 
 
 def test_one_bad_header_does_not_let_a_forged_row_in(records: list[Record]) -> None:
@@ -111,7 +121,7 @@ def test_a_row_with_an_old_position_is_new_only_if_the_topic_says_so(records: li
 
 def test_a_device_that_nobody_has_heard_of_is_not_made_by_asking_for_it() -> None:
     desk, plan = SiteDesk("a"), Plan()
-    desk.take_up(plan, "a/dxa-9", "", OnTopic(()))
+    taken_up(desk, plan, "a/dxa-9", "", OnTopic(()))
     assert (desk.known("a/dxa-9"), plan.states, plan.counts) == (None, {}, {})
 
 

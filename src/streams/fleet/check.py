@@ -18,7 +18,7 @@ from streams.fleet.site_life import NEVER
 from streams.fold import FOLD_VERSION
 from streams.fold.device import park
 from streams.fold.state import DeviceState
-from streams.messages import Event, GateChanged, RecordedOutcome, TimeReached, event_id, type_name
+from streams.messages import Event, RecordedOutcome, TimeReached, event_id, type_name
 from streams.refold import fold_or_park, recorded
 
 REMEMBERED: Final = 32
@@ -84,21 +84,6 @@ class Received(NamedTuple):
     unverified: bool = False
 
 
-class OnTopic(NamedTuple):
-    """A device on its site's topic: its rows as they came, and numbers of records there that could not be read."""
-
-    rows: tuple[LogRow, ...]
-    unread: frozenset[int] = frozenset()
-
-
-class TakenUp(NamedTuple):
-    """A device folded anew: its rows that had not been taken in before, and gates to be published after theirs."""
-
-    known: Known
-    rows: tuple[tuple[LogRow, Received], ...] = ()
-    gates: tuple[RecordedOutcome, ...] = ()
-
-
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 _decoder: Final = msgspec.msgpack.Decoder(Known)
 
@@ -156,8 +141,8 @@ def standing_from_blob(blob: bytes) -> Standing:
 def receive(known: Known | None, row: LogRow) -> Received:
     """Take in one row of a device.
 
-    A gap changes nothing: the caller folds the device anew from the topic (`take_up`). A forked log parks the
-    device, with gates that say so.
+    A gap changes nothing: the caller folds the device anew from the topic (`streams.fleet.taking_up`). A forked log
+    parks the device, with gates that say so.
     """
     event = row.event
     known = known or beginning(event.device, event.log_id)
@@ -175,68 +160,6 @@ def receive(known: Known | None, row: LogRow) -> Received:
     return _decided(known, row) if event.fold_version == NO_ENGINE else _verified(known, row)
 
 
-def take_up(before: Known, there: OnTopic) -> TakenUp:
-    """Fold a device from nothing over the rows of its topic, in the order of their numbers.
-
-    Rows that came twice count once. What lies behind a missing or unreadable number, or one that stands there with
-    two contents, is left out: the device is parked and its gates say so. A device that was known further than the
-    topic reaches stays where it was known, parked; one with rows of another log is parked as forked. Otherwise it is
-    no longer parked, and its last gates are published once more, under its number now, in the place of those that
-    were held.
-    """
-    by_seq, other_log = _by_number(there.rows, before.log_id)
-    if other_log:
-        return _still_parked(before, before, [], f"{Kind.FORKED}: rows of log {other_log} stand there too")
-    if not by_seq and (before.parked or not before.state.device_seq):
-        return TakenUp(before)
-    known = beginning(before.state.device, before.log_id or by_seq[min(by_seq)][0].event.log_id)
-    new: list[tuple[LogRow, Received]] = []
-    gates: dict[str, GateChanged] = {}
-    for seq in sorted(by_seq):
-        row, *others = by_seq[seq]
-        taken = receive(known, row)
-        if others or taken.kind is Kind.GAP:
-            why = f"event {seq} came with two contents" if others else f"event {known.state.device_seq + 1} is missing"
-            return _still_parked(before, known, new, why)
-        known = taken.known
-        gates |= {o.outcome.mode: o.outcome for o in taken.outcomes if isinstance(o.outcome, GateChanged)}
-        if seq > before.state.device_seq:
-            new.append((row, taken))
-    behind = f"event {known.state.device_seq + 1}"
-    if any(seq > known.state.device_seq for seq in there.unread):
-        return _still_parked(before, known, new, f"{behind} cannot be read")
-    if known.state.device_seq < before.state.device_seq:
-        return _still_parked(before, known, new, f"{behind} is missing")
-    notice = _notice(known, "taken_up", known.state.now or EPOCH)
-    return TakenUp(known, tuple(new), recorded(notice, gates.values()) if before.parked else ())
-
-
-def _still_parked(before: Known, known: Known, new: list[tuple[LogRow, Received]], why: str) -> TakenUp:
-    """Park a device as far as it could be folded, or where it was known if that is further."""
-    if known.state.device_seq < before.state.device_seq:
-        known = before
-    held = _parked(known, Kind.PARKED, why, known.state.now or EPOCH)
-    return TakenUp(held.known, tuple(new), held.outcomes)
-
-
-def _by_number(rows: Iterable[LogRow], log_id: str) -> tuple[dict[int, list[LogRow]], str]:
-    """Return the different rows of each number of one log (the first that comes, where none is known); and another log.
-
-    The second is empty where all rows are of one log.
-    """
-    found: dict[int, list[LogRow]] = {}
-    other_log = ""
-    for row in rows:
-        log_id = log_id or row.event.log_id
-        if row.event.log_id != log_id:
-            other_log = other_log or row.event.log_id
-            continue
-        same = found.setdefault(row.event.device_seq, [])
-        if all((row.link, row.body) != (other.link, other.body) for other in same):
-            same.append(row)
-    return found, other_log
-
-
 def parked(known: Known | None, device: str, why: str, *, at: datetime | None = None) -> Received:
     """Park a device for something of it that cannot be read; its gates are published as held.
 
@@ -250,24 +173,24 @@ def parked(known: Known | None, device: str, why: str, *, at: datetime | None = 
     known = known or beginning(device)
     if known.parked:
         return Received(Kind.PARKED, known)
-    return _parked(known, Kind.PARKED, why, at or known.state.now or EPOCH)
+    return parked_as(known, Kind.PARKED, why, at or known.state.now or EPOCH)
 
 
 def _forked(known: Known, event: Event, why: str) -> Received:
     if known.parked:
         return Received(Kind.FORKED, known)
-    return _parked(known, Kind.FORKED, f"{Kind.FORKED}: {why}", event.recorded_at)
+    return parked_as(known, Kind.FORKED, f"{Kind.FORKED}: {why}", event.recorded_at)
 
 
-def _parked(known: Known, kind: Kind, why: str, at: datetime) -> Received:
+def parked_as(known: Known, kind: Kind, why: str, at: datetime) -> Received:
     """Hold every gate of a device; its sequence stays where it was, so that a re-fold can take it up again."""
-    notice = _notice(known, "parked", at, why)
-    held = park(known.state, notice, why)
+    event = notice(known, "parked", at, why)
+    held = park(known.state, event, why)
     known = msgspec.structs.replace(known, state=held.state, parked=why)
-    return Received(kind, known, recorded(notice, held.outcomes))
+    return Received(kind, known, recorded(event, held.outcomes))
 
 
-def _notice(known: Known, what: str, at: datetime, *why: str) -> Event:
+def notice(known: Known, what: str, at: datetime, *why: str) -> Event:
     """Return an event that stands in no log, for gates that the workers change themselves."""
     device, seq = known.state.device, known.state.device_seq
     return Event(

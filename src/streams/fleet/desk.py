@@ -27,17 +27,16 @@ from streams.fleet.chain_head import ChainHead, Link
 from streams.fleet.check import (
     Kind,
     Known,
-    OnTopic,
     Received,
     beginning,
     blob_from_known,
     is_outdated,
     parked,
     receive,
-    take_up,
 )
 from streams.fleet.comparable import comparable
 from streams.fleet.site_life import SiteLife, blob_from_life, life_key
+from streams.fleet.taking_up import TakenUp
 from streams.messages import GateChanged, RecordedOutcome
 from streams.record_border import place_of
 from streams.topics import DEAD_LETTERS, GATES, OUTCOMES, READS, WORKER_STATES
@@ -116,15 +115,15 @@ class SiteDesk:
                 plan.gaps[device] = known.log_id
                 plan.count("outdated")
 
-    def take_up(self, plan: Plan, device: str, log_id: str, there: OnTopic) -> Known:
-        """Fold a device anew over its rows; what of it had not been published goes into the plan."""
-        before = self._known.get(device) or beginning(device, log_id)
-        up = take_up(before, there)
-        if up.known is before and device not in self._known:
+    def before(self, device: str, log_id: str) -> Known:
+        """Return a device that is to be folded anew as it was known, or as one of a log that begins."""
+        return self._known.get(device) or beginning(device, log_id)
+
+    def take_up(self, plan: Plan, device: str, up: TakenUp, before: Known) -> Known:
+        """Take a device over that was folded anew, once what of it had not been published is in the plan."""
+        if up.known is before and not (before.parked or before.state.device_seq):
             return before  # somebody asked for a device that nobody has heard of
         plan.count("taken_up")
-        for row, received in up.rows:
-            self._keep_row(plan, row, received)
         at = up.known.state.now.isoformat() if up.known.state.now else ""
         plan.outcomes += [published(gate, at=at) for gate in up.gates]
         self._hold(plan, device, up.known)
@@ -157,9 +156,10 @@ class SiteDesk:
             return
         if received.kind is Kind.GAP:
             plan.gaps[row.event.device] = row.event.log_id
-        self._keep_row(plan, row, received)
+        self.keep_row(plan, row, received)
 
-    def _keep_row(self, plan: Plan, row: LogRow, received: Received) -> None:
+    def keep_row(self, plan: Plan, row: LogRow, received: Received) -> None:
+        """Put into the plan what became of a row."""
         self._keep(plan, row.event.device, received, at=row.event.recorded_at.isoformat())
         if received.kind is Kind.NEW:
             reads = comparable(row, received.known.state, received.outcomes)

@@ -19,7 +19,8 @@ import structlog
 from streams.broker import Broker
 from streams.envelope import Record
 from streams.fleet.desk import TOMBSTONE, Plan, SiteDesk
-from streams.fleet.topic_reader import on_topic, partitions_of, restored, table_partition
+from streams.fleet.refolding import fold_anew
+from streams.fleet.topic_reader import partitions_of, restored, table_partition
 from streams.topics import MAX_RECORD_BYTES, WORKER_STATES, device_events, site_of
 
 GROUP: Final = "bonewatch-fleet-faust"
@@ -120,9 +121,14 @@ class FaustWorker:
                 plan, said.key, said.value, list(said.headers), offset=said.offset
             )
         for device, log_id in plan.gaps.items():
-            await self._refold(plan, device, log_id)
-        await self._send([*plan.outcomes, *plan.reads])
+            desk = self._desks[device.partition("/")[0]]
+            await fold_anew(self._settings.broker, desk, plan, {device: log_id}, lambda: self._publish_outcomes(plan))
+        await self._publish_outcomes(plan)
         await self._send(plan.records(), by_site=True)
+
+    async def _publish_outcomes(self, plan: Plan) -> None:
+        await self._send([*plan.outcomes, *plan.reads])
+        plan.outcomes, plan.reads = [], []
 
     async def _restore(self, sites: Iterable[str]) -> None:
         """Read the devices of sites that are new here from the table."""
@@ -140,12 +146,6 @@ class FaustWorker:
             content = None if value == TOMBSTONE else value
             sent.append(await to.send(key=key, value=content, headers=headers, partition=partition))
         await asyncio.gather(*sent)
-
-    async def _refold(self, plan: Plan, device: str, log_id: str) -> None:
-        site = device.partition("/")[0]
-        there = await on_topic(self._settings.broker, site, {device}, begins=self._desks[site].life.begins)
-        known = self._desks[site].take_up(plan, device, log_id, there[device])
-        self._logger.warning("device_refolded", device=device, parked=known.parked or None)
 
     async def _forget(self, _sender: Any, _revoked: Any, **_kwargs: Any) -> None:
         """Let the desks go: the table says how things stand when the sites come back."""

@@ -1,9 +1,6 @@
-"""Reads topics from their beginnings to where they end now: a worker's table, or a site's topic for one device."""
+"""Reads topics to where they end now, and the workers' table from its beginning."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -11,12 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.broker import Broker
-from streams.chain import next_link
-from streams.envelope import LogRow, RejectedRecordError, row_from_record
-from streams.fleet.check import Known, OnTopic, known_from_blob
+from streams.fleet.check import Known, known_from_blob
 from streams.fleet.site_life import SiteLife, life_from_blob, life_key, site_of_life
-from streams.record_border import Place, number_from_text, place_of, texts
-from streams.topics import WORKER_STATES, device_events
+from streams.topics import WORKER_STATES
 
 POLL_MS: Final = 500
 BREATHE: Final = 300
@@ -24,15 +18,17 @@ CLIENT_TROUBLE: Final = (KafkaError, AssertionError)
 """What aiokafka raises while a broker comes back; it asserts that its metadata names one. Join anew, then."""
 
 
-async def whole(broker: Broker, places: Collection[Any], *, begins: int = 0) -> AsyncIterator[Any]:
-    """Yield every record of some partitions from an offset on, up to where they end now."""
+async def whole(
+    broker: Broker, places: Collection[Any], *, begins: int = 0, until: int | None = None
+) -> AsyncIterator[Any]:
+    """Yield every record of some partitions from an offset on, up to another one, or to where they end now."""
     consumer = AIOKafkaConsumer(**broker.options(), enable_auto_commit=False)
     try:
         await consumer.start()
         consumer.assign(list(places))
         for place in places:
             consumer.seek(place, begins)
-        ends = await consumer.end_offsets(places)
+        ends = await consumer.end_offsets(places) if until is None else dict.fromkeys(places, until)
         waiting = {place for place in places if ends[place] > await consumer.position(place)}
         while waiting:
             for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
@@ -95,72 +91,3 @@ def _stands(known: Known) -> tuple[int, int]:
 
 def _of_life(devices: Iterable[Known], life: SiteLife) -> tuple[Known, ...]:
     return tuple(known for known in devices if known.life == life.forgotten_at)
-
-
-async def on_topic(broker: Broker, site: str, devices: Collection[str], *, begins: int = 0) -> dict[str, OnTopic]:
-    """Return every row of some devices on their site's topic that the chain does not gainsay, in the order they came.
-
-    Rows of before the offset where the site's log `begins` are not looked at.
-
-    The topic is read once; once more only where a row did not come right behind the one before it in the log.
-    """
-    found = {device: Found() for device in devices}
-    keys, before = {device.encode(): device for device in devices}, None
-    async for record in _all_of(broker, site, begins):
-        device, place = keys.get(record.key), place_of(record.headers)
-        if device is not None:
-            found[device].take(site, record, before)
-        before = place if place is not None else before
-    wanted = {row.position - 1 for one in found.values() for row in one.open}
-    links: dict[int, set[bytes]] = {}
-    if wanted:
-        async for record in _all_of(broker, site, begins):
-            place = place_of(record.headers)
-            if place is not None and place.position in wanted:
-                links.setdefault(place.position, set()).add(place.link)
-    return {device: one.there(links) for device, one in found.items()}
-
-
-async def _all_of(broker: Broker, site: str, begins: int) -> AsyncIterator[Any]:
-    """Yield a site's records and let others work in between: the client has its heartbeats to send."""
-    count = 0
-    async for record in whole(broker, [TopicPartition(device_events(site), 0)], begins=begins):
-        yield record
-        count += 1
-        if count % BREATHE == 0:
-            await asyncio.sleep(0)
-
-
-@dataclass
-class Found:
-    """What a topic holds of one device: rows as they came, and those among them whose link is not confirmed yet."""
-
-    rows: list[LogRow] = field(default_factory=list)
-    open: list[LogRow] = field(default_factory=list)
-    unread: set[int] = field(default_factory=set)
-
-    def take(self, site: str, record: Any, before: Place | None) -> None:
-        """Take in a record, with where the record before it stood in the log."""
-        try:
-            row = row_from_record(site, record.key, record.value, list(record.headers))
-        except RejectedRecordError:
-            with suppress(KeyError, ValueError):
-                self.unread.add(number_from_text(texts(record.headers)["ce_deviceseq"]))
-            return
-        self.rows.append(row)
-        if before is None or before.position + 1 != row.position or not _follows(row, before.link):
-            self.open.append(row)
-
-    def there(self, links: dict[int, set[bytes]]) -> OnTopic:
-        """Return what the chain does not gainsay; a row before whose place nothing stands follows from nothing."""
-        gainsaid = {id(row) for row in self.open if (at := links.get(row.position - 1)) and not _any_before(row, at)}
-        unread = {row.event.device_seq for row in self.rows if id(row) in gainsaid}
-        return OnTopic(tuple(row for row in self.rows if id(row) not in gainsaid), frozenset(self.unread | unread))
-
-
-def _any_before(row: LogRow, links: Collection[bytes]) -> bool:
-    return any(_follows(row, link) for link in links)
-
-
-def _follows(row: LogRow, link: bytes) -> bool:
-    return next_link(link, row.body, row.outcome_bodies) == row.link

@@ -19,8 +19,9 @@ from prometheus_client import Counter, Gauge
 from streams.broker import Broker
 from streams.envelope import Record
 from streams.fleet.desk import TOMBSTONE, Plan, SiteDesk
+from streams.fleet.refolding import fold_anew
 from streams.fleet.site_life import NEVER
-from streams.fleet.topic_reader import CLIENT_TROUBLE, Left, on_topic, restored, table_partition
+from streams.fleet.topic_reader import CLIENT_TROUBLE, Left, restored, table_partition
 from streams.refusal import Complaints
 from streams.topics import DEVICE_EVENTS, WORKER_STATES, site_of
 
@@ -144,8 +145,17 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Publish outcomes, then the table, with all that is to be folded anew from its topic."""
         for site in {device.partition("/")[0] for device in plan.gaps}:
             await self._refold(plan, site)
-        await self._send([*plan.outcomes, *plan.reads])
+        await self._publish_outcomes(plan)
         await self._send(plan.records(), by_site=True)
+
+    async def _publish_outcomes(self, plan: Plan) -> None:
+        """Publish what stands in the plan so far, and take it out."""
+        await self._send([*plan.outcomes, *plan.reads])
+        PUBLISHED.inc(len(plan.outcomes))
+        DIVERGED.inc(len(plan.divergences))
+        for divergence in plan.divergences:
+            self._logger.error("fold_diverges", first=divergence)
+        plan.outcomes, plan.reads, plan.divergences = [], [], []
 
     def _taken(self, plan: Plan, place: Any, records: list[Any]) -> bool:
         """Take in what came of one site, if it goes on where the last batch ended.
@@ -180,16 +190,12 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     def _tell(self, plan: Plan) -> None:
         for kind, count in plan.counts.items():
             ROWS.labels(kind).inc(count)
-        PUBLISHED.inc(len(plan.outcomes))
-        DIVERGED.inc(len(plan.divergences))
         PARKED.set(sum(desk.parked() for desk in self._desks.values()))
         for site, life in plan.lives.items():
             begins = None if life.begins == NEVER else life.begins
             self._logger.warning("site_forgotten", site=site, at=life.forgotten_at, begins=begins)
         for device, why in plan.parked.items():
             self._logger.error("device_parked", device=device, why=why)
-        for divergence in plan.divergences:
-            self._logger.error("fold_diverges", first=divergence)
 
     def _watch(self, waited_s: float, moved: Collection[Any]) -> None:
         """Measure the lag; end the process where a site has work, or no desk, and nothing moves.
@@ -251,9 +257,5 @@ class FleetWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def _refold(self, plan: Plan, site: str) -> None:
         """Fold devices anew from their site's topic; what of them was not published before is now."""
-        devices = {device: log_id for device, log_id in plan.gaps.items() if device.startswith(f"{site}/")}
-        there = await on_topic(self._settings.broker, site, devices, begins=self._desks[site].life.begins)
-        for device, log_id in devices.items():
-            known = self._desks[site].take_up(plan, device, log_id, there[device])
-            self._logger.warning("device_refolded", device=device, parked=known.parked or None)
-            await asyncio.sleep(0)
+        gaps = {device: log_id for device, log_id in plan.gaps.items() if device.startswith(f"{site}/")}
+        await fold_anew(self._settings.broker, self._desks[site], plan, gaps, lambda: self._publish_outcomes(plan))
