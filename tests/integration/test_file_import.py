@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +31,7 @@ from streams.messages import (
     Source,
 )
 from streams.refold import replay, verify
-from streams.sqlite_log import SqliteEventLog
+from streams.sqlite_log import LogError, SqliteEventLog
 from tests.exported_files import CHECK_MAP, PHANTOM_MAP, csv_export, line
 from tests.folding import baseline
 from tests.integration.test_exported_files import CONFIGURATION, PATIENT, running
@@ -316,6 +318,36 @@ def test_an_import_that_is_interrupted_anywhere_is_finished_by_another(
     done = at(department, now).record(file, QUIET)
     assert done.tally.new + done.tally.seen == 28
     assert sorted(fact.measured_at.day for fact in facts(department)) == list(range(1, 29))
+
+
+def test_a_kill_in_the_middle_loses_nothing_and_the_next_import_finishes(department: Path) -> None:
+    rows = [line(day, year=year, month=month) for year in range(1995, 2020) for month in range(1, 13) for day in DAYS]
+    (department / "history.csv").write_bytes(csv_export(rows))
+    words = [sys.executable, "-m", "bonewatch", "import", str(department / "history.csv"), "--device", "dxa-1"]
+    words += ["--map", str(department / "maps" / "qc.toml"), "-c", str(department / "site.toml"), "--json"]
+    log = department / "var" / "site-log.sqlite"
+    killed = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: log.is_file() and count_of(log) > 100)
+    killed.kill()
+    killed.wait()
+    before = len(facts(department))
+    assert 0 < before < len(rows), "it was in the middle"
+    said = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    assert (said["new"], said["seen"]) == (len(rows) - before, before)
+    with SqliteEventLog(log, read_only=True) as opened:
+        assert verify(opened).faults == ()
+    assert [fact.measured_at for fact in facts(department)] == sorted(fact.measured_at for fact in facts(department))
+
+
+DAYS = range(2, 28, 2)
+
+
+def count_of(log: Path) -> int:
+    try:
+        with SqliteEventLog(log, read_only=True) as opened:
+            return opened.count()[0]
+    except LogError:  # it is being made
+        return 0
 
 
 # --- a published data set ----------------------------------------------------------------------------------
