@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from collectors.files.content import CONFLICT
 from collectors.files.errors import (
     ChangedError,
     EncodingError,
@@ -20,7 +21,7 @@ from collectors.files.errors import (
     InternalFileError,
     UnreadableFileError,
 )
-from collectors.files.intake import Intake, Source, digest_of
+from collectors.files.intake import ROWS, Intake, Source, digest_of
 from collectors.files.memory import Memory, Read, key_of
 from collectors.files.settings import FilesSettings
 from collectors.folders import FileState, Steadiness, Watch, state_of
@@ -72,6 +73,8 @@ class ExportFolder:
         self._settings = settings
         self._steadiness = Steadiness(clock)
         self._unreadable: dict[str, FileState] = {}
+        for source in sources:
+            ROWS.labels(source.device, CONFLICT)  # from the first: an alarm sees only what rises
         self._watch = Watch(self.look, "exported files", every_s=settings.poll_s, finish_s=_FINISH_S)
 
     def start(self) -> None:
