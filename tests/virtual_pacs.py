@@ -1,7 +1,7 @@
 """A PACS of our own beside the real ones, for what those cannot be told to do: refuse, break off, commit or not."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,13 +94,14 @@ class VirtualPacs:
 
 
 @contextmanager
-def virtual_pacs(port: int = 0) -> Iterator[VirtualPacs]:
-    """Run one."""
+def virtual_pacs(port: int = 0, *, knows: Sequence[str] = ()) -> Iterator[VirtualPacs]:
+    """Run one; it rejects titles that it does not know, if it is told any."""
     pacs = VirtualPacs(port or free_port())
     entity = AE(ae_title="PACS")
     for sop_class in CLASSES:
         entity.add_supported_context(sop_class, list(AllTransferSyntaxes))
     entity.add_supported_context(StorageCommitmentPushModel)
+    entity.require_calling_aet = list(knows)
     server = entity.start_server(
         ("127.0.0.1", pacs.port),
         block=False,

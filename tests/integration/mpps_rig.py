@@ -86,11 +86,12 @@ class VirtualStepRis:
 
 
 @contextmanager
-def step_ris(port: int = 0) -> Iterator[VirtualStepRis]:
-    """Run a RIS."""
+def step_ris(port: int = 0, *, knows: tuple[str, ...] = ()) -> Iterator[VirtualStepRis]:
+    """Run a RIS; it rejects titles that it does not know, if it is told any."""
     ris = VirtualStepRis(port or free_port())
     entity = AE(ae_title="RIS")
     entity.add_supported_context(ModalityPerformedProcedureStep)
+    entity.require_calling_aet = list(knows)
     server = entity.start_server(
         ("127.0.0.1", ris.port),
         block=False,

@@ -316,6 +316,19 @@ def test_what_the_ris_refuses_later_is_said_and_stops_no_other_step(tmp_path: Pa
             assert waited(lambda: ris.of(OTHER) == ["create", "set"])
             assert waited(lambda: [line["event"] for line in logs].count("mpps_refused_later") == 1)
             assert ris.of(UID) == []
+            assert rig.service.steps.waiting()[0] == 0
+
+
+def test_a_title_that_the_ris_does_not_know_stops_no_other(tmp_path: Path) -> None:
+    port = free_port()
+    with step_site(tmp_path, upstream(port)) as rig:
+        rig.create(UID, started())
+        rig.create(OTHER, started(), calling_ae="DXA2")
+        with step_ris(port, knows=("DXA2",)) as ris:
+            assert waited(lambda: ris.of(OTHER) == ["create"])
+            assert rig.set(OTHER, ended(), calling_ae="DXA2").status == 0x0000
+            assert ris.of(OTHER) == ["create", "set"]  # at once
+            assert rig.service.steps.waiting()[0] == 1
 
 
 def test_a_full_queue_is_said(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from collectors.errors import NoRoomError
 from collectors.sealed_store import StoreUnusableError
 from tests.integration.pacs_rig import DEVICE, forwarding, is_empty, opened, pacs_settings, patient, waited
 from tests.peers import free_port, orthanc, storescp
-from tests.virtual_pacs import virtual_pacs
+from tests.virtual_pacs import VirtualPacs, virtual_pacs
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 SECRETS = (b"INVENTED", b"TEST0000", b"19500101", b"ACC0000")
@@ -334,3 +335,44 @@ def test_a_clock_set_back_delays_nothing(tmp_path: Path) -> None:
             with forwarding(outbox, settings):
                 assert waited(lambda: is_empty(outbox))
     assert pacs.uids == [one.sop_instance_uid]
+
+
+def _has(pacs: VirtualPacs, count: int) -> bool:
+    return len(pacs.uids) == count
+
+
+def test_objects_that_come_one_after_another_share_an_association(tmp_path: Path) -> None:
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            for number in range(10):
+                outbox.keep(patient(number), DEVICE)
+                assert waited(partial(_has, pacs, number + 1))
+        assert len(pacs.uids) == 10
+        assert len(pacs.calling_ae_titles) <= 2
+
+
+def test_a_duplicate_is_success_unless_the_pacs_has_other_content(tmp_path: Path) -> None:
+    one, other = patient(1), patient(2)
+    twin = ReceivedObject(
+        "DXA1", one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax, other.data, one.received_at
+    )
+    with virtual_pacs() as pacs:
+        pacs.statuses[one.sop_instance_uid] = 0x0111
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+            outbox.keep(twin, DEVICE)
+            assert waited(lambda: outbox.totals().set_aside == 1)
+
+
+def test_a_title_that_the_pacs_does_not_know_stops_no_other(tmp_path: Path) -> None:
+    with virtual_pacs(knows=["DXA2"]) as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            for number in range(6):
+                outbox.keep(patient(number, calling_ae=f"DXA{1 + number % 2}"), DEVICE)
+            assert waited(lambda: len(pacs.uids) == 3)
+            assert outbox.totals().waiting == 3
+            assert outbox.totals().set_aside == 0

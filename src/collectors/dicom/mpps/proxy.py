@@ -167,19 +167,21 @@ class StepProxy:
     def _hand_on(self, ris: Ris, device: str, message: StepMessage, step: Step | None) -> StepAnswer:
         teller = self._teller
         may_queue = teller is not None and self._upstream is not None and self._upstream.when_away == "queue"
-        if may_queue and (self._steps.waits(message.uid) or (teller is not None and teller.is_ris_away)):
+        if may_queue and (
+            self._steps.waits(message.uid) or (teller is not None and teller.is_ris_away(message.calling_ae))
+        ):
             return self._queue(device, message, step, unsure=False)
         try:
             with ris.associate(message.calling_ae) as peer:
                 answer = ris.tell(peer, message.operation, message.uid, message.attributes)
         except PeerError as error:
             if teller is not None:
-                teller.failed(error)
+                teller.failed(message.calling_ae, error)
             if may_queue:
                 return self._queue(device, message, step, unsure=isinstance(error, BrokenOffError))
             return _refusal(RIS_AWAY)
         if teller is not None:
-            teller.succeeded()
+            teller.succeeded(message.calling_ae)
         return _handed_back(answer)
 
     def _queue(self, device: str, message: StepMessage, step: Step | None, *, unsure: bool) -> StepAnswer:

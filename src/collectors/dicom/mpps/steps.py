@@ -151,11 +151,11 @@ class StepStore:
         self.news.set()
 
     def next_messages(self, limit: int) -> list[Queued]:
-        """Return the first waiting message of each step; none of a step of which one was refused."""
+        """Return the first waiting message of each step."""
         with self._store.reading() as db:
             rows = db.execute(
-                f"SELECT {_COLUMNS} FROM messages WHERE refused = 0 AND id IN"  # noqa: S608 - ours
-                " (SELECT min(id) FROM messages GROUP BY uid) ORDER BY id LIMIT ?",
+                f"SELECT {_COLUMNS} FROM messages WHERE id IN"  # noqa: S608 - ours
+                " (SELECT min(id) FROM messages WHERE refused = 0 GROUP BY uid) ORDER BY id LIMIT ?",
                 (limit,),
             ).fetchall()
         return [Queued(row[0], row[1], Operation(row[2]), row[3], row[4], bool(row[5]), row[6]) for row in rows]
@@ -178,9 +178,9 @@ class StepStore:
                 db.execute("UPDATE messages SET unsure = 1 WHERE id = ?", (message.id,))
 
     def refused(self, message: Queued) -> None:
-        """Note that the RIS refuses a message: it and what follows it of its step are not sent any more."""
+        """Note that the RIS refuses a message: it and what waits behind it of its step are not sent any more."""
         with self._store.transaction() as db:
-            db.execute("UPDATE messages SET refused = 1 WHERE id = ?", (message.id,))
+            db.execute("UPDATE messages SET refused = 1 WHERE uid = ?", (message.uid,))
 
     def waiting(self) -> tuple[int, float]:
         """Return how many messages wait, and how old the oldest is."""
@@ -197,10 +197,7 @@ class StepStore:
                 "DELETE FROM steps WHERE uid IN (SELECT uid FROM steps ORDER BY updated_at DESC LIMIT -1 OFFSET ?)",
                 (MAX_STEPS,),
             )
-            db.execute(
-                "DELETE FROM messages WHERE uid IN (SELECT uid FROM messages WHERE refused = 1 AND kept_at < ?)",
-                (before,),
-            )
+            db.execute("DELETE FROM messages WHERE refused = 1 AND kept_at < ?", (before,))
         self._store.give_back()
 
     def close(self) -> None:

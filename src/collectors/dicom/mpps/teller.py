@@ -37,26 +37,31 @@ class LateTeller:
 
     def __init__(self, steps: StepStore, settings: MppsUpstream) -> None:
         self._steps, self._settings, self._ris = steps, settings, Ris(settings)
-        self._retrying = Retrying("mpps_ris", settings.retry_s, settings.retry_max_s, peer=settings.ae_title)
+        self._titles: dict[str, Retrying] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._tidied_at = time.monotonic()
         self._thread: threading.Thread | None = None
 
-    @property
-    def is_ris_away(self) -> bool:
-        """Whether the RIS was just away: then nobody waits for it, and what comes is queued."""
-        return self._retrying.is_waiting
-
-    def failed(self, error: CollectorError) -> None:
-        """Note that the RIS is away."""
+    def is_ris_away(self, calling_ae: str) -> bool:
+        """Whether the RIS was just away for a title: then nobody waits for it, and what comes is queued."""
         with self._lock:
-            self._retrying.failed(error)
+            return self._retrying(calling_ae).is_waiting
 
-    def succeeded(self) -> None:
+    def failed(self, calling_ae: str, error: CollectorError) -> None:
+        """Note that the RIS is away, or rejects a title."""
+        with self._lock:
+            self._retrying(calling_ae).failed(error)
+
+    def succeeded(self, calling_ae: str) -> None:
         """Note that the RIS is there."""
         with self._lock:
-            self._retrying.succeeded()
+            self._retrying(calling_ae).succeeded()
+
+    def _retrying(self, calling_ae: str) -> Retrying:
+        settings, title = self._settings, self._settings.present_as or calling_ae
+        made = Retrying("mpps_ris", settings.retry_s, settings.retry_max_s, peer=settings.ae_title, line=title)
+        return self._titles.setdefault(title, made)
 
     def start(self) -> None:
         """Begin; what an earlier run left goes first."""
@@ -77,11 +82,8 @@ class LateTeller:
             self._steps.news.clear()
             is_busy = False
             try:
-                if not self.is_ris_away:
-                    is_busy = self._tell_all()
+                is_busy = self._tell_all()
                 self._show()
-            except PeerError as error:
-                self.failed(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, what waits is safe, and is tried again
                 _log.error("mpps_telling_failed", error=type(error).__name__)
                 self._stopping.wait(self._settings.retry_s)
@@ -89,15 +91,27 @@ class LateTeller:
                 self._steps.news.wait(min(TICK_S, self._settings.retry_s))
 
     def _tell_all(self) -> bool:
-        """Send the first message of each step, over one association for each title; return whether there was any."""
+        """Send the first message of each step, over one association for each title; return whether any was sent."""
         messages = self._steps.next_messages(MESSAGES_AT_ONCE)
-        for title in dict.fromkeys(message.calling_ae for message in messages):
-            with self._ris.associate(title) as peer:
+        titles = dict.fromkeys(message.calling_ae for message in messages)
+        told = [self._tell_under(title, [one for one in messages if one.calling_ae == title]) for title in titles]
+        return any(told)
+
+    def _tell_under(self, calling_ae: str, messages: list[Queued]) -> bool:
+        """Send messages under one title, unless the RIS was just away for it."""
+        if self.is_ris_away(calling_ae):
+            return False
+        try:
+            with self._ris.associate(calling_ae) as peer:
                 for message in messages:
-                    if message.calling_ae == title and not self._stopping.is_set():
-                        self._tell(peer, message)
-            self.succeeded()
-        return bool(messages)
+                    if self._stopping.is_set():
+                        return False
+                    self._tell(peer, message)
+        except PeerError as error:
+            self.failed(calling_ae, error)
+            return False
+        self.succeeded(calling_ae)
+        return True
 
     def _tell(self, peer: Peer, message: Queued) -> None:
         try:

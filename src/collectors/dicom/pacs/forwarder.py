@@ -25,6 +25,11 @@ OBJECTS_AT_ONCE: Final = 500
 TICK_S: Final = 1.0
 TIDY_S: Final = 600.0
 STOP_S: Final = 10.0
+LINGER_S: Final = 0.3
+"""How long an association is kept for the next object of a scanner that is sending."""
+AT_MOST_S: Final = 60.0
+"""And at most in all, so that other titles and commitment have their turn."""
+DUPLICATE: Final = 0x0111
 
 _log: Final = structlog.get_logger("collectors.dicom.pacs")
 
@@ -113,14 +118,26 @@ class Forwarder:
             return False
         try:
             with self._peer(calling_ae, batch) as peer:
-                for waiting in batch:
-                    if self._stopping.is_set():
-                        break
-                    self._send_one(peer, waiting)
+                self._send_over(peer, batch, caller)
         except NoContextError as error:
             for waiting in batch:
                 self._outbox.refused(waiting, error.code)
         return True
+
+    def _send_over(self, peer: Peer, batch: list[Waiting], caller: str | None) -> None:
+        """Send a batch, and what comes meanwhile that fits the association."""
+        until = time.monotonic() + AT_MOST_S
+        while batch:
+            for waiting in batch:
+                if self._stopping.is_set():
+                    return
+                self._send_one(peer, waiting)
+            self._outbox.news.clear()
+            more = self._outbox.due(OBJECTS_AT_ONCE, caller)
+            if not more and self._outbox.news.wait(LINGER_S):
+                more = self._outbox.due(OBJECTS_AT_ONCE, caller)
+            known = [one for one in more if peer.context_id(one.sop_class_uid, one.transfer_syntax) is not None]
+            batch = known if time.monotonic() < until else []
 
     def _peer(self, calling_ae: str, batch: list[Waiting]) -> Peer:
         settings = self._settings
@@ -147,6 +164,8 @@ class Forwarder:
         except BrokenOffError:
             self._outbox.refused(waiting, BrokenOffError.code)
             raise
+        if status == DUPLICATE and not self._outbox.was_delivered_otherwise(waiting):
+            status = 0x0000  # delivered before, and the power went before it was noted
         if status == 0x0000 or 0xB000 <= status <= 0xBFFF:
             self._outbox.delivered(waiting)
         elif 0xA700 <= status <= 0xA7FF:

@@ -223,6 +223,16 @@ class Outbox:
             row = db.execute("SELECT sealed FROM contents WHERE id = ?", (waiting.id,)).fetchone()
         return self._store.seal.open(waiting.sop_instance_uid, row[0])
 
+    def was_delivered_otherwise(self, waiting: Waiting) -> bool:
+        """Whether the PACS is known to have other content under an object's UID."""
+        with self._store.reading() as db:
+            found = db.execute(
+                "SELECT 1 FROM objects AS own JOIN delivered ON delivered.uid = own.sop_instance_uid"
+                " WHERE own.id = ? AND delivered.digest <> own.digest",
+                (waiting.id,),
+            ).fetchone()
+        return found is not None
+
     def delivered(self, waiting: Waiting) -> None:
         """Note that the PACS has taken an object: it is let go, or waits for commitment."""
         with self._lock, self._store.transaction() as db:
