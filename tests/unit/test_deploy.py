@@ -21,7 +21,7 @@ GUIDES = [DEPLOY / "README.md", ROOT / "README.md", *sorted((ROOT / "docs").rglo
 WITH_METRICS = (
     "streams.writer", "streams.forwarder", "streams.refusal", "streams.fleet.worker", "streams.fleet.combiner",
     "storage.kafka_sink", "storage.sink", "storage.site_sink", "storage.comparison_sink",
-    "collectors.files.intake",
+    "collectors.files.intake", "collectors.dicom.pacs.metrics", "collectors.dicom.mpps.metrics",
 )  # fmt: skip
 EXACT_VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*")
 

@@ -95,7 +95,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What is in the outbox now."""
+    """What is in the outbox now; `oldest_s` is of what is not set aside."""
 
     waiting: int
     sent: int
@@ -341,7 +341,7 @@ class Outbox:
         with self._store.reading() as db:
             rows = db.execute("SELECT state, count(*), sum(size), min(kept_at) FROM objects GROUP BY state").fetchall()
         counts = {state: count for state, count, _, _ in rows}
-        oldest = min((kept_at for *_, kept_at in rows), default=self._now())
+        oldest = min((kept_at for state, *_, kept_at in rows if state != State.SET_ASIDE), default=self._now())
         return Totals(
             waiting=counts.get(State.WAITING, 0),
             sent=counts.get(State.SENT, 0),
