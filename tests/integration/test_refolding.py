@@ -1,5 +1,6 @@
 """A device with very many rows is folded anew on a real Kafka in memory that does not grow with them."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -7,14 +8,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from kafka import KafkaProducer
+from msgspec.structs import replace
 
 from streams import codec
 from streams.chain import first_link, next_link
 from streams.envelope import Record, record_from_row
+from streams.fleet import check
+from streams.fleet.site_life import NEVER, SiteLife, blob_from_life, life_key
+from streams.fleet.topic_reader import Left, restored, table_partition
 from streams.fold import FOLD_VERSION
+from streams.fold.state import DeviceState
 from streams.messages import Event, RecordedOutcome, ReviewOpened, TimeReached
 from streams.topic_admin import create
-from streams.topics import fleet_topics, site_topic
+from streams.topics import WORKER_STATES, fleet_topics, site_topic
 from tests.fleet_processes import put
 from tests.kafka import RealKafka, real_kafka
 
@@ -108,3 +115,25 @@ def test_a_device_of_many_rows_is_folded_anew_in_bounded_memory_and_lets_others_
     assert told["largest"] <= 2_500, "outcomes are published in batches"
     assert told["grown_mb"] < HELD_MB
     assert told["longest_s"] < 2.0, "heartbeats are due every three seconds"
+
+
+def test_what_a_worker_says_late_of_a_site_that_was_forgotten_counts_no_longer(kafka: RealKafka) -> None:
+    """A worker that lost its sites and did not know it yet writes what it had in hand, behind the tombstones."""
+    old, new = (check.Known(DeviceState(f"late/{name}", seq), "log") for name, seq in (("old", 90), ("new", 70)))
+    begun = replace(new, state=replace(new.state, device_seq=2), life=8)
+    said: list[tuple[bytes, bytes | None]] = [
+        (b"late/old", check.blob_from_known(old)),
+        (life_key("late"), blob_from_life(SiteLife(8, NEVER))),
+        (b"late/old", None),
+        (life_key("late"), blob_from_life(SiteLife(8, 9))),
+        (b"late/new", check.blob_from_known(begun)),
+        (b"late/old", check.blob_from_known(old)),
+        (b"late/new", check.blob_from_known(new)),
+        (life_key("late"), blob_from_life(SiteLife(3, 4))),
+    ]
+    producer = KafkaProducer(**kafka.broker.options())
+    for key, value in said:
+        producer.send(WORKER_STATES, key=key, value=value, partition=table_partition(key, 2))
+    producer.close()
+    left = asyncio.run(restored(kafka.broker, ["late"], 2))
+    assert left == {"late": Left((begun,), SiteLife(8, 9))}
