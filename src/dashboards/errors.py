@@ -1,6 +1,7 @@
 """What goes wrong, told to a program as problem+json and to a person as a page."""
 
 import traceback
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -29,7 +30,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         _log.error("request failed", path=request.url.path, traceback=_traceback(error))
         status, detail = 500, "Something went wrong here; it is in the log"
     if request.url.path.startswith("/api/"):
-        return _problem(status, detail)
+        return problem(status, detail)
     if isinstance(error, NotAuthorizedException):
         return _to_sign_in(request)
     return _page(request, status, detail)
@@ -41,9 +42,17 @@ def _traceback(error: Exception) -> str:
     return f"{frames}{type(error).__name__}"
 
 
-def _problem(status: int, detail: str) -> Response[Any]:
-    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return Response(problem, status_code=status, media_type="application/problem+json")
+def problem(status: int, detail: str, *, errors: Mapping[str, str] | None = None) -> Response[dict[str, object]]:
+    """Return problem details (RFC 9457); `errors` says what is wrong with which field."""
+    told: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        told["errors"] = dict(errors)
+    return Response(told, status_code=status, media_type="application/problem+json")
 
 
 def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:

@@ -61,6 +61,18 @@ class EnterCheck(Request, frozen=True, kw_only=True):
     measured_at: datetime | None = None
 
 
+class EnterMeasurement(Request, frozen=True, kw_only=True):
+    """Record by hand a patient's weight (kg) or height (cm), as a scale's or stadiometer's display showed it.
+
+    The accession number is given twice: as typed, and as read back from the request.
+    """
+
+    accession_number: str
+    read_back: str
+    read: float
+    measured_at: datetime | None = None
+
+
 class AcceptBaseline(Request, frozen=True, kw_only=True):
     """Accept the gathered scans of a phantom as its baseline."""
 
@@ -121,6 +133,7 @@ Command = (
     | OpenSession
     | CloseSession
     | EnterCheck
+    | EnterMeasurement
     | AcceptBaseline
     | ReleaseQc
     | DecideReview

@@ -185,6 +185,8 @@ def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestCl
             "/{device_id}/gate",
             "/{device_id}/qc",
             "/{device_id}/epochs",
+            "/{device_id}/actions",
+            "/{device_id}/actions/{slug}",
         )
     }
 

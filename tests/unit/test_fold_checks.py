@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from streams.commands import CloseSession, Command, EnterCheck, OpenSession, Refusal
+from streams.commands import CloseSession, Command, EnterCheck, EnterMeasurement, OpenSession, Refusal
+from streams.fold.decisions import decide
 from streams.messages import (
     CalibrationCheckRead,
     CheckJudged,
@@ -15,9 +16,11 @@ from streams.messages import (
     FaultCleared,
     FaultLogged,
     GateStatus,
+    PatientMeasured,
     Person,
     ReviewOpened,
     SessionPurpose,
+    Source,
     StateChanged,
 )
 from streams.policy import CheckRules, DeviceKind, DevicePolicy, Frequency, Standard
@@ -275,6 +278,55 @@ def test_what_does_not_hold_is_refused_with_what_is_missing(
     refusal = request(checked_scale(), kind, **fields)
     assert refusal is not None
     assert words in refusal.text
+
+
+REQUESTED: dict[str, object] = {"accession_number": "TEST-4711", "read_back": "TEST-4711"}
+
+
+def entered(folded: Folded, **fields: object) -> PatientMeasured:
+    """What a reading entered by hand becomes."""
+    whole: Any = {"device": folded.state.device, "actor": OPERATOR, "request_id": "r1", **REQUESTED, **fields}
+    decided = decide(
+        folded.state, EnterMeasurement(**whole), expected_device_seq=folded.state.device_seq, now=folded.now
+    )
+    assert not isinstance(decided, Refusal)
+    (draft,) = decided
+    assert isinstance(draft.fact, PatientMeasured)
+    return draft.fact
+
+
+def test_a_patients_reading_by_hand_is_a_measurement_of_what_the_device_measures() -> None:
+    fact = entered(checked_scale(), read=71.5)
+    assert (fact.weight_kg, fact.height_cm, fact.accession_number) == (71.5, None, "TEST-4711")
+    assert (fact.source, fact.performed_by) == (Source.MANUAL, "Oz Operator")
+    stadiometer = Folded(STADIOMETER)
+    check(stadiometer, "R100", 100.0)
+    tall = entered(stadiometer, read=171.5)
+    assert (tall.weight_kg, tall.height_cm) == (None, 171.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"read": 71.5, "accession_number": "TEST-4711", "read_back": "TEST-4712"}, "read back differently"),
+        ({"read": 71.5, "accession_number": "", "read_back": ""}, "accession number of the request is needed"),
+        ({"read": 715.0, **REQUESTED}, "between 1 and 500 kg"),
+        ({"read": 0.7, **REQUESTED}, "between 1 and 500 kg"),
+        ({"read": float("nan"), **REQUESTED}, "between 1 and 500 kg"),
+        ({"read": 71.5, **REQUESTED, "measured_at": MONDAY + timedelta(days=3)}, "future"),
+        ({"read": 71.5, **REQUESTED, "actor": Person("Mo", "manager")}, "may not do this"),
+    ],
+)
+def test_a_slip_in_a_patients_reading_is_refused(fields: dict[str, object], words: str) -> None:
+    refusal = request(checked_scale(), EnterMeasurement, **fields)
+    assert refusal is not None
+    assert words in refusal.text
+
+
+def test_no_patient_is_entered_on_a_device_that_is_held() -> None:
+    refusal = request(Folded(SCALE), EnterMeasurement, read=71.5, **REQUESTED)
+    assert refusal is not None
+    assert "may not be used for patients" in refusal.text
 
 
 def test_a_scanner_has_no_sessions_and_no_checks() -> None:

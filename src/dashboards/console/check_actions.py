@@ -7,7 +7,7 @@ from dashboards.console import wording
 from dashboards.console.action import Action, Asked, Field, FieldKind
 from dashboards.console.typed import Typed
 from dashboards.context import Console
-from streams.commands import CloseSession, EnterCheck, OpenSession
+from streams.commands import CloseSession, EnterCheck, EnterMeasurement, OpenSession
 from streams.messages import SessionPurpose
 from streams.readings import DeviceView
 from streams.roles import Permission
@@ -58,10 +58,7 @@ def _patient_fields(_: Console, __: DeviceView) -> Sequence[Field]:
 
 
 def _patient(asked: Asked, typed: Typed, _: DeviceView) -> OpenSession:
-    number = typed.text("accession_number", "Enter the accession number")
-    again = typed.text("read_back", "Read the number from the request once more")
-    if number and again and number != again:
-        typed.errors.setdefault("read_back", "The two numbers differ: look at the request again")
+    number, again = _request_number(typed)
     return OpenSession(
         device=asked.device,
         actor=asked.actor,
@@ -94,6 +91,34 @@ def _entry(asked: Asked, typed: Typed, view: DeviceView) -> EnterCheck:
         read=typed.number("read", "Enter what the display showed, such as 20.0"),
         measured_at=typed.moment("measured_at"),
     )
+
+
+def _measurement_fields(console: Console, view: DeviceView) -> Sequence[Field]:
+    what = "Height in cm" if view.kind == "stadiometer" else "Weight in kg"
+    reading = Field(name="read", label=what, kind=FieldKind.NUMBER, hint="As the display shows it")
+    return (*_patient_fields(console, view), reading, _MEASURED_AT)
+
+
+def _measurement(asked: Asked, typed: Typed, _: DeviceView) -> EnterMeasurement:
+    number, again = _request_number(typed)
+    return EnterMeasurement(
+        device=asked.device,
+        actor=asked.actor,
+        request_id=asked.request_id,
+        accession_number=number,
+        read_back=again,
+        read=typed.number("read", "Enter what the display showed, such as 71.5"),
+        measured_at=typed.moment("measured_at"),
+    )
+
+
+def _request_number(typed: Typed) -> tuple[str, str]:
+    """Return the accession number as typed and as read back; a difference is a slip, and said."""
+    number = typed.text("accession_number", "Enter the accession number")
+    again = typed.text("read_back", "Read the number from the request once more")
+    if number and again and number != again:
+        typed.errors.setdefault("read_back", "The two numbers differ: look at the request again")
+    return number, again
 
 
 def _in_service(view: DeviceView) -> bool:
@@ -148,5 +173,16 @@ CHECK_ACTIONS: Final = (
         offered=_in_service,
         fields=_entry_fields,
         command=_entry,
+    ),
+    Action(
+        slug="enter-measurement",
+        title="Enter a patient's reading",
+        intro="For a device that is not connected: what its display showed, for the request in your hand.",
+        submit="Record reading",
+        done="Reading recorded.",
+        permission=Permission.ENTER_QC,
+        offered=lambda view: _for_patients(view) and view.gate.lets_patients_through,
+        fields=_measurement_fields,
+        command=_measurement,
     ),
 )

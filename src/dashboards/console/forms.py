@@ -1,7 +1,7 @@
 """The pages of the actions: show the form; carry it out, or show it again with what is missing."""
 
 import secrets
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -11,21 +11,16 @@ from litestar.params import Body, FromPath
 from litestar.response import Redirect
 
 from dashboards.auth import Visit, require
-from dashboards.console.action import Action, Asked
+from dashboards.console.action import Action
+from dashboards.console.carrying_out import carry_out
 from dashboards.console.catalogue import ACTIONS
 from dashboards.console.templates import page
 from dashboards.console.typed import Typed
 from dashboards.context import Console
-from dashboards.sessions import Session
 from streams.commands import Refusal
-from streams.fold.decisions import FORBIDDEN, NOT_NOW, STALE
 from streams.readings import DeviceView
-from streams.site import EventConflictError, SiteUnavailableError
 
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
-
-_STATUS_OF_REFUSAL: Final = {STALE: 409, NOT_NOW: 409, FORBIDDEN: 403}
-"""By the refusal's code; anything else is 422: something is missing."""
 
 
 @get("/devices/{device_id:str}/do/{slug:str}", sync_to_thread=True)
@@ -46,42 +41,18 @@ def submit_form(
     action, view = _action(slug), console.device(device_id)
     session = require(request, action.permission)
     typed = Typed(data, console.time)
-    expected = typed.values.get("expected_device_seq", "")
-    if not expected.isdecimal() or len(expected) > 18:
-        typed.errors["expected_device_seq"] = "This form is not complete. Check it and send it again."
-    command = action.command(_asked(view, session, typed), typed, view)
-    if typed.errors:
-        return _form(console, request, action, view, typed, status_code=422)
-    try:
-        result = console.site.execute(command, expected_device_seq=int(expected))
-    except EventConflictError:
-        typed.values.pop("request_id", None)
-        refused = Refusal(
-            STALE, "This form was sent before with other content, which is in the record. Nothing new was recorded."
-        )
-        return _form(console, request, action, console.device(device_id), typed, refusal=refused, status_code=409)
-    except SiteUnavailableError:
-        refused = Refusal(
-            "unavailable", "Nothing was recorded: the record cannot be written now. Try again in a moment."
-        )
-        return _form(console, request, action, view, typed, refusal=refused, status_code=503)
-    if isinstance(result, Refusal):
-        status = _STATUS_OF_REFUSAL.get(result.code, 422)
-        return _form(console, request, action, console.device(device_id), typed, refusal=result, status_code=status)
-    return Redirect(f"/devices/{view.id}?done={action.slug}", status_code=303)
+    result = carry_out(console, action, view, session, typed)
+    if result.is_done:
+        return Redirect(f"/devices/{view.id}?done={action.slug}", status_code=303)
+    if result.refusal is not None:
+        view = console.device(device_id)
+    return _form(console, request, action, view, typed, refusal=result.refusal, status_code=result.status)
 
 
 def _action(slug: str) -> Action:
     if slug not in ACTIONS:
         raise NotFoundException("There is no such form")
     return ACTIONS[slug]
-
-
-def _asked(view: DeviceView, session: Session, typed: Typed) -> Asked:
-    request_id = typed.values.get("request_id", "")
-    if not (request_id.isalnum() and request_id.isascii() and 16 <= len(request_id) <= 64):
-        typed.errors["request_id"] = "This form is not complete. Check it and send it again."
-    return Asked(view.device, session.person, request_id)
 
 
 def _form(

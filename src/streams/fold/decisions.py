@@ -14,6 +14,7 @@ from streams.commands import (
     Decision,
     EndOverride,
     EnterCheck,
+    EnterMeasurement,
     EnterPhantomScan,
     EnterVendorQc,
     LogFault,
@@ -40,6 +41,7 @@ from streams.messages import (
     GateStatus,
     IncidentRecorded,
     OverrideEnded,
+    PatientMeasured,
     PhantomMeasured,
     QcReleased,
     ReasonCode,
@@ -68,6 +70,9 @@ SESSION_LASTS: Final = timedelta(minutes=10)
 MAX_ACCESSION: Final = 16
 """Characters of an accession number (DICOM SH)."""
 MOST_READ: Final = 1000.0
+PATIENTS_KG: Final = (1.0, 500.0, "kg")
+PATIENTS_CM: Final = (30.0, 260.0, "cm")
+"""What a person can weigh and measure; a slip of the decimal point lies outside (local policy)."""
 
 OVERRIDABLE_BY_OPERATOR: Final = frozenset({ReasonCode.STATE_UNKNOWN.value, ReasonCode.INDEPENDENT_OVERDUE.value})
 """Reasons that an operator may override, to the end of the clinic (DESIGN 5.2)."""
@@ -193,6 +198,34 @@ def _enter_check(command: EnterCheck, state: DeviceState, now: datetime) -> Deci
             source=Source.MANUAL,
         ),
     )
+
+
+@_decide.register
+def _enter_measurement(command: EnterMeasurement, state: DeviceState, now: datetime) -> Decision:
+    measured_at, number = command.measured_at or now, command.accession_number.strip()
+    refusal = (
+        _role(command, Permission.ENTER_QC)
+        or _weighs(state)
+        or _accession_number(number, command.read_back.strip())
+        or _in_use(state)
+        or _time(measured_at, now)
+    )
+    if refusal or state.policy is None:
+        return refusal or Refusal(NOT_NOW, "This device has no configuration yet.")
+    is_height = state.policy.kind is DeviceKind.STADIOMETER
+    least, most, unit = PATIENTS_CM if is_height else PATIENTS_KG
+    if not least <= command.read <= most:
+        return Refusal(MISSING, f"A patient's reading lies between {least:g} and {most:g} {unit}.")
+    fact = PatientMeasured(
+        accession_number=number,
+        measured_at=measured_at,
+        acquisition_id=event_id("entered", command.request_id),
+        weight_kg=None if is_height else command.read,
+        height_cm=command.read if is_height else None,
+        performed_by=command.actor.name,
+        source=Source.MANUAL,
+    )
+    return _drafts(command, fact)
 
 
 def _weighs(state: DeviceState) -> Refusal | None:

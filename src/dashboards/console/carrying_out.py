@@ -1,0 +1,60 @@
+"""Carries out what somebody asks for, whether a page's form or a program asked."""
+
+from typing import Final
+
+import msgspec
+
+from dashboards.console.action import Action, Asked
+from dashboards.console.typed import Typed
+from dashboards.context import Console
+from dashboards.sessions import Session
+from streams.commands import Refusal
+from streams.fold.decisions import FORBIDDEN, NOT_NOW, STALE
+from streams.readings import DeviceView
+from streams.site import EventConflictError, SiteUnavailableError
+
+DONE: Final = 200
+
+_STATUS_OF_REFUSAL: Final = {STALE: 409, NOT_NOW: 409, FORBIDDEN: 403}
+"""By the refusal's code; anything else is 422: something is missing."""
+
+
+class CarriedOut(msgspec.Struct, frozen=True):
+    """How it went: an HTTP status and perhaps a refusal; what is wrong with a field stands with the values."""
+
+    status: int
+    refusal: Refusal | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is in the record."""
+        return self.status == DONE
+
+
+def carry_out(console: Console, action: Action, view: DeviceView, session: Session, typed: Typed) -> CarriedOut:
+    """Do it once, or say what is missing; the values name the request and the state of the device it was made for."""
+    expected = typed.values.get("expected_device_seq", "")
+    if not expected.isdecimal() or len(expected) > 18:
+        typed.errors["expected_device_seq"] = "This form is not complete. Check it and send it again."
+    command = action.command(_asked(view, session, typed), typed, view)
+    if typed.errors:
+        return CarriedOut(422)
+    try:
+        result = console.site.execute(command, expected_device_seq=int(expected))
+    except EventConflictError:
+        typed.values.pop("request_id", None)
+        text = "This form was sent before with other content, which is in the record. Nothing new was recorded."
+        return CarriedOut(409, Refusal(STALE, text))
+    except SiteUnavailableError:
+        text = "Nothing was recorded: the record cannot be written now. Try again in a moment."
+        return CarriedOut(503, Refusal("unavailable", text))
+    if isinstance(result, Refusal):
+        return CarriedOut(_STATUS_OF_REFUSAL.get(result.code, 422), result)
+    return CarriedOut(DONE)
+
+
+def _asked(view: DeviceView, session: Session, typed: Typed) -> Asked:
+    request_id = typed.values.get("request_id", "")
+    if not (request_id.isalnum() and request_id.isascii() and 16 <= len(request_id) <= 64):
+        typed.errors["request_id"] = "This form is not complete. Check it and send it again."
+    return Asked(view.device, session.person, request_id)
