@@ -88,6 +88,7 @@ class FileImport:
 
     def compare(self, file: Path, progress: Progress) -> Imported:
         """Say what `record` would do; nothing is written, and the site may run."""
+        file = file.resolve()
         with ExitStack() as stack, _said(file):
             log = self._readable_log(stack)
             recorder = Recorder(_never, log.content_of if log else _unknown, self._config.files, clock=self._clock)
@@ -110,6 +111,7 @@ class FileImport:
         ConfigError
             The site runs, or the file is refused as a whole.
         """
+        file = file.resolve()
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with ExitStack() as stack, _said(file):
             stack.enter_context(self._lock())

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,12 +19,14 @@ from structlog.testing import capture_logs
 
 from bonewatch.config import ConfigError, load, parse
 from bonewatch.site import Site
+from collectors.files.errors import ChangedError
 from collectors.files.folder import ExportFolder
-from collectors.files.intake import ROWS, Intake, Source
+from collectors.files.intake import ROWS, Intake, Source, content_of
 from collectors.files.map_file import map_from_toml
 from collectors.files.memory import MEMORY_FILE, Memory, Read
 from collectors.files.recording import Recorder
 from collectors.files.settings import FilesSettings
+from collectors.folders import state_of
 from collectors.quarantine import Quarantine
 from streams import codec
 from streams.messages import PhantomMeasured, Verdict
@@ -52,7 +55,7 @@ class Watched:
         self.settings = settings or FilesSettings()
         self.data_dir = tmp_path / "var"
         self.folder = tmp_path / "exports"
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.sources = sources or (source(),)
         self.restart()
 
@@ -304,6 +307,70 @@ def test_a_failure_of_ours_is_one_files_and_not_the_folders(watched: Watched) ->
     watched.write(csv_export([line(3)]), "b.csv")
     watched.look()
     assert watched.values == [0.987]
+
+
+def test_a_row_that_somebody_records_meanwhile_is_known_or_a_conflict(watched: Watched) -> None:
+    """The log is asked before, and says so once more when it records."""
+    watched.write(csv_export([line(12), line(13), line(14)]))
+    seen = Watched(watched.folder.parent / "other")
+    seen.write(csv_export([line(12), line(13, "0,99")]))
+    seen.look()
+
+    def meanwhile() -> None:
+        watched.site.facts |= {name: fact for name, fact in seen.site.facts.items() if name not in watched.site.facts}
+
+    watched.site.before_append = meanwhile
+    watched.look()
+    assert (watched.read.seen, watched.read.new, watched.read.rejected) == (1, 1, {"conflict": 1})
+    assert sorted(watched.values) == [0.987, 0.987, 0.99]
+
+
+def test_a_folder_that_is_away_is_said_once_and_read_when_it_is_back(watched: Watched) -> None:
+    watched.write(csv_export([line(2)]))
+    away = watched.folder.rename(watched.folder.with_name("away"))
+    with capture_logs() as logs:
+        watched.look(3)
+        away.rename(watched.folder)
+        watched.look()
+    assert [log["trouble"] for log in logs if log["event"] == "folder"] == ["FileNotFoundError", "none any more"]
+    assert watched.values == [0.987]
+
+
+def test_a_file_that_cannot_be_opened_is_said_once_and_read_when_it_can(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = watched.write(csv_export([line(2)]))
+    opened = Path.open
+
+    def locked(self: Path, *words: Any, **more: Any) -> Any:
+        if self == path:
+            raise PermissionError
+        return opened(self, *words, **more)
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(Path, "open", locked)
+        watched.look(3)
+        watched.now += timedelta(seconds=601)
+        watched.look()
+    assert [log["event"] for log in logs] == ["file_not_opened"]
+    watched.look(1)
+    assert watched.values == [0.987]
+
+
+def test_a_file_written_while_it_is_read_is_taken_at_the_next_look(watched: Watched) -> None:
+    path = watched.write(csv_export([line(2), line(3)]))
+    state = state_of(path)
+    assert state is not None
+    path.write_bytes(csv_export([line(2), line(3), line(4)]))
+    with pytest.raises(ChangedError):
+        content_of(path, watched.sources[0], state, watched.settings, zone=ZoneInfo("Europe/London"))
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, settings=FilesSettings(max_bytes=1024))
+    watched.write(csv_export([line(2)] * 30))
+    watched.look()
+    assert (watched.read.code, watched.values) == ("over_limit", [])
 
 
 def test_capitals_of_a_files_name_say_nothing(watched: Watched) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from io import BytesIO, StringIO
+from pathlib import Path
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from collectors.files.content import Content, read_content
 from collectors.files.decimals import decimal_from
 from collectors.files.errors import FileRefusedError, MapError
 from collectors.files.map_checks import device_faults
-from collectors.files.map_file import map_from_toml
+from collectors.files.map_file import load, map_from_toml
 from collectors.files.rows import Mapper
 from collectors.files.settings import FilesSettings
 from collectors.files.tables import Cell
@@ -267,6 +268,47 @@ def test_a_header_further_down_and_columns_by_number() -> None:
     assert ([one.line for one in content.taken], rejected(content)) == ([4], [(5, "number")])
 
 
+def test_rows_may_lack_their_last_cells_where_the_map_says_so() -> None:
+    short = "02.11.2026;07:45;SPINE-1234;0,987"
+    assert rejected(read(csv_export([short]))) == [(2, "cells")]
+    toml = PHANTOM_MAP.replace('delimiter = ";"', 'delimiter = ";"\nshort_rows = true')
+    content = read(csv_export([short, "02.11.2026;07:45;SPINE-1234"]), toml)
+    assert (len(content.taken), rejected(content)) == (1, [(3, "number")])
+
+
+NUMBERS = {"Datum": 1, "Zeit": 2, "Patienten-ID": 3, "BMD gesamt": 4, "Scan": 5, "Version": 6}
+
+
+def test_a_sheet_without_names_is_read_by_numbers() -> None:
+    toml = XLSX_MAP.replace('sheet = "QC"', 'sheet = "QC"\nheader = 0')
+    for name, number in NUMBERS.items():
+        toml = toml.replace(f'"{name}"', str(number))
+    row = [date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.98, "A", 13]
+    content = read(workbook([row, row]), toml)
+    assert rejected(content) == [(1, "date")], "here the names are a row like any other"
+    assert ([one.line for one in content.taken], content.repeats) == ([2], [(3, 2)])
+    with pytest.raises(FileRefusedError, match="the map names column 99"):
+        read(workbook([row]), toml.replace("= 6", "= 99"))
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("2026-11-02T07:30,W21,20010", "standard"),
+        ("2026-11-02T07:30,W20,-1", "impossible_value"),
+        ("2026-11-02T07:30,W20,2000000", "impossible_value"),
+        ("2026-11-02T07:30,W20,n/a", "number"),
+    ],
+)
+def test_a_check_that_cannot_be_is_rejected(row: str, code: str) -> None:
+    assert rejected(read(f"{row}\n".encode(), CHECK_MAP, policy=SCALE)) == [(1, code)]
+
+
+def test_another_word_than_the_maps_is_neither_passed_nor_failed() -> None:
+    content = read(b"When,Outcome,Who\n2026-11-02 07:30:15,OK,Oz\n", VENDOR_MAP)
+    assert rejected(content) == [(2, "word")]
+
+
 BOMB = b"<worksheet><sheetData>" + b"<row/>" * 2_000_000 + b"</sheetData></worksheet>"
 LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
 SHEET = "xl/worksheets/sheet1.xml"
@@ -403,6 +445,13 @@ def test_what_is_no_number_is_none(cell: Cell) -> None:
         ("[units]", '[[only]]\ncolumn = "Scan"\n[units]', r"only\[0\]: either values or but"),
         ("[dates]", '[dates]\ntime_zone = "Mars/Base"', "dates.time_zone"),
         ('time = "%H:%M"', 'time = "%H:%M %Z"', "dates.time: such as"),
+        ('time = "%H:%M"', 'time = "%H:%H"', "dates.time: such as"),
+        ('date = "%d.%m.%Y"', 'date = "%d.%m.%Q"', "dates.date: such as"),
+        ('"cp1252"', '"no-such"', "csv.encoding: one of ascii"),
+        ('delimiter = ";"', 'delimiter = ";"\nheader = -1', "header: the line of the column names"),
+        ('time = "Zeit"', 'note = "Kommentar"\ntime = "Zeit"', "columns.note: free text of a file may name a patient"),
+        ("[units]", '[constants]\nsoftware = "1"\n[units]', "constants.software: it is a column too"),
+        ('time = "Zeit"\n', '\n[constants]\ntime = "noon"\n', "constants.time is not written as dates.time says"),
     ],
 )
 def test_a_map_that_does_not_hold_says_which_key_and_what_to_do(old: str, new: str, words: str) -> None:
@@ -410,6 +459,20 @@ def test_a_map_that_does_not_hold_says_which_key_and_what_to_do(old: str, new: s
     with pytest.raises(MapError, match=words) as wrong:
         map_from_toml(PHANTOM_MAP.replace(old, new, 1), "maps/qc.toml")
     assert str(wrong.value).startswith("maps/qc.toml: ")
+
+
+def test_words_of_a_vendors_qc_say_one_or_the_other() -> None:
+    with pytest.raises(MapError, match="passed and failed name words of their own"):
+        map_from_toml(VENDOR_MAP.replace('["FAIL"]', '["pass "]'), "map.toml")
+
+
+def test_a_map_is_a_small_file_that_is_there(tmp_path: Path) -> None:
+    large = tmp_path / "large.toml"
+    large.write_text("# " + "x" * 70_000)
+    with pytest.raises(MapError, match="a column map has at most 65536 bytes"):
+        load(large)
+    with pytest.raises(MapError, match=r"none\.toml cannot be read"):
+        load(tmp_path / "none.toml")
 
 
 def test_the_day_alone_has_its_time_as_a_constant() -> None:

@@ -112,13 +112,6 @@ class ColumnMap(_Shape, frozen=True, dict=True):
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
     @property
-    def shape(self) -> CsvShape | XlsxShape | XmlShape:
-        """How the files are written."""
-        shape = self.csv or self.xlsx or self.xml
-        assert shape is not None  # noqa: S101 - a map without one does not load
-        return shape
-
-    @property
     def unit(self) -> str:
         """The unit of what is measured."""
         return self.units.get(MEASURED.get(self.kind, ""), "")

@@ -1,6 +1,7 @@
 """What no type can say of a column map: each fault with its key and what to write."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -155,7 +156,7 @@ def _tells(name: str, written: str) -> bool:
         return False
     try:
         back = datetime.strptime(_SAMPLE.strftime(written), written)  # noqa: DTZ007 - zone or not, it is as written
-    except ValueError:
+    except (ValueError, re.error):  # the same directive twice is an error of its own kind
         return False
     day = back.date() == _SAMPLE.date() or name == "time"
     minute = (back.hour, back.minute) == (_SAMPLE.hour, _SAMPLE.minute) or name == "date"
