@@ -200,6 +200,9 @@ def _fault_logged(fact: FaultLogged, event: Event, place: Place) -> Iterator[Tab
         text=fact.text,
         person=by.name,
         person_role=by.role,
+        code=fact.code,
+        severity=fact.severity.value if fact.severity else "",
+        component=fact.component,
     )
 
 

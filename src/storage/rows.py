@@ -87,6 +87,9 @@ class FaultRow(NamedTuple):
     text: str
     person: str
     person_role: str
+    code: str = ""
+    severity: str = ""
+    component: str = ""
 
 
 class QcRow(NamedTuple):

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,16 @@ from storage.rebuild import rebuild
 from storage.rows import TABLES
 from storage.sink import Batch, FleetDevice, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
-from streams.messages import FaultCleared, FaultLogged, Person, QcJudged, QcReleased, ReviewDecided
+from streams.messages import (
+    FaultCleared,
+    FaultLogged,
+    Person,
+    PhantomMeasured,
+    QcJudged,
+    QcReleased,
+    ReviewDecided,
+    Severity,
+)
 from streams.sqlite_log import SqliteEventLog
 from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, baseline
 from tests.postgres import MemoryLog, Recorded, Server, ServerDatabase, database, embedded, server
@@ -35,6 +45,8 @@ __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 
 SITE = "test-site"
 VIEWS = (
+    "device_bypasses",
+    "scan_constants",
     "devices",
     "gate_now",
     "gate_intervals",
@@ -547,3 +559,23 @@ def test_every_view_and_table_is_documented(database: ServerDatabase) -> None:
     views = database.connect().execute("SELECT viewname FROM pg_views WHERE schemaname = 'bonewatch'").fetchall()
     assert {view for (view,) in views} == set(VIEWS)
     assert [name for name in (*VIEWS, *(table.name for table in TABLES)) if f"`{name}`" not in text] == []
+
+
+def test_a_fault_of_a_log_and_the_constants_of_a_scan_can_be_asked_for(database: ServerDatabase) -> None:
+    device = Recorded()
+    by = Person("the device's log", "service")
+    said = {"code": "E17", "severity": Severity.ERROR, "component": "c-arm"}
+    device.fact(FaultLogged("f", "C-arm", stops_scanning=True, logged_by=by, **said))  # type: ignore[arg-type]
+    scan = PhantomMeasured("SPINE-0001", "L1-L4", 1.0, device.now, "a", software="13.6")
+    device.fact(msgspec.structs.replace(scan, scan_mode="Array", k=1.13, d0=48.6))
+    sink = Sink(database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    sink.close()
+    db = database.connect()
+    assert db.execute("SELECT code, severity, component, is_open FROM faults").fetchall() == [
+        ("E17", "error", "c-arm", True)
+    ]
+    assert db.execute("SELECT phantom_id, k, d0, scan_mode, software FROM scan_constants").fetchall() == [
+        ("SPINE-0001", 1.13, 48.6, "Array", "13.6")
+    ]
+    db.close()

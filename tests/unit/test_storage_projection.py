@@ -118,7 +118,7 @@ def test_a_bypass_stands_with_its_request_and_what_held() -> None:
     (row,) = (row for row in rows_of(device) if isinstance(row, BypassRow))
     assert (row.scanned_at, row.accession_number, row.evidence) == (MONDAY, "RK9-0000001", "scan_started")
     assert (row.reason_codes, row.enforcement) == (
-        ["independent_overdue", "no_baseline", "not_commissioned", "qc_missing"],
+        ["qc_missing", "independent_overdue", "no_baseline", "not_commissioned"],
         "worklist",
     )
 

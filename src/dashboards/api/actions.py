@@ -62,9 +62,10 @@ class ActionsOut(msgspec.Struct, frozen=True):
 
 
 class AskedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked for: values by field, as they would be typed. The same `request_id` counts once:
+    """What is asked for: values by field, as they would be typed. A `request_id` counts once.
 
-    sent again it is refused as out of date, for the device has changed by the first."""
+    Sent again it is refused as out of date, for the device has changed by the first.
+    """
 
     request_id: str
     device_seq: int

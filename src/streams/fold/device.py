@@ -63,7 +63,7 @@ WINDOW_READINGS: Final = 64
 SHARED_READINGS: Final = 40
 MIN_READINGS: Final = 12
 VENDOR_READINGS: Final = 16
-READINGS_FOR_RULES: Final = 12
+READINGS_FOR_RULES: Final = 16
 """So many readings take the room that run rules need to look back."""
 ACQUISITION: Final = 8
 """Characters of an acquisition's digest: 48 bits tell a few dozen apart."""

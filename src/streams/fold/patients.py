@@ -1,6 +1,5 @@
 """Patients who were scanned while the gate was held: nobody may learn of it late, or twice."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -10,9 +9,10 @@ from streams.fold.state import DeviceState, HeldSpan, ModeGate
 from streams.messages import BypassDetected, BypassEvidence, Event, GateStatus, ReasonCode, event_id
 from streams.policy import DeviceKind
 
-HELD_SPANS: Final = 12
+HELD_SPANS: Final = 8
 REQUESTS: Final = 16
 DIGEST: Final = 8
+_BITS: Final = {code: bit for bit, code in enumerate(ReasonCode)}
 
 
 class Scan(NamedTuple):
@@ -36,7 +36,9 @@ def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, t
     request = event_id(scan.accession_number or scan.acquisition_id)[:DIGEST]
     at = min(scan.at or event.recorded_at, event.recorded_at)
     modes = (scan.mode,) if scan.mode in policy.mode_names else policy.mode_names
-    codes = tuple(sorted({code for mode in modes for code in _holding(state, mode, at)}))
+    codes = 0
+    for mode in modes:
+        codes |= _holding(state, mode, at)
     if not codes or request in state.bypassed:
         return state, ()
     detected = BypassDetected(
@@ -45,20 +47,21 @@ def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, t
         at=at,
         accession_number=scan.accession_number,
         mode=scan.mode,
-        reasons=tuple(ReasonCode(code) for code in codes),
+        reasons=tuple(code for bit, code in enumerate(ReasonCode) if codes >> bit & 1),
         enforcement=policy.enforcement,
     )
     return replace(state, bypassed=(*state.bypassed, request)[-REQUESTS:]), (detected,)
 
 
-def _holding(state: DeviceState, mode: str, at: datetime) -> Iterator[str]:
-    """Yield what held a mode's gate at a time."""
-    gate = state.gates.get(mode)
+def _holding(state: DeviceState, mode: str, at: datetime) -> int:
+    """Return what held a mode's gate at a time, as bits."""
+    gate, codes = state.gates.get(mode), 0
     if gate is not None and gate.status is GateStatus.HELD and _began(state.held, mode, gate) <= at:
-        yield from _codes(gate)
+        codes = _codes(gate)
     for span in state.held:
         if span.mode == mode and span.since <= at < span.until:
-            yield from span.codes
+            codes |= span.codes
+    return codes
 
 
 def held_before(
@@ -78,5 +81,5 @@ def _began(held: tuple[HeldSpan, ...], mode: str, gate: ModeGate) -> datetime:
     return max([gate.since, *(span.until for span in held if span.mode == mode)])
 
 
-def _codes(gate: ModeGate) -> tuple[str, ...]:
-    return tuple(sorted({reason.code.value for reason in gate.reasons if reason.holds}))
+def _codes(gate: ModeGate) -> int:
+    return sum({1 << _BITS[reason.code] for reason in gate.reasons if reason.holds})

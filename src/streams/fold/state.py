@@ -134,12 +134,15 @@ class ModeGate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HeldSpan(msgspec.Struct, frozen=True, array_like=True):
-    """A time, now over, in which the gate of one mode was held by these reasons."""
+    """A time, now over, in which the gate of one mode was held.
+
+    `codes` are the reasons as bits, by their place in `ReasonCode`: many spans take little room so.
+    """
 
     mode: str
     since: UtcTime
     until: UtcTime
-    codes: tuple[str, ...]
+    codes: int
 
 
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):

@@ -101,7 +101,10 @@ class GateStatus(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why a gate is held; `DRIFT_UNREVIEWED` warns unless policy makes it hold."""
+    """Why a gate is held; `DRIFT_UNREVIEWED` warns unless policy makes it hold.
+
+    States keep reasons by their place here: a new one comes last.
+    """
 
     QC_MISSING = "qc_missing"
     QC_FAILED = "qc_failed"
