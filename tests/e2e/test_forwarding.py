@@ -1,7 +1,9 @@
 """Patients' objects and steps through the real site process: to the PACS and the RIS, through a power cut, unseen."""
 
+import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,36 @@ def test_a_site_without_the_key_of_what_waits_says_so(tmp_path: Path, secret: Da
     ended_at_once = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended_at_once.returncode == 1
     assert f"{missing} is missing" in ended_at_once.stderr
+
+
+def test_a_patients_object_and_step_are_synced_before_the_response_is_sent(tmp_path: Path) -> None:
+    seed(tmp_path, configured(free_port(), free_port()))
+    trace = tmp_path / "trace"
+    wrapper = ["strace", "-D", "-f", "-y", "-e", "trace=fsync,fdatasync,sendto,sendmsg", "-o", str(trace)]
+    with SiteProcess(tmp_path, wrapper=wrapper) as site:
+        first, second = (patient_report(n, datetime.now(UTC) - timedelta(minutes=n)) for n in (1, 2))
+        with VirtualScanner("DXA1", site.dicom_port).session() as session:
+            assert session.send(first).status == 0x0000
+            before = len(trace.read_text().splitlines())
+            assert session.send(second).status == 0x0000
+            stored_in = trace.read_text().splitlines()[before:]
+        assert waited(lambda: _is_quiet(trace))
+        before = len(trace.read_text().splitlines())
+        assert performing(site, tmp_path).create("2.25.74", started()).status == 0x0000
+        told_in = trace.read_text().splitlines()[before:]
+    for name, lines in (("outbox", stored_in), ("mpps", told_in)):
+        answers = [n for n, line in enumerate(lines) if re.search(r'send(to|msg)\(\d+<[^"]*"\\4\\0', line)]  # P-DATA-TF
+        assert answers, name
+        assert min(answers) > max(_first_sync(lines, name), _first_sync(lines, "site-log")), name
+
+
+def _first_sync(lines: list[str], name: str) -> int:
+    """Return where a database was first synced."""
+    return next(n for n, line in enumerate(lines) if re.search(rf"f(data)?sync\(\d+<.*{name}\.sqlite-wal>", line))
+
+
+def _is_quiet(trace: Path) -> bool:
+    """Whether nothing more is written for a while."""
+    size = trace.stat().st_size
+    time.sleep(0.5)
+    return trace.stat().st_size == size

@@ -39,10 +39,12 @@ class Retrying:
         """How long until it may be tried again."""
         return max(0.0, self._until - time.monotonic())
 
-    def failed(self, error: CollectorError) -> None:
-        """Wait, longer than the last time."""
+    def failed(self, error: Exception) -> None:
+        """Wait, longer than the last time; of an error that is none of ours only the name is said."""
         if not self._wait_s:
-            _log.warning(f"{self._name}_in_trouble", code=error.code, reason=str(error), **self._said)
+            code = error.code if isinstance(error, CollectorError) else type(error).__name__
+            reason = str(error) if isinstance(error, CollectorError) else ""
+            _log.warning(f"{self._name}_in_trouble", code=code, reason=reason, **self._said)
         self._wait_s = min(self._most_s, 2 * self._wait_s or self._first_s)
         self._until = time.monotonic() + self._wait_s
 

@@ -138,7 +138,8 @@ class StepProxy:
                 return self._decide(device, policy, message)
         except NoRoomError:
             return _refusal(NO_ROOM)
-        except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError):
+        except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
+            _log.warning("mpps_undecodable", device=device, error=type(error).__name__)
             return _refusal(UNDECODABLE)  # nested items are parsed on first access, by pydicom's own lights
 
     def _decide(self, device: str, policy: DevicePolicy, message: StepMessage) -> StepAnswer:

@@ -38,6 +38,7 @@ class LateTeller:
     def __init__(self, steps: StepStore, settings: MppsUpstream) -> None:
         self._steps, self._settings, self._ris = steps, settings, Ris(settings)
         self._titles: dict[str, Retrying] = {}
+        self._faults = Retrying("mpps_telling", settings.retry_s, settings.retry_max_s)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._tidied_at = time.monotonic()
@@ -84,9 +85,10 @@ class LateTeller:
             try:
                 is_busy = self._tell_all()
                 self._show()
+                self._faults.succeeded()
             except Exception as error:  # noqa: BLE001 - whatever it is, what waits is safe, and is tried again
-                _log.error("mpps_telling_failed", error=type(error).__name__)
-                self._stopping.wait(self._settings.retry_s)
+                self._faults.failed(error)
+                self._stopping.wait(self._faults.waits_s)
             if not is_busy:
                 self._steps.news.wait(min(TICK_S, self._settings.retry_s))
 

@@ -51,6 +51,7 @@ class Forwarder:
         self._outbox, self._settings = outbox, settings
         self._asker = CommitmentAsker(outbox, settings, settings.present_as or own_ae_title)
         self._lines: dict[str, Retrying] = {}
+        self._faults = Retrying("forwarding", settings.retry_s, settings.retry_max_s)
         self._stopping = threading.Event()
         self._tidied_at = time.monotonic()
         self._thread: threading.Thread | None = None
@@ -78,9 +79,10 @@ class Forwarder:
                 if self._settings.commitment:
                     is_busy |= self._alone("commitment", partial(self._asker.ask, self._stopping.is_set))
                 self._show()
+                self._faults.succeeded()
             except Exception as error:  # noqa: BLE001 - whatever it is, what waits is safe, and is tried again
-                _log.error("forwarding_failed", error=type(error).__name__)
-                self._stopping.wait(self._settings.retry_s)
+                self._faults.failed(error)
+                self._stopping.wait(self._faults.waits_s)
             if not is_busy:
                 self._outbox.news.wait(min(TICK_S, self._settings.retry_s))
 

@@ -78,6 +78,7 @@ class CommitmentReporter:
         self._open: dict[str, Association] = {}
         self._asked: WeakKeyDictionary[Association, _Asked] = WeakKeyDictionary()
         self._lines: dict[str, Retrying] = {}
+        self._faults = Retrying("commitment_reporting", RETRY_S, RETRY_MAX_S)
         self.news = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -121,8 +122,10 @@ class CommitmentReporter:
                     if self._stopping.is_set():
                         return
                     self._keep(promise)
+                self._faults.succeeded()
             except Exception as error:  # noqa: BLE001 - whatever it is, what was asked is kept, and is tried again
-                _log.error("commitment_reporting_failed", error=type(error).__name__)
+                self._faults.failed(error)
+                self._stopping.wait(self._faults.waits_s)
             self.news.wait(TICK_S)
 
     def _keep(self, promise: Promise) -> None:
