@@ -18,6 +18,7 @@ from streams.envelope import CONTENT_TYPE, FLEET_SOURCE, REFOLD_REQUESTED, SPECV
 from streams.fleet import messages as fleet_messages
 from streams.fleet.desk import GATE_KEY
 from streams.fleet.messages import CirculatingPhantomRead, CrossCalibrationEstimated, ScannerRead, SharedStepEstimated
+from streams.fleet.site_life import SITE_FORGOTTEN
 from streams.forwarder import Head
 from streams.messages import Event, Fact, Message, Outcome, RecordedOutcome
 from streams.topics import (
@@ -256,6 +257,23 @@ def _messages(base: str) -> Iterator[tuple[str, Json]]:
             "headers": _cloud_event([REFOLD_REQUESTED]),
         },
     )
+    yield (
+        "siteForgotten",
+        {
+            "contentType": JSON_TYPE,
+            "summary": "An operator's request, no row: what stands before it counts no longer, and the site's log"
+            " begins anew with the next record of position 1.",
+            "payload": {
+                "type": "object",
+                "properties": {"by": {"type": "string"}, "reason": {"type": "string"}},
+                "required": ["by", "reason"],
+            },
+            "bindings": {
+                "kafka": {"key": {"type": "string", "description": "the site"}, "bindingVersion": KAFKA_BINDING}
+            },
+            "headers": _of_site(SITE_FORGOTTEN),
+        },
+    )
 
 
 def _cloud_event(types: list[str], *, of_row: bool = False) -> Json:
@@ -275,6 +293,19 @@ def _cloud_event(types: list[str], *, of_row: bool = False) -> Json:
         ce_subject={"type": "string", "pattern": "^[^/]+/.+$", "description": "The device, `site/device`."},
         ce_time={"type": "string", "description": "When it was recorded; empty where that is not known."},
         **(place if of_row else {}),
+    )
+
+
+def _of_site(type_: str) -> Json:
+    """Return the schema of the headers of what somebody asks of a whole site."""
+    return _headers(
+        ("content-type", JSON_TYPE),
+        ("ce_specversion", SPECVERSION.decode()),
+        ("ce_type", type_),
+        ce_id={"type": "string", "description": "Of the request."},
+        ce_source={"type": "string", "pattern": "^/sites/.+$"},
+        ce_subject={"type": "string", "pattern": "^[^/]+$", "description": "The site."},
+        ce_time={"type": "string", "description": "When it was asked for."},
     )
 
 

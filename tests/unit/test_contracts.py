@@ -25,6 +25,7 @@ from streams.envelope import (
 from streams.fleet.combine import Combination
 from streams.fleet.desk import published
 from streams.fleet.messages import Read
+from streams.fleet.site_life import Forgetting, forget_request
 from streams.forwarder import Head
 from streams.messages import Fact, GateChanged, Outcome, QcJudged
 from streams.sqlite_log import SqliteEventLog
@@ -105,7 +106,7 @@ def test_every_record_of_a_department_is_as_its_topic_says(records: list[tuple[s
 def test_keys_and_headers_are_as_the_document_says(document: Any, records: list[tuple[str, Record]]) -> None:
     for topic, record in records[:200]:
         messages = _channel(document, topic)["messages"]
-        (message,) = (messages[name] for name in messages.keys() - {"tooLarge", "refoldRequested"})
+        (message,) = (messages[name] for name in messages.keys() - {"tooLarge", "refoldRequested", "siteForgotten"})
         assert faults(message["headers"], headers_of(record.headers)) == []
         assert faults(message["bindings"]["kafka"]["key"], record.key.decode()) == []
 
@@ -150,6 +151,11 @@ def test_heads_and_notices_are_as_the_document_says(document: Any) -> None:
     assert faults(message["headers"], headers_of(notice.headers)) == []
     request = refold_request("bath/dxa-1", identity="r", at="2026-11-02T07:45:00+00:00")
     message = _channel(document, SITE_TOPIC)["messages"]["refoldRequested"]
+    assert faults(message["payload"], json.loads(request.value)) == []
+    assert faults(message["headers"], headers_of(request.headers)) == []
+    asked = Forgetting("Ada Admin", "restored from a backup")
+    request = forget_request("bath", asked, identity="r", at="2026-11-02T07:45:00+00:00")
+    message = _channel(document, SITE_TOPIC)["messages"]["siteForgotten"]
     assert faults(message["payload"], json.loads(request.value)) == []
     assert faults(message["headers"], headers_of(request.headers)) == []
 
