@@ -22,7 +22,7 @@ _SETTINGS: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA journal_size_limit = 16777216",
 )
-_PAGES_FREED_AT_ONCE: Final = 4096
+_PAGES_FREED_AT_ONCE: Final = 16_384
 
 _log: Final = structlog.get_logger("collectors.sealed_store")
 
@@ -127,7 +127,8 @@ class SealedStore:
     def give_back(self) -> None:
         """Give pages that nothing uses any more back to the disk, some at a time."""
         with self._lock:
-            self._db.execute(f"PRAGMA incremental_vacuum({_PAGES_FREED_AT_ONCE})").fetchall()
+            # As a script: `execute` takes one step, which frees one page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({_PAGES_FREED_AT_ONCE})")
 
     def close(self) -> None:
         """Close the file."""

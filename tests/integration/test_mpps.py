@@ -303,6 +303,29 @@ def test_a_message_whose_answer_was_lost_counts_once(tmp_path: Path, lost: str) 
         assert ris.of(UID) == ["create", "set"]
 
 
+def test_a_message_that_was_sent_when_the_power_went_counts_once(tmp_path: Path) -> None:
+    port = free_port()
+    with step_site(tmp_path, upstream(port)) as rig:
+        rig.create(UID, started())
+        rig.set(UID, ended())
+        with rig.service.steps._store.transaction() as db:  # as a kill between the sending and the note leaves it
+            db.execute("UPDATE messages SET unsure = 1")
+    with step_ris(port) as ris, capture_logs() as logs:
+        ris.steps[UID] = "COMPLETED"
+        with step_site(tmp_path, upstream(port)) as rig:
+            assert waited(lambda: rig.service.steps.waiting()[0] == 0)
+    assert "mpps_refused_later" not in [line["event"] for line in logs]
+
+
+def test_an_end_that_the_ris_refuses_when_it_is_first_told_is_said(tmp_path: Path) -> None:
+    port = free_port()
+    with step_site(tmp_path, upstream(port)) as rig, capture_logs() as logs:
+        rig.set(UID, ended())
+        with step_ris(port) as ris:
+            ris.steps[UID] = "COMPLETED"
+            assert waited(lambda: "mpps_refused_later" in [line["event"] for line in logs])
+
+
 def test_what_the_ris_refuses_later_is_said_and_stops_no_other_step(tmp_path: Path) -> None:
     port = free_port()
     refusal = Dataset()

@@ -204,6 +204,23 @@ def test_without_room_nothing_is_taken_and_all_that_was_is_still_sent(tmp_path: 
                 outbox.keep(patient(50), DEVICE)  # there is room again
 
 
+def test_what_has_gone_takes_no_room_on_the_disk(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox:
+            for number in range(40):
+                data = one.data + bytes(100_000)
+                uid = f"2.25.{7000 + number}"
+                outbox.keep(
+                    ReceivedObject("DXA1", one.sop_class_uid, uid, one.transfer_syntax, data, one.received_at), DEVICE
+                )
+            with forwarding(outbox, settings):
+                assert waited(lambda: is_empty(outbox))
+            outbox.tidy()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 500_000
+
+
 # --- a PACS that refuses -----------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from collectors.dicom.exchange import BrokenOffError, Peer, PeerError
+from collectors.dicom.exchange import Peer, PeerError
 from collectors.dicom.mpps import metrics
 from collectors.dicom.mpps.ris import Ris, RisAnswer
 from collectors.dicom.mpps.rules import DUPLICATE, PROCESSING_FAILURE
@@ -121,11 +121,8 @@ class LateTeller:
         except SealBrokenError:
             self._refuse(message, SealBrokenError.code)
             return
-        try:
-            answer = self._ris.tell(peer, message.operation, message.uid, attributes)
-        except BrokenOffError:
-            self._steps.unsure(message)
-            raise
+        self._steps.unsure(message)
+        answer = self._ris.tell(peer, message.operation, message.uid, attributes)
         if answer.is_success or _was_known(message, answer):
             self._steps.sent(message)
             metrics.SENT_LATER.labels(message.device).inc()
