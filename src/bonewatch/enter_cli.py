@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from bonewatch.config import ConfigError, load
-from bonewatch.entering import Entrance, NotDoneError, Offered, asked_for, typed_values
+from bonewatch.entering import Entrance, NotDoneError, asked_for, chosen, typed_values
+from dashboards.api.shapes import ActionsOut
 
 out: Final = Console(highlight=False)
 err: Final = Console(stderr=True, highlight=False)
@@ -53,10 +54,10 @@ def enter(
         if not action:
             _list(offered, as_json=as_json)
             return 0
-        chosen = offered.action(action)
-        given = typed_values(chosen, values)
+        form = chosen(offered, action)
+        given = typed_values(form, values)
         if sys.stdin.isatty():
-            given = asked_for(chosen, given, _ask)
+            given = asked_for(form, given, _ask)
         done = entrance.do(device, offered, action, given)
     except NotDoneError as error:
         return _refused(error, as_json=as_json)
@@ -86,7 +87,7 @@ def _ask(label: str, value: str) -> str:
     return input(f"{label}{default}: ") or value
 
 
-def _list(offered: Offered, *, as_json: bool) -> None:
+def _list(offered: ActionsOut, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(offered) + b"\n")
         return

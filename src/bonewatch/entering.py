@@ -13,45 +13,11 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from bonewatch.config import ConfigError
+from dashboards.api.shapes import ActionOut, ActionsOut, AskedIn, FieldOut
 
 TIMEOUT_S: Final = 30.0
 PROBLEM: Final = "application/problem+json"
 YES: Final = frozenset({"y", "yes", "1", "true", "on"})
-
-
-class Field(msgspec.Struct, frozen=True):
-    """One field of a form, as the site describes it."""
-
-    name: str
-    label: str
-    kind: str
-    required: bool
-    hint: str = ""
-    value: str = ""
-    choices: dict[str, str] = {}
-
-
-class Action(msgspec.Struct, frozen=True):
-    """One thing that a person may do to a device now."""
-
-    slug: str
-    title: str
-    intro: str
-    fields: tuple[Field, ...]
-
-
-class Offered(msgspec.Struct, frozen=True):
-    """What may be done, and the state of the device that it was offered for."""
-
-    device_seq: int
-    actions: tuple[Action, ...]
-
-    def action(self, slug: str) -> Action:
-        """Return an action, or raise `ConfigError` naming those that there are."""
-        found = next((one for one in self.actions if one.slug == slug), None)
-        if found is None:
-            raise ConfigError(f"{slug} cannot be done now; these can: {', '.join(one.slug for one in self.actions)}")
-        return found
 
 
 class NotDoneError(Exception):
@@ -82,11 +48,11 @@ class Entrance:
         self._url = url.rstrip("/")
         self._credentials = base64.b64encode(f"{name}:{password}".encode()).decode()
 
-    def offered(self, device: str) -> Offered:
+    def offered(self, device: str) -> ActionsOut:
         """Return what the person may do to a device now."""
-        return msgspec.convert(self._ask(f"/api/v1/devices/{quote(device)}/actions"), Offered)
+        return msgspec.convert(self._ask(f"/api/v1/devices/{quote(device)}/actions"), ActionsOut)
 
-    def do(self, device: str, offered: Offered, slug: str, values: Mapping[str, str]) -> str:
+    def do(self, device: str, offered: ActionsOut, slug: str, values: Mapping[str, str]) -> str:
         """Do it once; return what the site says.
 
         Raises
@@ -96,13 +62,13 @@ class Entrance:
         ConfigError
             The site cannot be reached.
         """
-        asked = {"request_id": secrets.token_hex(16), "device_seq": offered.device_seq, "values": dict(values)}
+        asked = AskedIn(secrets.token_hex(16), offered.device_seq, dict(values))
         return str(self._ask(f"/api/v1/devices/{quote(device)}/actions/{quote(slug)}", asked)["done"])
 
-    def _ask(self, path: str, asked: Mapping[str, Any] | None = None) -> Any:
+    def _ask(self, path: str, asked: AskedIn | None = None) -> Any:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             self._url + path,
-            data=json.dumps(asked).encode() if asked is not None else None,
+            data=msgspec.json.encode(asked) if asked is not None else None,
             headers={"Authorization": f"Basic {self._credentials}", "Content-Type": "application/json"},
         )
         try:
@@ -114,7 +80,15 @@ class Entrance:
             raise ConfigError(f"no site answers at {self._url}: start it, or say where with --url") from error
 
 
-def typed_values(action: Action, typed: Sequence[str]) -> dict[str, str]:
+def chosen(offered: ActionsOut, slug: str) -> ActionOut:
+    """Return an action, or raise `ConfigError` naming those that there are."""
+    found = next((one for one in offered.actions if one.slug == slug), None)
+    if found is None:
+        raise ConfigError(f"{slug} cannot be done now; these can: {', '.join(one.slug for one in offered.actions)}")
+    return found
+
+
+def typed_values(action: ActionOut, typed: Sequence[str]) -> dict[str, str]:
     """Return ``name=value`` arguments by name, or raise `ConfigError` naming the fields that there are."""
     values: dict[str, str] = {}
     fields = {field.name: field for field in action.fields}
@@ -126,7 +100,7 @@ def typed_values(action: Action, typed: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def asked_for(action: Action, values: Mapping[str, str], ask: Callable[[str, str], str]) -> dict[str, str]:
+def asked_for(action: ActionOut, values: Mapping[str, str], ask: Callable[[str, str], str]) -> dict[str, str]:
     """Return the values with those that are missing and required, which a person is asked for."""
     full = dict(values)
     for field in action.fields:
@@ -138,7 +112,7 @@ def asked_for(action: Action, values: Mapping[str, str], ask: Callable[[str, str
     return full
 
 
-def _as_sent(field: Field, value: str) -> str:
+def _as_sent(field: FieldOut, value: str) -> str:
     """Return what the form would send: a box that is not ticked sends nothing, a choice its key."""
     if field.kind == "tick":
         return "yes" if value.strip().casefold() in YES else ""

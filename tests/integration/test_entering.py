@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from bonewatch.config import ConfigError
-from bonewatch.entering import Action, Entrance, Field, asked_for, typed_values
+from bonewatch.entering import Entrance, asked_for, typed_values
+from dashboards.api.shapes import ActionOut, FieldOut
 from dashboards.users import UserStore
 from streams import codec
 from streams.messages import (
@@ -155,14 +156,14 @@ def test_a_site_that_does_not_answer_is_named() -> None:
         Entrance("http://127.0.0.1:9", "Pat", PASSWORD).offered("dxa-1")
 
 
-FORM = Action(
+FORM = ActionOut(
     "x",
     "X",
     "",
     (
-        Field("phantom_id", "Which phantom?", "choice", required=True, choices={"S-1": "Spine 1"}),
-        Field("repeat", "Repositioned?", "tick", required=False),
-        Field("note", "Note", "text", required=False),
+        FieldOut("phantom_id", "Which phantom?", "choice", required=True, choices={"S-1": "Spine 1"}),
+        FieldOut("repeat", "Repositioned?", "tick", required=False),
+        FieldOut("note", "Note", "text", required=False),
     ),
 )
 

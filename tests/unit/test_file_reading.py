@@ -469,7 +469,7 @@ def test_words_of_a_vendors_qc_say_one_or_the_other() -> None:
 def test_a_map_is_a_small_file_that_is_there(tmp_path: Path) -> None:
     large = tmp_path / "large.toml"
     large.write_text("# " + "x" * 70_000)
-    with pytest.raises(MapError, match="a column map has at most 65536 bytes"):
+    with pytest.raises(MapError, match="such a file has at most 65536 bytes"):
         load(large)
     with pytest.raises(MapError, match=r"none\.toml cannot be read"):
         load(tmp_path / "none.toml")

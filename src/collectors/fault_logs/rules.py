@@ -5,7 +5,6 @@ may name patients. See ``docs/connect/fault-logs.md`` for what a file of rules m
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from collectors.toml_file import TomlFileError, parsed, text_of
 from streams.messages import Severity
 
 GROUPS: Final = frozenset({"code", "severity", "component", "text"})
@@ -28,7 +28,7 @@ _SPELLINGS: Final = {"emerg": "emergency", "panic": "emergency", "crit": "critic
                      "verbose": "debug"}  # fmt: skip
 
 
-class RulesError(Exception):
+class RulesError(TomlFileError):
     """A file of rules does not hold; the text names the file, the rule and what to do."""
 
 
@@ -103,10 +103,7 @@ def load(path: Path) -> Rules:
     RulesError
         If it cannot be read or does not hold.
     """
-    try:
-        return rules_from_toml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RulesError(f"{path}: {error}") from error
+    return rules_from_toml(text_of(path, RulesError), str(path))
 
 
 def rules_from_toml(text: str, where: str) -> Rules:
@@ -117,16 +114,14 @@ def rules_from_toml(text: str, where: str) -> Rules:
     RulesError
         If they do not hold.
     """
-    try:
-        rules = msgspec.convert(tomllib.loads(text), Rules)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise RulesError(f"{where}: {error}") from error
-    faults = [f"rule {place}: {words}" for place, rule in enumerate(rules.rule, 1) for words in _faults(rule)]
+    return parsed(text, Rules, where, _faults_in, RulesError)
+
+
+def _faults_in(rules: Rules) -> Iterator[str]:
     if not rules.rule:
-        faults = ["there is no [[rule]]"]
-    if faults:
-        raise RulesError(f"{where}: {'; '.join(faults)}")
-    return rules
+        yield "there is no [[rule]]"
+    for place, rule in enumerate(rules.rule, 1):
+        yield from (f"rule {place}: {words}" for words in _faults(rule))
 
 
 def _faults(rule: Rule) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from collectors.errors import CollectorError
+from collectors.toml_file import TomlFileError
 
 
-class MapError(Exception):
+class MapError(TomlFileError):
     """A column map does not hold; the text names the file, the key and what to do."""
 
 

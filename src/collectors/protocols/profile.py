@@ -5,7 +5,6 @@ For devices that send plain lines, and for a site's own where the maker's protoc
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cached_property
@@ -19,6 +18,7 @@ from collectors.protocols.framing import Frame, Frames
 from collectors.protocols.items import Condition, DeviceError, Identity, Item, Noise, Quantity, Reading
 from collectors.protocols.numbers import number
 from collectors.protocols.units import INCHES_A_FOOT, UNITS, Unit, unit
+from collectors.toml_file import TomlFileError, parsed, text_of
 
 GROUPS: Final = frozenset(
     {"weight", "weight_unit", "height", "height_unit", "feet", "inches", "sign", "status", "serial", "error"}
@@ -29,7 +29,7 @@ WITHOUT_VALUE: Final = frozenset({Condition.OVERLOAD, Condition.UNDERLOAD, Condi
 LONGEST: Final = 1024
 
 
-class ProfileError(Exception):
+class ProfileError(TomlFileError):
     """A profile does not hold; the text names the file, the place and what to do."""
 
 
@@ -124,10 +124,7 @@ def load_own(path: Path) -> Profile:
     ProfileError
         If the file cannot be read or does not hold.
     """
-    try:
-        return profile_from_toml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path}: {error}") from error
+    return profile_from_toml(text_of(path, ProfileError), str(path))
 
 
 def profile_from_toml(text: str, where: str) -> Profile:
@@ -138,14 +135,7 @@ def profile_from_toml(text: str, where: str) -> Profile:
     ProfileError
         If it does not hold.
     """
-    try:
-        profile = msgspec.convert(tomllib.loads(text), Profile)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ProfileError(f"{where}: {error}") from error
-    faults = list(_faults(profile))
-    if faults:
-        raise ProfileError(f"{where}: {'; '.join(faults)}")
-    return profile
+    return parsed(text, Profile, where, _faults, ProfileError)
 
 
 def _faults(profile: Profile) -> Iterator[str]:

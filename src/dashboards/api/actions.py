@@ -6,9 +6,7 @@ one; the checks are those of the forms.
 
 import base64
 import binascii
-from collections.abc import Mapping
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import (
@@ -20,8 +18,9 @@ from litestar.exceptions import (
 )
 from litestar.params import FromPath, JSONBody
 
+from dashboards.api.shapes import ActionOut, ActionsOut, AskedIn, DoneOut, FieldOut
 from dashboards.auth import PUBLIC, Visit
-from dashboards.console.action import Action, Field, FieldKind
+from dashboards.console.action import Action, Field
 from dashboards.console.carrying_out import carry_out
 from dashboards.console.catalogue import ACTIONS, offered
 from dashboards.console.typed import Typed
@@ -30,52 +29,6 @@ from dashboards.errors import problem
 from dashboards.passwords import HashingBusyError
 from dashboards.sessions import Session
 from dashboards.users import LockedOutError, WrongCredentialsError
-
-
-class FieldOut(msgspec.Struct, frozen=True):
-    """A field of an action; `choices` maps what is sent to what people read."""
-
-    name: str
-    label: str
-    kind: FieldKind
-    required: bool
-    hint: str = ""
-    value: str = ""
-    choices: Mapping[str, str] = {}
-    suggestions: tuple[str, ...] = ()
-
-
-class ActionOut(msgspec.Struct, frozen=True):
-    """What the person may do to the device now."""
-
-    slug: str
-    title: str
-    intro: str
-    fields: tuple[FieldOut, ...]
-
-
-class ActionsOut(msgspec.Struct, frozen=True):
-    """Actions, and the state of the device that they were offered for."""
-
-    device_seq: int
-    actions: tuple[ActionOut, ...]
-
-
-class AskedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked for: values by field, as they would be typed. A `request_id` counts once.
-
-    Sent again it is refused as out of date, for the device has changed by the first.
-    """
-
-    request_id: str
-    device_seq: int
-    values: dict[str, str] = {}
-
-
-class DoneOut(msgspec.Struct, frozen=True):
-    """It is in the record."""
-
-    done: str
 
 
 @get("/devices/{device_id:str}/actions", opt=PUBLIC, sync_to_thread=True)
@@ -149,7 +102,7 @@ def _field_out(field: Field) -> FieldOut:
     return FieldOut(
         field.name,
         field.label,
-        field.kind,
+        field.kind.value,
         field.required,
         hint=field.hint,
         value=field.value,

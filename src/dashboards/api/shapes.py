@@ -205,3 +205,52 @@ def qc_out(judged: QcJudged) -> QcOut:
         statistics=statistics,
         note=judged.note,
     )
+
+
+# --- what people do ----------------------------------------------------------------------------------------
+
+
+class FieldOut(msgspec.Struct, frozen=True):
+    """A field of an action; `choices` maps what is sent to what people read."""
+
+    name: str
+    label: str
+    kind: str
+    required: bool
+    hint: str = ""
+    value: str = ""
+    choices: dict[str, str] = {}
+    suggestions: tuple[str, ...] = ()
+
+
+class ActionOut(msgspec.Struct, frozen=True):
+    """What the person may do to the device now."""
+
+    slug: str
+    title: str
+    intro: str
+    fields: tuple[FieldOut, ...]
+
+
+class ActionsOut(msgspec.Struct, frozen=True):
+    """Actions, and the state of the device that they were offered for."""
+
+    device_seq: int
+    actions: tuple[ActionOut, ...]
+
+
+class AskedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked for: values by field, as they would be typed. A `request_id` counts once.
+
+    Sent again it is refused as out of date, for the device has changed by the first.
+    """
+
+    request_id: str
+    device_seq: int
+    values: dict[str, str] = {}
+
+
+class DoneOut(msgspec.Struct, frozen=True):
+    """It is in the record."""
+
+    done: str
