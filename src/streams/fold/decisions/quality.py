@@ -1,0 +1,75 @@
+"""What a physicist decides about charts: baselines, releases, reviews."""
+
+from datetime import datetime
+
+from qa_models.baseline import Baseline
+from streams.commands import AcceptBaseline, DecideReview, Decision, Refusal, ReleaseQc
+from streams.fold.decisions.base import MISSING, NOT_NOW, decided, drafts_from, refuse_role, refuse_text
+from streams.fold.state import DeviceState
+from streams.messages import BaselineAccepted, QcReleased, ReviewDecided
+from streams.roles import Permission
+
+
+@decided.register
+def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
+    refusal = refuse_role(command, Permission.ACCEPT_BASELINE) or refuse_text("the reason", command.reason)
+    if refusal:
+        return refusal
+    if state.policy is None or state.policy.phantom(command.phantom_id) is None:
+        return Refusal(MISSING, f"{command.phantom_id} is not a phantom of this scanner.")
+    rules, chart = state.policy.qc, state.chart(command.phantom_id)
+    if len(chart.candidates) < rules.min_scans:
+        text = f"A baseline needs {rules.min_scans} scans; {len(chart.candidates)} are on record."
+        return Refusal(NOT_NOW, text)
+    new = Baseline.from_scans(
+        [value for _, value in chart.candidates],
+        min_scans=rules.min_scans,
+        tolerance_percent=rules.tolerance_percent,
+        sigma_floor_percent=rules.sigma_floor_percent,
+        established_at=rules.established_at,
+    )
+    old = chart.baseline
+    return drafts_from(
+        command,
+        BaselineAccepted(
+            phantom_id=command.phantom_id,
+            epoch=old.epoch + 1 if old else 1,
+            n=new.n,
+            mean_g_cm2=new.mean,
+            sd_g_cm2=new.sd,
+            sigma_g_cm2=new.sigma,
+            lower_g_cm2=new.lower,
+            upper_g_cm2=new.upper,
+            established=new.established,
+            accepted_by=command.actor,
+            reason=command.reason.strip(),
+            step_percent=100.0 * (new.mean / old.mean_g_cm2 - 1.0) if old else None,
+        ),
+    )
+
+
+@decided.register
+def _release_qc(command: ReleaseQc, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
+    refusal = refuse_role(command, Permission.RELEASE_QC) or refuse_text("the cause", command.cause)
+    head = state.chart(command.phantom_id).head
+    if refusal:
+        return refusal
+    if not head.confirmed:
+        return Refusal(NOT_NOW, "There is no confirmed failure to release.")
+    if not head.passed_since:
+        return Refusal(NOT_NOW, "No scan has passed since the failure: scan the phantom first.")
+    return drafts_from(
+        command,
+        QcReleased(phantom_id=command.phantom_id, cause=command.cause.strip(), released_by=command.actor),
+    )
+
+
+@decided.register
+def _decide_review(command: DecideReview, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
+    refusal = refuse_role(command, Permission.DECIDE_REVIEW) or refuse_text("the decision", command.decision)
+    if refusal is None and not state.chart(command.phantom_id).head.drift_open:
+        refusal = Refusal(NOT_NOW, "No drift signal waits for a decision on this chart.")
+    return refusal or drafts_from(
+        command,
+        ReviewDecided(phantom_id=command.phantom_id, decision=command.decision.strip(), decided_by=command.actor),
+    )
