@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Final
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
@@ -201,6 +202,46 @@ def test_a_row_that_cannot_be_read_is_rejected_with_its_line_and_the_others_are_
     assert rejected(content) == [(3, code)]
     assert [mapped.line for mapped in content.taken] == [2, 4]
     assert "INVENTED" not in content.rejects[0].reason
+
+
+STRAY: Final = line(2) + '"24 h after service'
+
+
+@pytest.mark.parametrize("closing", ["", '"ok"', '"another', 'closed"'])
+def test_a_stray_quote_costs_its_own_row_and_no_other(closing: str) -> None:
+    """The quote may fit another one further down, a quarter of an hour or a month later: there are rows between."""
+    content = read(csv_export([line(1), STRAY, line(3), line(4) + closing, line(5)]))
+    lost = 4 if closing == '"another' else 3
+    assert rejected(content)[0] == (3, "quotes")
+    assert content.rejects[0].texts == (STRAY,), "the line as it stands, for a person to look at"
+    assert [mapped.line for mapped in content.taken] == ([2, 4, 5, 6] if lost == 3 else [2, 4, 6])
+
+
+def test_stray_quotes_in_every_row_reject_each_and_cost_no_more_than_time() -> None:
+    content = read(csv_export([STRAY] * 400 + [line(3)]))
+    assert content.rejected == {"quotes": 400}
+    assert [mapped.line for mapped in content.taken] == [402]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_a_quoted_cell_may_have_several_lines(end: str) -> None:
+    comment = f'"repositioned;{end}then ""again""{end}{end}by Oz"'
+    content = read(csv_export([line(2) + comment, line(3, "?"), line(4)], end=end))
+    assert [mapped.line for mapped in content.taken] == [2, 7]
+    assert rejected(content) == [(6, "number")], "lines are the file's, not the records'"
+
+
+def test_a_header_and_a_first_cell_may_have_several_lines() -> None:
+    toml = PHANTOM_MAP.replace('bmd = "BMD gesamt"', 'bmd = "BMD gesamt"\nperformed_by = "Wer war es"')
+    header = '"Wer\r\nwar es";' + HEADER
+    content = read(csv_export(['"Oz\r\nand Pat";' + line(2), "Oz;" + line(3)], header=header), toml)
+    assert [mapped.line for mapped in content.taken] == [3, 5]
+
+
+def test_a_cell_that_goes_on_for_more_than_a_record_may_is_a_quote_that_nobody_closed() -> None:
+    content = read(csv_export([line(2) + '"' + "\r\nmore" * 60 + '"', line(4)]))
+    assert set(content.rejected) == {"quotes", "cells"}
+    assert [mapped.line for mapped in content.taken] == [63]
 
 
 def test_no_reason_says_what_stands_in_a_cell() -> None:

@@ -55,6 +55,11 @@ class Columns:
         if self._places and max(self._places.values()) >= width:
             raise HeaderError(f"the file has {width} columns; the map names column {max(self._places.values()) + 1}")
 
+    @property
+    def reach(self) -> int:
+        """How many cells a row has at least, if the map finds all its columns in it."""
+        return max(self._places.values(), default=-1) + 1
+
     def of(self, cells: Sequence[Cell]) -> dict[Name, Cell]:
         """Return the cells that the map looks at; one beyond the end of a short row is empty."""
         return {name: cells[place] if place < len(cells) else None for name, place in self._places.items()}

@@ -67,13 +67,14 @@ def _elements(file: BinaryIO, row: str, limits: FilesSettings) -> Iterator[Eleme
 
 def _row(number: int, element: Element, column_map: ColumnMap, limits: FilesSettings) -> Row:
     found: dict[str, str] = {}
+    values = list(_values(element, ""))
     twice = False
-    for name, text in _values(element, ""):
+    for name, text in values:
         twice = twice or (name in found and name in column_map.names)
         found.setdefault(name, text)
-    check_columns(len(found), limits)
-    texts = tuple(f"{name}={text}" for name, text in found.items())
-    fault = too_long(list(found.values()), limits)
+    check_columns(len(values), limits)
+    texts = tuple(f"{name}={text}" for name, text in values)
+    fault = too_long([text for _, text in values], limits)
     if fault is None and twice:
         fault = RowError("cells", "a column that the map names is there twice")
     if fault is not None:
