@@ -120,6 +120,11 @@ class Quarantine:
         except SealBrokenError as error:
             raise QuarantineError("the object was encrypted with another key, or was changed") from error
 
+    def has(self, name: str) -> bool:
+        """Whether an object of that file name is still kept."""
+        with self._lock:
+            return self._folder / name in self._kept
+
     def __len__(self) -> int:
         with self._lock:
             return len(self._kept)

@@ -388,13 +388,75 @@ def test_one_file_may_be_of_several_devices_and_kinds(tmp_path: Path) -> None:
     assert len(watched.site.facts) == 3
 
 
-@pytest.mark.parametrize(("rows", "left"), [([line(2)], False), ([line(2), line(3, "x")], False), (["x"], True)])
-def test_where_so_configured_a_file_that_was_read_goes(tmp_path: Path, rows: list[str], left: bool) -> None:  # noqa: FBT001
+QUOTED = line(2) + '"24 h after service'
+
+
+@pytest.mark.parametrize(
+    ("rows", "left"),
+    [
+        ([line(2)], False),
+        ([line(2), line(3, "x")], False),
+        ([line(2), line(3, "x"), line(4, "x")], True),
+        ([line(2, scan="x" * 2001)], True),
+        ([QUOTED, line(3)], True),
+        (["x"], True),
+    ],
+)
+def test_where_so_configured_a_file_goes_of_which_each_row_was_recorded_or_kept(
+    tmp_path: Path,
+    rows: list[str],
+    left: bool,  # noqa: FBT001
+) -> None:
     watched = Watched(tmp_path, settings=FilesSettings(when_read="delete", max_rejects=1))
-    header = HEADER.replace("Datum", "Tag") if left else HEADER
+    header = HEADER.replace("Datum", "Tag") if rows == ["x"] else HEADER
     path = watched.write(csv_export(rows, header=header))
     watched.look(3)
+    assert path.exists(), "whoever writes it may only have paused"
+    watched.now += timedelta(seconds=301)
+    watched.look()
     assert path.exists() is left
+
+
+def test_a_file_whose_writer_pauses_at_the_end_of_a_line_is_not_removed_under_it(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, settings=FilesSettings(when_read="delete"))
+    with (watched.folder / "qc.csv").open("wb") as file:
+        file.write(csv_export([line(2), line(3)]))
+        file.flush()
+        watched.look(3)
+        watched.now += timedelta(seconds=200)
+        watched.look()
+        file.write((line(4) + "\r\n").encode())
+    watched.look()
+    watched.now += timedelta(seconds=200)
+    watched.look()
+    assert len(watched.values) == 3
+    assert list(watched.folder.iterdir()), "it was written a moment ago"
+    watched.now += timedelta(seconds=101)
+    watched.look()
+    assert not list(watched.folder.iterdir())
+
+
+def test_rejects_that_have_expired_are_kept_anew_before_their_file_is_removed(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, settings=FilesSettings(when_read="delete"))
+    for rows in ([PATIENT], [PATIENT, line(4)]):
+        path = watched.write(csv_export(rows))
+        watched.look()
+        watched.now += timedelta(seconds=301)
+        watched.look()
+        assert not path.exists()
+        assert [row[1] for row in watched.kept()] == ["not_a_phantom"]
+        watched.now += timedelta(days=31)
+        watched.rejects.expire(watched.now)
+
+
+def test_a_file_whose_rejects_are_gone_is_not_removed(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, settings=FilesSettings(when_read="delete"))
+    path = watched.write(csv_export([PATIENT]))
+    watched.look()
+    watched.now += timedelta(days=31)
+    watched.rejects.expire(watched.now)
+    watched.look()
+    assert path.exists()
 
 
 # --- rejects -----------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from collectors.files.xlsx_table import xlsx_rows
 from collectors.files.xml_table import xml_rows
 
 CONFLICT: Final = "conflict"
+NEVER_WHOLE: Final = frozenset({"quotes", "too_long"})
+"""Of rows that are rejected for this, some may be missing from what is kept of them."""
 _TOLD_REPEATS: Final = 1_000
 
 

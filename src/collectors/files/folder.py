@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
-from collectors.files.content import CONFLICT
+from collectors.files.content import CONFLICT, NEVER_WHOLE
 from collectors.files.errors import (
     ChangedError,
     EncodingError,
@@ -108,11 +108,13 @@ class ExportFolder:
             return
         waiting = {key_of(name, source.device, source.title): source for source in sources}
         waiting = {key: source for key, source in waiting.items() if not self._is_read(key, source, state)}
-        steady_for = self._steadiness.steady_for(path, state) if waiting else None
-        if steady_for is not None:
-            for key, source in waiting.items():
-                self._take(path, key, source, state, steady_for)
-        if self._settings.when_read == "delete":
+        removes = self._settings.when_read == "delete"
+        steady_for = self._steadiness.steady_for(path, state) if waiting or removes else None
+        if steady_for is None:
+            return
+        for key, source in waiting.items():
+            self._take(path, key, source, state, steady_for)
+        if removes and steady_for >= self._unfinished:
             self._remove(path, name, sources, state)
 
     def _is_read(self, key: str, source: Source, state: FileState) -> bool:
@@ -162,9 +164,14 @@ class ExportFolder:
     def _give_up(self) -> timedelta:
         return timedelta(seconds=self._settings.give_up_s)
 
+    @property
+    def _unfinished(self) -> timedelta:
+        """After so long, nobody is in the middle of writing it."""
+        return timedelta(seconds=self._settings.unfinished_s)
+
     def _has_end(self, path: Path, source: Source, steady_for: timedelta) -> bool:
         """Whether a CSV ends with a line's end: else its last number may be half a number."""
-        if source.column_map.csv is None or steady_for >= timedelta(seconds=self._settings.unfinished_s):
+        if source.column_map.csv is None or steady_for >= self._unfinished:
             return True
         with path.open("rb") as file:
             end = file.seek(0, 2)
@@ -175,17 +182,20 @@ class ExportFolder:
         """Return the last reading's account where only the file's time is another."""
         if before is None or before.recipe != source.recipe or before.state.size != state.size or not before.digest:
             return None
+        if before.kept and not self._intake.keeps(before):
+            return None
         with path.open("rb") as file:
             is_same = digest_of(file) == before.digest
         return replace(before, state=state) if is_same else None
 
     def _remove(self, path: Path, name: str, sources: Sequence[Source], state: FileState) -> None:
-        """Remove a file that every source has read, none of it lost, and that was not written since."""
+        """Remove a file that every source has read, each row of it recorded or kept, and that was not written since."""
         for source in sources:
             read = self._memory.of(key_of(name, source.device, source.title))
             if read is None or read.state != state or read.code != "read":
                 return
-            if sum(read.rejected.values()) > (self._settings.max_rejects if read.kept else 0):
+            kept = self._settings.max_rejects if self._intake.keeps(read) else 0
+            if sum(read.rejected.values()) > kept or not NEVER_WHOLE.isdisjoint(read.rejected):
                 return
         try:
             if state_of(path) == state:

@@ -151,13 +151,17 @@ class Intake:
         _log.warning("file_refused", device=source.device, map=source.title, code=error.code, why=error.why)
         return Read(state, digest, source.recipe, error.code, self._clock(), error.why)
 
+    def keeps(self, read: Read) -> bool:
+        """Whether a reading's rejects are kept, and have not expired since."""
+        return bool(read.kept) and self._rejects.has(read.kept)
+
     def _with_rejects(self, read: Read, content: Content, device: str, before: Read | None) -> Read:
-        """Keep the rejects, unless they are those of the last reading."""
+        """Keep the rejects, unless they are those of the last reading and still there."""
         if not content.rejects:
             return read
         data = csv_from_rejects(content.rejects)
         kept_digest = hashlib.sha256(data).hexdigest()
-        if before is not None and before.kept_digest == kept_digest:
+        if before is not None and before.kept_digest == kept_digest and self.keeps(before):
             return msgspec.structs.replace(read, kept=before.kept, kept_digest=kept_digest)
         words = ", ".join(f"{count} {code}" for code, count in sorted(content.rejected.items()))
         path = self._rejects.hold("rejects", words, device, data, received_at=self._clock())
