@@ -46,6 +46,11 @@ class RealKafka:
         """End it as a power cut would."""
         self._do("kill")
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return int((self.folder / "kafka.pid").read_text(encoding="utf-8"))
+
     def stop(self) -> None:
         """End it cleanly."""
         self._do("stop")

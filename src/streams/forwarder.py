@@ -43,6 +43,7 @@ LOOK_AGAIN_S: Final = 60.0
 """A log without news looks so often whether its site was forgotten."""
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 REQUEST_MS: Final = 10_000
+NEVER_MS: Final = 2**31 - 1
 CLOSE_S: Final = 2.0
 BACKOFF_MS: Final = 5_000
 """A broker that comes back is noticed within this time; the clients' own limit is half a minute."""
@@ -282,12 +283,16 @@ class Forwarder:
 
 
 def _producer(options: dict[str, Any]) -> KafkaProducer:
+    """Return a producer that gives no batch up while it lives: it would go on with the next one, and leave a hole.
+
+    What waits too long is our own to say (`_put_all`), and ends the producer with all that it still holds.
+    """
     return KafkaProducer(
         **options,
         acks="all",
         enable_idempotence=True,
         max_block_ms=REQUEST_MS,
-        delivery_timeout_ms=2 * REQUEST_MS,
+        delivery_timeout_ms=NEVER_MS,
         request_timeout_ms=REQUEST_MS,
         bootstrap_timeout_ms=REQUEST_MS,
         reconnect_backoff_max_ms=BACKOFF_MS,
@@ -325,7 +330,7 @@ def _close(producer: KafkaProducer) -> None:
 
 
 def last_sent(options: dict[str, Any], site: str) -> Tail | None:
-    """Return what the last row on a site's topic was, or None where there is none since its log began.
+    """Return the last row on a site's topic before which none is missing, or None where there is none of its log.
 
     What stands behind it and is no row of a log (whoever put it there) is passed over.
     """
@@ -348,22 +353,28 @@ def _sent_so_far(options: dict[str, Any], site: str) -> tuple[Tail | None, int]:
 
 
 def _last_of(site: str, records: Iterable[Any]) -> tuple[Tail | None, bool]:
-    """Return the last row among records that counts, and whether the site was forgotten there."""
+    """Return the last row among records before which none is missing, and whether the site was forgotten there.
+
+    Behind a hole nothing counts until it is filled: going on there would leave it for ever.
+    """
     tail, life = None, SiteLife()
     for record in records:
         headers = list(record.headers)
         after = life.after(site, record.offset, headers)
         tail, life = (tail if after is life else None), after
         if life.has(record.offset):
-            tail = _tail(record) or tail
+            tail = _further(tail, record)
     return tail, life.forgotten_at != NEVER
 
 
-def _tail(record: Any) -> Tail | None:
-    """Return which row a record is, or None where it is none, or one that was sent again."""
+def _further(tail: Tail | None, record: Any) -> Tail | None:
+    """Return the tail with the record that comes next; rows that were sent again only ever fill a hole."""
     place = place_of(record.headers)
-    is_again = any(name == AGAIN for name, _ in record.headers)
-    return Tail(*place) if place is not None and not is_again else None
+    if place is None:
+        return tail
+    if tail is None:
+        return None if any(name == AGAIN for name, _ in record.headers) else Tail(*place)
+    return Tail(*place) if place.position == tail.position + 1 else tail
 
 
 def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> Iterator[Any]:

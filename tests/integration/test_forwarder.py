@@ -1,8 +1,11 @@
 """The forwarder against a real Apache Kafka: each row once, in order, whatever dies on the way."""
 
+import os
 import shutil
+import signal
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -283,6 +286,49 @@ def test_records_of_others_at_the_end_of_the_topic_do_not_stop_a_site(
     wait_until(lambda: count_there(kafka.broker, site) == last)
     positions = [dict(record.headers).get("ce_logposition") for record in records(kafka.broker, device_events(site))]
     assert [int(said) for said in positions if said not in {None, b"one"}] == list(range(1, last + 1))
+
+
+def test_a_hole_at_the_end_of_a_topic_is_filled(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running]
+) -> None:
+    """Rows behind missing ones prove nothing: the log is sent again from where the first is missing."""
+    whole = records_of(log_path)
+    put(kafka.broker, site, [*whole[:10], *whole[15:20]])
+    assert count_there(kafka.broker, site) == 10
+    forward(log_path)
+    wait_until(lambda: count_there(kafka.broker, site) == len(whole))
+    positions = [row.position for row in rows_there(kafka.broker, site)]
+    assert positions == [*range(1, 11), *range(16, 21), *range(11, len(whole) + 1)]
+
+
+def test_rows_sent_again_fill_a_hole_and_prove_nothing_else(kafka: RealKafka, site: str, log_path: Path) -> None:
+    whole = records_of(log_path)
+    again = [forwarding._marked(record) for record in whole]
+    put(kafka.broker, site, [*again[:3], *whole[:10], *again[20:25]])
+    assert count_there(kafka.broker, site) == 10
+    put(kafka.broker, site, again[10:12])
+    assert count_there(kafka.broker, site) == 12
+
+
+def test_a_broker_that_hangs_longer_than_a_batch_would_wait_leaves_no_hole(
+    kafka: RealKafka, site: str, log_path: Path, forward: Callable[[Path], Running]
+) -> None:
+    running = forward(log_path)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        before = log.last_position()
+    wait_until(lambda: count_there(kafka.broker, site) == before)
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        write_log(log_path, site, days=60, from_day=10)  # several batches, all on their way at once
+        running.forwarder.wake()
+        time.sleep(2.2 * forwarding.REQUEST_MS / 1000)
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    with SqliteEventLog(log_path, read_only=True) as log:
+        last = log.last_position()
+    wait_until(lambda: count_there(kafka.broker, site) == last, within_s=60)
+    positions = [row.position for row in rows_there(kafka.broker, site)]
+    assert list(dict.fromkeys(positions)) == list(range(1, last + 1))
 
 
 def test_a_topic_of_which_no_record_is_a_row_is_begun_at_the_first(
