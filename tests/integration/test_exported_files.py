@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -36,6 +35,7 @@ from streams.sqlite_log import SqliteEventLog
 from tests.exported_files import HEADER, PHANTOM_MAP, VENDOR_MAP, XLSX_MAP, csv_export, line, workbook
 from tests.fakes import FakeSite
 from tests.kafka import wait_until
+from tests.permissions import locked
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 POLICY = DevicePolicy(DeviceKind.SCANNER, phantoms=(Phantom("SPINE-1234", PhantomRole.INDEPENDENT),))
@@ -291,22 +291,58 @@ def test_a_stop_breaks_a_long_file_off_and_the_next_start_finishes_it(watched: W
     assert watched.read.seen == 64
 
 
-def test_a_failure_of_ours_is_one_files_and_not_the_folders(watched: Watched) -> None:
-    def broken() -> None:
-        raise RuntimeError("something of ours")
+def broken() -> None:
+    raise RuntimeError("something of ours")
 
+
+def test_a_failure_of_ours_is_one_files_and_not_the_folders(watched: Watched) -> None:
     watched.site.before_append = broken
     watched.write(csv_export([line(2)]), "a.csv")
-    with capture_logs() as logs:
-        watched.look(3)
-    assert [(log["event"], log.get("code", log.get("error"))) for log in logs] == [
-        ("file_failed", "RuntimeError"),
-        ("file_refused", "internal"),
-    ]
+    watched.look()
     watched.site.before_append = lambda: None
     watched.write(csv_export([line(3)]), "b.csv")
     watched.look()
     assert watched.values == [0.987]
+
+
+def test_a_failure_of_ours_that_passes_costs_a_file_nothing(watched: Watched) -> None:
+    watched.site.before_append = broken
+    watched.write(csv_export([line(2)]))
+    watched.look()
+    assert not (watched.data_dir / MEMORY_FILE).exists()
+    watched.site.before_append = lambda: None
+    watched.now += timedelta(seconds=6)
+    watched.look(1)
+    assert (watched.values, watched.read.code) == ([0.987], "read")
+
+
+def test_a_failure_of_ours_that_stays_is_tried_less_and_less_often_then_at_each_start(watched: Watched) -> None:
+    tried: list[float] = []
+
+    def broken_now() -> None:
+        tried.append((watched.now - NOW).total_seconds())
+        broken()
+
+    watched.site.before_append = broken_now
+    watched.write(csv_export([line(2)]))
+    with capture_logs() as logs:
+        watched.look(1)
+        for _ in range(5000):
+            watched.look(1)
+            watched.now += timedelta(seconds=1)
+    assert tried == [0, 5, 15, 35, 75, 155, 315, 635]
+    assert [(log["event"], log.get("code", log.get("error"))) for log in logs][-2:] == [
+        ("file_failed", "RuntimeError"),
+        ("file_refused", "internal"),
+    ]
+    assert watched.read.code == "internal"
+    watched.restart()
+    watched.look(3)
+    assert len(tried) == 9
+    watched.site.before_append = lambda: None
+    watched.now += timedelta(seconds=6)
+    watched.look(1)
+    assert (watched.values, watched.read.code) == ([0.987], "read")
 
 
 def test_a_row_that_somebody_records_meanwhile_is_known_or_a_conflict(watched: Watched) -> None:
@@ -336,25 +372,13 @@ def test_a_folder_that_is_away_is_said_once_and_read_when_it_is_back(watched: Wa
     assert watched.values == [0.987]
 
 
-def test_a_file_that_cannot_be_opened_is_said_once_and_read_when_it_can(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_opened_is_said_once_and_read_when_it_can(watched: Watched) -> None:
     path = watched.write(csv_export([line(2)]))
-    opened = Path.open
-
-    def locked(self: Path, *words: Any, **more: Any) -> Any:
-        if self == path:
-            raise PermissionError
-        return opened(self, *words, **more)
-
-    with monkeypatch.context() as patched, capture_logs() as logs:
-        patched.setattr(Path, "open", locked)
-        watched.look(3)
-        watched.now += timedelta(seconds=601)
-        watched.look()
+    with capture_logs() as logs, locked(path):
+        watched.look(4)
     assert [log["event"] for log in logs] == ["file_not_opened"]
     watched.look(1)
-    assert watched.values == [0.987]
+    assert watched.values == [0.987], "at the next look: it was locked for a moment"
 
 
 def test_a_file_written_while_it_is_read_is_taken_at_the_next_look(watched: Watched) -> None:

@@ -60,7 +60,7 @@ class FutureError(FileRefusedError):
 
 
 class InternalFileError(FileRefusedError):
-    """We failed, not the file; the log names the fault, and the file is read again when it has changed."""
+    """We failed, not the file; the log names the fault. It is tried again for a while, and at each start."""
 
     code = "internal"
 

@@ -23,6 +23,7 @@ from collectors.files.errors import (
 )
 from collectors.files.intake import ROWS, Intake, Source, digest_of
 from collectors.files.memory import Memory, Read, key_of
+from collectors.files.retries import Retries
 from collectors.files.settings import FilesSettings
 from collectors.folders import FileState, Steadiness, Watch, state_of
 from streams.site import SiteUnavailableError
@@ -73,6 +74,8 @@ class ExportFolder:
         self._settings = settings
         self._steadiness = Steadiness(clock)
         self._unreadable: dict[str, FileState] = {}
+        self._not_opened: dict[str, FileState] = {}
+        self._retries = Retries(timedelta(seconds=settings.poll_s), self._give_up, clock)
         for source in sources:
             ROWS.labels(source.device, CONFLICT)  # from the first: an alarm sees only what rises
         self._watch = Watch(self.look, "exported files", every_s=settings.poll_s, finish_s=_FINISH_S)
@@ -94,8 +97,10 @@ class ExportFolder:
             return
         self._watch.say("" if len(files) < MOST_FILES else f"more than {MOST_FILES} files: the rest are not read")
         self._steadiness.forget_all_but(files)
-        if len(self._unreadable) > MOST_FILES:
-            self._unreadable.clear()
+        self._retries.forget_more_than(MOST_FILES)
+        for told in (self._unreadable, self._not_opened):
+            if len(told) > MOST_FILES * len(self._sources):
+                told.clear()
         for path, state in sorted(files.items(), key=lambda item: (item[1].changed_ns, item[0].name)):
             if self._watch.stopping:
                 return
@@ -119,41 +124,57 @@ class ExportFolder:
 
     def _is_read(self, key: str, source: Source, state: FileState) -> bool:
         read = self._memory.of(key)
-        return read is not None and read.state == state and read.recipe == source.recipe
+        if read is None or read.state != state or read.recipe != source.recipe:
+            return False
+        return read.code != InternalFileError.code or self._retries.is_given_up(key, state)  # a new start tries again
 
     def _take(self, path: Path, key: str, source: Source, state: FileState, steady_for: timedelta) -> None:
+        if self._retries.is_waiting(key, state):
+            return
         if self._unreadable.get(key) == state and steady_for < self._give_up:
             return
-        before = self._memory.of(key)
+        read = self._read(path, key, source, state, steady_for)
+        if read is not None:
+            self._unreadable.pop(key, None)
+            self._not_opened.pop(key, None)
+            self._memory.remember(key, read)
+
+    def _read(self, path: Path, key: str, source: Source, state: FileState, steady_for: timedelta) -> Read | None:
+        """Return how a file was read or refused; None where it is to be tried again."""
         try:
-            if not self._has_end(path, source, steady_for):
-                return
-            read = self._same_content(path, source, state, before)
-            read = (
-                read
-                or self._intake.take(
-                    path, source, state, before=before, on_row=self._go_on, on_recorded=self._go_on
-                ).read
-            )
+            read = self._recorded(path, source, state, steady_for, self._memory.of(key))
         except (ChangedError, SiteUnavailableError, _StoppedError):
-            return  # the next look takes it, or the next start
+            return None  # the next look takes it, or the next start
         except FileRefusedError as error:
             if isinstance(error, UnreadableFileError | EncodingError) and steady_for < self._give_up:
                 self._unreadable[key] = state  # it may only be half of a file
-                return
-            read = self._intake.refused(source, state, error)
+                return None
+            return self._intake.refused(source, state, error)
         except OSError as error:  # still held by who writes it, or not ours to read
-            if self._unreadable.get(key) != state:
-                self._unreadable[key] = state
+            if self._not_opened.get(key) != state:
+                self._not_opened[key] = state
                 _log.warning("file_not_opened", device=source.device, error=type(error).__name__)
-            return
+            return None
         except Exception as error:  # noqa: BLE001 - one file must not keep the others from being read
-            if self._watch.stopping:
-                return
-            _log.error("file_failed", device=source.device, error=type(error).__name__)
-            read = self._intake.refused(source, state, InternalFileError("we failed to read it; the log says more"))
-        self._unreadable.pop(key, None)
-        self._memory.remember(key, read)
+            return None if self._watch.stopping else self._failed(key, source, state, error)
+        self._retries.forget(key)
+        return read
+
+    def _recorded(
+        self, path: Path, source: Source, state: FileState, steady_for: timedelta, before: Read | None
+    ) -> Read:
+        """Record what a file says, if it says anything else than at the last reading."""
+        if not self._has_end(path, source, steady_for):
+            raise ChangedError("the file has no end yet")
+        if same := self._same_content(path, source, state, before):
+            return same
+        return self._intake.take(path, source, state, before=before, on_row=self._go_on, on_recorded=self._go_on).read
+
+    def _failed(self, key: str, source: Source, state: FileState, error: Exception) -> Read | None:
+        _log.error("file_failed", device=source.device, error=type(error).__name__)
+        if not self._retries.failed(key, state):
+            return None
+        return self._intake.refused(source, state, InternalFileError("we failed to read it; the log says more"))
 
     def _go_on(self, _count: int, _of: int = 0) -> None:
         """Break off where the site stops: what was recorded counts, the rest is taken after the next start."""
