@@ -51,9 +51,12 @@ def stands(config: Config, data_dir: Path, folder: Path) -> Iterator[Stands]:
             log_id = log.log_id
     sources, memory, watched = file_sources(config, folder, log_id), Memory(data_dir), folder / config.files.folder
     try:
-        found = sorted(islice(files_in(watched), MOST_FILES))
+        closed = dict[Path, OSError]()
+        found = sorted(islice(files_in(watched, on_closed=closed.__setitem__), MOST_FILES))
     except OSError as error:
         raise ConfigError(f"{watched} cannot be read: {error.strerror}") from error
+    for inner, why in sorted(closed.items()):
+        yield Stands(f"{inner.relative_to(watched).as_posix()}/", "", "", f"cannot be read: {why.strerror}")
     for file, state in found:
         name = file.relative_to(watched).as_posix()
         own = [source for source in sources if source.matches(name)]

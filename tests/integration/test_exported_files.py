@@ -161,6 +161,38 @@ def test_an_unchanged_file_is_not_opened_again_even_after_a_restart(watched: Wat
     assert ROWS.labels(DEVICE, "seen")._value.get() == before + 1
 
 
+def test_whatever_lies_there_is_remembered_and_of_what_is_gone_the_latest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collectors.files.memory._REMEMBERED", 10)
+    watched = Watched(tmp_path, source(), source(title="b.toml"), source(title="c.toml"))
+    for day in range(1, 6):
+        watched.write(csv_export([line(day)]), f"{day}.csv")
+    watched.look()
+    before = ROWS.labels(DEVICE, "seen")._value.get()
+    watched.look(3)
+    watched.restart()
+    watched.look(3)
+    assert ROWS.labels(DEVICE, "seen")._value.get() == before, "15 readings of 5 files"
+    for day in range(1, 5):
+        (watched.folder / f"{day}.csv").unlink()
+    watched.write(csv_export([line(6)]), "6.csv")
+    watched.look()
+    assert len(msgspec.json.decode((watched.data_dir / MEMORY_FILE).read_bytes())) == 10
+
+
+def test_what_was_read_is_written_down_once_a_look(watched: Watched) -> None:
+    for day in range(1, 6):
+        watched.write(csv_export([line(day)]), f"{day}.csv")
+    missing: list[bool] = []
+    watched.site.before_append = lambda: missing.append(not (watched.data_dir / MEMORY_FILE).exists())
+    watched.look()
+    assert missing == [True] * 5
+    written = (watched.data_dir / MEMORY_FILE).stat().st_mtime_ns
+    watched.look(3)
+    assert (watched.data_dir / MEMORY_FILE).stat().st_mtime_ns == written
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -370,6 +402,22 @@ def test_a_folder_that_is_away_is_said_once_and_read_when_it_is_back(watched: Wa
         watched.look()
     assert [log["trouble"] for log in logs if log["event"] == "folder"] == ["FileNotFoundError", "none any more"]
     assert watched.values == [0.987]
+
+
+def test_a_folder_in_it_that_cannot_be_read_is_said_once_and_stops_no_other(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, source(pattern="*.csv"))
+    watched.write(csv_export([line(3, "0,98")]), "dxa-2/qc.csv")
+    watched.write(csv_export([line(2)]), "dxa-1/qc.csv")
+    with capture_logs() as logs:
+        with locked(watched.folder / "dxa-2"):
+            watched.look(3)
+            assert watched.values == [0.987]
+        watched.look()
+    assert [log["trouble"] for log in logs if log["event"] == "folder"] == [
+        "1 folders in it cannot be read: PermissionError",
+        "none any more",
+    ]
+    assert watched.values == [0.987, 0.98]
 
 
 def test_a_file_that_cannot_be_opened_is_said_once_and_read_when_it_can(watched: Watched) -> None:

@@ -36,6 +36,7 @@ from tests.exported_files import CHECK_MAP, PHANTOM_MAP, csv_export, line
 from tests.folding import baseline
 from tests.integration.test_exported_files import CONFIGURATION, PATIENT, running
 from tests.kafka import wait_until
+from tests.permissions import locked
 
 QUIET = Progress(lambda _count: None, lambda _count, _of: None)
 MARCH = [line(day, f"1,00{day % 10}", year=2019, month=3) for day in range(1, 29)]
@@ -205,6 +206,11 @@ def test_the_watched_folder_is_shown_as_it_stands(department: Path, capsys: pyte
         wait_until(lambda: "waiting" not in str(shown()))
     assert shown()["dxa-1/qc.csv"] == ("read", 28)
     assert shown()["dxa-1/bad.csv"][0] == 'refused: header: there is no column "Datum" in the header'
+    with locked(exported):
+        assert shown() == {
+            "dxa-1/": ("cannot be read: Permission denied", 0),
+            "notes.txt": ("no device's pattern", 0),
+        }
     assert run(department, "files") == 0
     assert "1 not_a_phantom" in " ".join(capsys.readouterr().out.split())
 

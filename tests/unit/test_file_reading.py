@@ -388,6 +388,25 @@ def test_a_sheet_that_claims_a_million_rows_of_sixteen_thousand_cells_costs_noth
     assert peak < 20_000_000
 
 
+ROW_1: Final = [date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.98, "A", 13, None]
+
+
+def test_empty_rows_of_a_sheet_do_not_count_towards_its_limit() -> None:
+    content = read(workbook([ROW_1, *[[]] * 600, [date(2026, 11, 3), *ROW_1[1:]]]), XLSX_MAP)
+    assert ([one.line for one in content.taken], content.rows) == ([2, 603], 2)
+
+
+def test_a_gap_that_no_sheet_can_have_is_refused() -> None:
+    data = workbook([ROW_1])
+    with ZipFile(BytesIO(data)) as archive:
+        sheet = archive.read(SHEET)
+    assert sheet.count(b'<row r="2"') == 1
+    far = sheet.replace(b'<row r="2"', b'<row r="900000000000"')
+    with pytest.raises(FileRefusedError, match="1048576 lines") as refused:
+        read(with_member(data, SHEET, far), XLSX_MAP)
+    assert refused.value.code == "over_limit"
+
+
 @pytest.mark.parametrize(
     ("xml", "code"),
     [

@@ -4,7 +4,7 @@ The files belong to the consoles: unless it is so configured, they are never rem
 here but whose it is, by the configured patterns.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -91,36 +91,47 @@ class ExportFolder:
     def look(self) -> None:
         """Look once: take what is complete and was not read so before, leave what is not."""
         try:
-            files = dict(islice(files_in(self._folder), MOST_FILES))
+            self._look()
+        finally:
+            self._memory.save()
+
+    def _look(self) -> None:
+        try:
+            closed = list[OSError]()
+            files = dict(
+                islice(files_in(self._folder, on_closed=lambda _folder, error: closed.append(error)), MOST_FILES)
+            )
         except OSError as error:
             self._watch.say(type(error).__name__)
             return
-        self._watch.say("" if len(files) < MOST_FILES else f"more than {MOST_FILES} files: the rest are not read")
+        self._watch.say(_trouble(len(files), closed))
         self._steadiness.forget_all_but(files)
-        self._retries.forget_more_than(MOST_FILES)
+        most = MOST_FILES * len(self._sources)
+        self._retries.forget_more_than(most)
         for told in (self._unreadable, self._not_opened):
-            if len(told) > MOST_FILES * len(self._sources):
+            if len(told) > most:
                 told.clear()
+        present = set[str]()
         for path, state in sorted(files.items(), key=lambda item: (item[1].changed_ns, item[0].name)):
             if self._watch.stopping:
                 return
-            self._look_at(path, state)
+            present |= self._look_at(path, state)
+        self._memory.forget_all_but(present)
 
-    def _look_at(self, path: Path, state: FileState) -> None:
+    def _look_at(self, path: Path, state: FileState) -> set[str]:
+        """Take a file where it is complete and was not read so before; return what it is remembered by."""
         name = path.relative_to(self._folder).as_posix()
         sources = [source for source in self._sources if source.matches(name)]
-        if not sources:
-            return
-        waiting = {key_of(name, source.device, source.title): source for source in sources}
-        waiting = {key: source for key, source in waiting.items() if not self._is_read(key, source, state)}
-        removes = self._settings.when_read == "delete"
+        own = {key_of(name, source.device, source.title): source for source in sources}
+        waiting = {key: source for key, source in own.items() if not self._is_read(key, source, state)}
+        removes = bool(own) and self._settings.when_read == "delete"
         steady_for = self._steadiness.steady_for(path, state) if waiting or removes else None
-        if steady_for is None:
-            return
-        for key, source in waiting.items():
-            self._take(path, key, source, state, steady_for)
-        if removes and steady_for >= self._unfinished:
-            self._remove(path, name, sources, state)
+        if steady_for is not None:
+            for key, source in waiting.items():
+                self._take(path, key, source, state, steady_for)
+            if removes and steady_for >= self._unfinished:
+                self._remove(path, own, state)
+        return set(own)
 
     def _is_read(self, key: str, source: Source, state: FileState) -> bool:
         read = self._memory.of(key)
@@ -209,10 +220,10 @@ class ExportFolder:
             is_same = digest_of(file) == before.digest
         return replace(before, state=state) if is_same else None
 
-    def _remove(self, path: Path, name: str, sources: Sequence[Source], state: FileState) -> None:
+    def _remove(self, path: Path, keys: Iterable[str], state: FileState) -> None:
         """Remove a file that every source has read, each row of it recorded or kept, and that was not written since."""
-        for source in sources:
-            read = self._memory.of(key_of(name, source.device, source.title))
+        for key in keys:
+            read = self._memory.of(key)
             if read is None or read.state != state or read.code != "read":
                 return
             kept = self._settings.max_rejects if self._intake.keeps(read) else 0
@@ -225,19 +236,33 @@ class ExportFolder:
             _log.warning("file_not_removed", error=type(error).__name__)
 
 
-def files_in(folder: Path, depth: int = _DEEPEST) -> Iterator[tuple[Path, FileState]]:
+def _trouble(files: int, closed: Sequence[OSError]) -> str:
+    if files >= MOST_FILES:
+        return f"more than {MOST_FILES} files: the rest are not read"
+    kinds = ", ".join(sorted({type(error).__name__ for error in closed}))
+    return f"{len(closed)} folders in it cannot be read: {kinds}" if closed else ""
+
+
+def files_in(
+    folder: Path, depth: int = _DEEPEST, *, on_closed: Callable[[Path, OSError], None]
+) -> Iterator[tuple[Path, FileState]]:
     """Yield the plain files of a folder and of those in it; links lead elsewhere and are left alone.
+
+    `on_closed` is told which of the folders in it cannot be read, and why.
 
     Raises
     ------
     OSError
-        The folder cannot be read.
+        The folder itself cannot be read.
     """
     for path in folder.iterdir():
         if path.name.startswith(_UNWANTED) or path.is_symlink():
             continue
         if path.is_dir():
             if depth > 1:
-                yield from files_in(path, depth - 1)
+                try:
+                    yield from files_in(path, depth - 1, on_closed=on_closed)
+                except OSError as error:
+                    on_closed(path, error)
         elif (state := state_of(path)) is not None:
             yield path, state

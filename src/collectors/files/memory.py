@@ -6,6 +6,7 @@ file, and nothing else: rows count once by their own identity.
 
 import contextlib
 import hashlib
+from collections.abc import Set
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -53,7 +54,7 @@ class Memory:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / MEMORY_FILE
+        self._path, self._is_saved = data_dir / MEMORY_FILE, True
         try:
             self._read = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Read])
         except (OSError, msgspec.DecodeError):
@@ -64,13 +65,24 @@ class Memory:
         return self._read.get(key)
 
     def remember(self, key: str, read: Read) -> None:
-        """Remember how a file was read; a disk without room costs another reading after the next start."""
+        """Remember how a file was read; `save` writes it down."""
         self._read.pop(key, None)
         self._read[key] = read
-        for oldest in list(self._read)[:-_REMEMBERED]:
-            del self._read[oldest]
+        self._is_saved = False
+
+    def forget_all_but(self, present: Set[str]) -> None:
+        """Forget the oldest of what is gone, where it is much; what lies there is remembered, however much it is."""
+        gone = [key for key in self._read if key not in present]
+        for key in gone[: max(0, len(self._read) - _REMEMBERED)]:
+            del self._read[key]
+
+    def save(self) -> None:
+        """Write down what was remembered since; without room on the disk, later."""
+        if self._is_saved:
+            return
         with contextlib.suppress(NoRoomError):
             write_durably(self._path, msgspec.json.encode(self._read), mode=0o600)
+            self._is_saved = True
 
 
 def key_of(relative: str, device: str, title: str) -> str:

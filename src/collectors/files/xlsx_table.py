@@ -21,6 +21,8 @@ _MEMBERS: Final = 1_000
 _RATIO: Final = 200
 """Nothing in a workbook of measurements packs better than so many to one."""
 _SMALL: Final = 1024 * 1024
+_LINES: Final = 1_048_576
+"""No sheet has more lines, whatever the numbers of its rows say."""
 
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # of styles, and of what cells hold
 
@@ -54,15 +56,19 @@ def _rows(rows: Iterator[Sequence[Cell]], column_map: ColumnMap, header: int, li
         raise HeaderError("the sheet has no header")
     width = len(titles) if header else limits.max_columns
     columns = Columns(column_map.names, [_text(title) for title in titles], width)
-    for count, cells in enumerate(rows, 1):
+    count = 0
+    for line, cells in enumerate(rows, header + 1):
+        if line > _LINES:
+            raise OverLimitError(f"the sheet has more than {_LINES} lines: it is no export")
+        if all(cell is None for cell in cells):
+            continue  # formatted, perhaps, down to the last line that a sheet can have
+        count += 1
         check_rows(count, limits)
         check_columns(len(cells), limits)
-        if all(cell is None for cell in cells):
-            continue
         texts = [_text(cell) for cell in cells]
         fault = too_long(texts, limits)
         kept = tuple(texts) if fault is None else shortened(texts, limits)
-        yield Row(header + count, {} if fault else columns.of(cells), kept, fault)
+        yield Row(line, {} if fault else columns.of(cells), kept, fault)
 
 
 def _cells(book: Workbook, sheet: str, limits: FilesSettings) -> Iterator[Sequence[Cell]]:
