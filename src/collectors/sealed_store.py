@@ -6,7 +6,7 @@ One file, one connection, one lock. WAL with ``synchronous=FULL``: what is commi
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,8 @@ class SealedStore:
         Statements that make the tables where they are not.
     sealed_table
         A table with sealed contents: they cannot be read without the key.
+    added
+        Table, name and type of columns that the file of an earlier version does not have.
     min_free_bytes
         How much of the disk must stay free for `check_room` to pass.
 
@@ -62,14 +64,23 @@ class SealedStore:
         The file is damaged, or its key is missing.
     """
 
-    def __init__(self, data_dir: Path, name: str, schema: str, *, sealed_table: str, min_free_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        name: str,
+        schema: str,
+        *,
+        sealed_table: str,
+        added: Iterable[tuple[str, str, str]] = (),
+        min_free_bytes: int = 0,
+    ) -> None:
         self._path = data_dir / f"{name}.sqlite"
         self._min_free_bytes = min_free_bytes
         self._lock = threading.RLock()
         self.seal = Seal(data_dir / f"{name}.key")
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            self._db = self._opened(schema)
+            self._db = self._opened(schema, added)
             has_sealed = self._db.execute(f"SELECT EXISTS (SELECT 1 FROM {sealed_table})").fetchone()[0]  # noqa: S608 - ours
         except sqlite3.Error as error:
             raise StoreUnusableError(f"{self._path} cannot be opened ({type(error).__name__}): restore it") from error
@@ -78,11 +89,17 @@ class SealedStore:
             raise StoreUnusableError(
                 f"{self.seal.path} is missing, and {self._path} cannot be read without it: restore it"
             )
+        if has_sealed:
+            self.seal.key()
 
-    def _opened(self, schema: str) -> sqlite3.Connection:
+    def _opened(self, schema: str, added: Iterable[tuple[str, str, str]]) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10.0)
         for setting in _SETTINGS:
             db.execute(setting)
+        for table, name, declared in added:
+            known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+            if known and name not in known:
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {declared}")
         db.executescript(schema)
         self._path.chmod(0o600)
         return db
