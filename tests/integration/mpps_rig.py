@@ -67,10 +67,15 @@ class VirtualStepRis:
     def set(self, event: Event) -> tuple[Any, Dataset | None]:
         request: Any = event.request
         uid = str(request.RequestedSOPInstanceUID)
-        status = 0x0112 if uid not in self.steps else 0 if self.steps[uid] == "IN PROGRESS" else 0x0110
+        status: int | Dataset = 0x0112 if uid not in self.steps else 0
+        if self.steps.get(uid, "IN PROGRESS") != "IN PROGRESS":
+            status = Dataset()
+            status.Status, status.ErrorID = 0x0110, 0xA710
         return self._take(event, "set", uid, request.ModificationList.getvalue(), status)
 
-    def _take(self, event: Event, operation: str, uid: str, data: bytes, status: int) -> tuple[Any, Dataset | None]:
+    def _take(
+        self, event: Event, operation: str, uid: str, data: bytes, status: int | Dataset
+    ) -> tuple[Any, Dataset | None]:
         time.sleep(self.delay_s)
         with self._lock:
             self.calling_ae_titles.append(event.assoc.requestor.ae_title)

@@ -2,15 +2,22 @@
 
 import itertools
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import REGISTRY, generate_latest
 from pydicom.dataset import Dataset
+from pynetdicom import AE
+from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from structlog.testing import capture_logs
 
+from collectors.dicom.exchange import Peer
+from collectors.dicom.mpps.steps import Operation, StepStore
+from collectors.errors import NoRoomError
 from streams.messages import PatientScanStarted, event_id
 from tests.fakes import FakeSite
 from tests.integration.dicom_rig import DXA1, DXA4
@@ -342,6 +349,100 @@ def test_what_the_ris_refuses_later_is_said_and_stops_no_other_step(tmp_path: Pa
             assert rig.service.steps.waiting()[0] == 0
 
 
+@pytest.mark.parametrize("status", [0x0110, 0x0213, 0xA700])
+@pytest.mark.parametrize("unsure", [0, 1])
+def test_what_the_ris_cannot_take_now_is_sent_again(tmp_path: Path, status: int, unsure: int) -> None:
+    port, told = free_port(), Dataset()
+    told.Status = status
+    with step_site(tmp_path, upstream(port)) as rig, capture_logs() as logs:
+        rig.set(UID, ended(PerformedProcedureStepStatus=None))
+        rig.set(UID, ended())
+        with rig.service.steps._store.transaction() as db:  # also one that the RIS may have got before
+            db.execute("UPDATE messages SET unsure = ?", (unsure,))
+        with step_ris(port) as ris:
+            ris.steps[UID] = "IN PROGRESS"
+            ris.answers[UID] = told
+            assert waited(lambda: len(ris.calling_ae_titles) > 3)
+            assert rig.service.steps.waiting()[0] == 2
+            ris.answers.clear()
+            assert waited(lambda: ris.of(UID) == ["set", "set"])
+            assert ris.steps[UID] == "COMPLETED"
+    assert [line["event"] for line in logs].count("mpps_postponed") == 1
+    assert "mpps_refused_later" not in [line["event"] for line in logs]
+
+
+def test_what_the_ris_can_never_take_is_refused_loudly_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collectors.dicom.mpps.teller.MAX_TRIES", 3)
+    port, told = free_port(), Dataset()
+    told.Status = 0x0110
+    with step_site(tmp_path, upstream(port)) as rig, capture_logs() as logs:
+        rig.set(UID, ended())
+        with step_ris(port) as ris:
+            ris.answers[UID] = told
+            assert waited(lambda: "mpps_refused_later" in [line["event"] for line in logs])
+            assert len(ris.calling_ae_titles) == 3
+        assert rig.service.steps.waiting()[0] == 0
+
+
+def test_a_clock_that_was_ahead_postpones_no_message(tmp_path: Path) -> None:
+    steps = StepStore(tmp_path)
+    steps.queue(UID, Operation.SET, DXA1, "DXA1", b"", unsure=False)
+    (message,) = steps.next_messages(5)
+    steps.postponed(message, 60.0)
+    assert steps.next_messages(5) == []
+    steps.postponed(message, 1e7)
+    assert [one.tries for one in steps.next_messages(5)] == [2]
+    steps.close()
+
+
+def test_nothing_is_noted_as_sent_before_there_is_a_context_for_it(tmp_path: Path) -> None:
+    port = free_port()
+    entity = AE(ae_title="RIS")
+    entity.add_supported_context(Verification)
+    with step_site(tmp_path, upstream(port)) as rig, capture_logs() as logs:
+        rig.set(UID, ended())
+        server = entity.start_server(("127.0.0.1", port), block=False)
+        assert server is not None
+        rig.service._teller._ris.associate = _verifying(port)  # type: ignore[method-assign, union-attr]
+        with rig.service._teller._lock:  # type: ignore[union-attr]
+            rig.service._teller._titles.clear()  # type: ignore[union-attr]
+        assert waited(lambda: [line.get("code") for line in logs].count("no_context") == 1)
+        server.shutdown()
+        assert [one.unsure for one in rig.service.steps.next_messages(5)] == [False]
+
+
+def _verifying(port: int) -> Callable[[str], Peer]:
+    """Return what opens associations that are good for C-ECHO alone."""
+    contexts = [build_context(Verification)]
+    return lambda calling: Peer("127.0.0.1", port, "RIS", calling_ae=calling, timeout_s=2.0, contexts=contexts)
+
+
+def test_an_earlier_versions_queue_is_taken_over(tmp_path: Path) -> None:
+    with step_site(tmp_path, upstream(free_port())) as rig:
+        rig.create(UID, started())
+        for column in ("tries", "try_at"):
+            rig.service.steps._store._db.execute(f"ALTER TABLE messages DROP COLUMN {column}")
+    with step_ris() as ris, step_site(tmp_path, upstream(ris.port)):
+        assert waited(lambda: ris.of(UID) == ["create"])
+
+
+def test_what_was_refused_takes_no_room_in_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collectors.dicom.mpps.steps.MAX_REFUSED", 3)
+    steps = StepStore(tmp_path, max_waiting=2)
+    for number in range(5):
+        steps.queue(f"2.25.{number + 1}", Operation.CREATE, DXA1, "DXA1", b"", unsure=False)
+        steps.refused(steps.next_messages(1)[0])
+    for number in range(2):
+        steps.queue(f"2.25.{number + 11}", Operation.CREATE, DXA1, "DXA1", b"", unsure=False)
+    with pytest.raises(NoRoomError):
+        steps.queue("2.25.20", Operation.CREATE, DXA1, "DXA1", b"", unsure=False)
+    with steps._store.reading() as db:
+        assert db.execute("SELECT refused, count(*) FROM messages GROUP BY refused").fetchall() == [(0, 2), (1, 3)]
+    steps.close()
+
+
 def test_a_title_that_the_ris_does_not_know_stops_no_other(tmp_path: Path) -> None:
     port = free_port()
     with step_site(tmp_path, upstream(port)) as rig:
@@ -376,6 +477,14 @@ def test_nothing_of_a_patient_is_left_in_the_clear(tmp_path: Path, caplog: pytes
     told = [caplog.text, str(logs), facts, generate_latest().decode(), *(data.decode("latin-1") for data in files)]
     secrets = ("SECRET", "PERSON", "19431224", "998877")
     assert [secret for secret, text in itertools.product(secrets, told) if secret in text] == []
+
+
+def test_a_start_that_is_announced_again_is_counted_once(tmp_path: Path) -> None:
+    begun = {"device": DXA1}
+    before = REGISTRY.get_sample_value("bonewatch_mpps_patient_scans_total", begun) or 0.0
+    with step_ris() as ris, step_site(tmp_path, upstream(ris.port)) as rig:
+        assert [rig.create(UID, started()).status for _ in range(3)] == [0x0000, 0x0111, 0x0111]
+    assert REGISTRY.get_sample_value("bonewatch_mpps_patient_scans_total", begun) == before + 1
 
 
 def test_devices_are_told_by_their_title(tmp_path: Path) -> None:

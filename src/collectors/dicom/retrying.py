@@ -10,6 +10,11 @@ from collectors.errors import CollectorError
 _log: Final = structlog.get_logger("collectors.dicom")
 
 
+def doubled_s(first_s: float, tries: int, most_s: float) -> float:
+    """Return how long to wait after so many tries: twice as long each time, up to the longest."""
+    return float(min(most_s, first_s * 2 ** min(max(tries - 1, 0), 30)))
+
+
 class Retrying:
     """The trouble with one peer under one title; for one thread.
 

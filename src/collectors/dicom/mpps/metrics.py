@@ -13,6 +13,11 @@ OLDEST_SECONDS: Final = Gauge(
     "bonewatch_mpps_oldest_waiting_seconds", "Age of the oldest message that the RIS does not have yet; 0 without one"
 )
 SENT_LATER: Final = Counter("bonewatch_mpps_sent_later_total", "Queued messages that the RIS has taken", ["device"])
+POSTPONED: Final = Counter(
+    "bonewatch_mpps_postponed_total",
+    "Answers of the RIS to queued messages that it cannot take now; they are sent again",
+    ["device"],
+)
 REFUSED_LATER: Final = Counter(
     "bonewatch_mpps_refused_later_total",
     "Queued messages that the RIS refused after the scanner had gone on",

@@ -203,12 +203,13 @@ class StepProxy:
             return True
         fact = self._start(policy, message, patient_id)
         try:
-            self._site.append([Draft(event_id(message.uid, "started"), device, fact)])
+            draft = Draft(event_id(message.uid, "started"), device, fact)
+            if draft.event_id not in self._site.append([draft]).duplicates:
+                metrics.STARTED.labels(device).inc()
         except EventConflictError:  # announced before, in other words: the first stands
             _log.warning("mpps_start_differs", device=device, sop_instance_uid=message.uid)
         except SiteUnavailableError:
             return False
-        metrics.STARTED.labels(device).inc()
         return True
 
     def _start(self, policy: DevicePolicy, message: StepMessage, patient_id: str) -> PatientScanStarted:

@@ -12,11 +12,13 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import ModalityPerformedProcedureStep  # type: ignore[attr-defined]
 
 from collectors.dicom.exchange import NoContextError, Peer
+from collectors.dicom.mpps.rules import NO_LONGER_UPDATED, PROCESSING_FAILURE
 from collectors.dicom.mpps.steps import Operation
 from collectors.settings import MppsUpstream
 
 MPPS: Final = UID(ModalityPerformedProcedureStep)
 WARNINGS: Final = frozenset({0x0001, 0x0107, 0x0116})
+_NO_RESOURCES: Final = 0x0213
 
 
 class RisAnswer(msgspec.Struct, frozen=True):
@@ -31,6 +33,17 @@ class RisAnswer(msgspec.Struct, frozen=True):
     def is_success(self) -> bool:
         """Whether the RIS took the message, with or without a warning."""
         return self.status == 0x0000 or self.status in WARNINGS or 0xB000 <= self.status <= 0xBFFF
+
+    @property
+    def says_ended(self) -> bool:
+        """Whether the step may no longer be updated: 0x0110 alone does not say so, its Error ID does."""
+        return self.status == PROCESSING_FAILURE and self.error_id == NO_LONGER_UPDATED
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same message may be taken later: the RIS failed at it, or has no room."""
+        failed = self.status in {PROCESSING_FAILURE, _NO_RESOURCES} or 0xA700 <= self.status <= 0xA7FF
+        return failed and not self.says_ended
 
 
 class Ris:
@@ -58,15 +71,20 @@ class Ris:
         )
 
     @staticmethod
-    def tell(peer: Peer, operation: Operation, uid: str, attributes: bytes) -> RisAnswer:
-        """Send one message; BrokenOffError when there is no answer."""
+    def context_id(peer: Peer) -> int:
+        """Return the context for procedure steps; NoContextError when the RIS takes none."""
         context_id = peer.context_id(MPPS)
         if context_id is None:
             raise NoContextError("the RIS does not accept procedure steps")
-        answer = peer.ask(_request(operation, uid, attributes), context_id)
+        return context_id
+
+    @classmethod
+    def tell(cls, peer: Peer, operation: Operation, uid: str, attributes: bytes) -> RisAnswer:
+        """Send one message; BrokenOffError when there is no answer."""
+        answer = peer.ask(_request(operation, uid, attributes), cls.context_id(peer))
         given = getattr(answer, "AttributeList", None)
         return RisAnswer(
-            int(answer.Status) if answer.Status is not None else 0x0110,
+            int(answer.Status) if answer.Status is not None else PROCESSING_FAILURE,
             str(getattr(answer, "ErrorComment", None) or "")[:64],
             getattr(answer, "ErrorID", None),
             decode(given, is_implicit_vr=True, is_little_endian=True) if given is not None else None,

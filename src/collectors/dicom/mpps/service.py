@@ -134,7 +134,7 @@ class StepService:
         return _status(answer), answer.attributes
 
 
-_LIMITS = ("max_waiting", "kept_days", "min_free_bytes")
+_LIMITS = ("max_waiting", "kept_days", "min_free_bytes", "retry_max_s")
 
 
 def _status(answer: StepAnswer) -> Dataset:

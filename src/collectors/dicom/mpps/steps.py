@@ -16,6 +16,8 @@ from collectors.errors import NoRoomError
 from collectors.sealed_store import SealedStore
 
 MAX_STEPS: Final = 20_000
+MAX_REFUSED: Final = 1_000
+"""What the RIS refused is no part of the queue, and takes no room from it."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS steps (
@@ -35,11 +37,17 @@ CREATE TABLE IF NOT EXISTS messages (
     kept_at REAL NOT NULL,
     unsure INTEGER NOT NULL,
     refused INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    try_at REAL NOT NULL DEFAULT 0,
     sealed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS messages_by_uid ON messages (refused, uid, id);
 """
-_COLUMNS: Final = "id, uid, operation, device, calling_ae, unsure, kept_at"
+_ADDED: Final = (
+    ("messages", "tries", "INTEGER NOT NULL DEFAULT 0"),
+    ("messages", "try_at", "REAL NOT NULL DEFAULT 0"),
+)
+_COLUMNS: Final = "id, uid, operation, device, calling_ae, unsure, kept_at, tries"
 
 
 class Operation(StrEnum):
@@ -59,7 +67,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """A message that waits for the RIS; `unsure`: it was sent before, and nobody knows whether it arrived."""
+    """A message that waits for the RIS; `unsure`: it was sent before, and nobody knows whether it arrived.
+
+    `tries` counts how often the RIS could not take it.
+    """
 
     id: int
     uid: str
@@ -68,6 +79,7 @@ class Queued(msgspec.Struct, frozen=True):
     calling_ae: str
     unsure: bool
     kept_at: float
+    tries: int = 0
 
 
 def _utc_now() -> datetime:
@@ -81,8 +93,8 @@ class StepStore:
     ----------
     data_dir
         The site's data folder.
-    max_waiting, kept_days, min_free_bytes
-        Limits.
+    max_waiting, kept_days, min_free_bytes, retry_max_s
+        Limits; no message is postponed for longer than `retry_max_s`.
     clock
         Says what time it is, UTC.
     """
@@ -94,10 +106,14 @@ class StepStore:
         max_waiting: int = 5_000,
         kept_days: float = 14.0,
         min_free_bytes: int = 0,
+        retry_max_s: float = 300.0,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._max_waiting, self._kept_s, self._clock = max_waiting, kept_days * 86_400.0, clock
-        self._store = SealedStore(data_dir, "mpps", _SCHEMA, sealed_table="messages", min_free_bytes=min_free_bytes)
+        self._retry_max_s = retry_max_s
+        self._store = SealedStore(
+            data_dir, "mpps", _SCHEMA, sealed_table="messages", min_free_bytes=min_free_bytes, added=_ADDED
+        )
         self.news = threading.Event()
 
     def step(self, uid: str) -> Step | None:
@@ -140,7 +156,7 @@ class StepStore:
         """
         self._store.check_room(len(attributes))
         with self._store.transaction() as db:
-            (count,) = db.execute("SELECT count(*) FROM messages").fetchone()
+            (count,) = db.execute("SELECT count(*) FROM messages WHERE refused = 0").fetchone()
             if count >= self._max_waiting:
                 raise NoRoomError
             db.execute(
@@ -151,14 +167,16 @@ class StepStore:
         self.news.set()
 
     def next_messages(self, limit: int) -> list[Queued]:
-        """Return the first waiting message of each step."""
+        """Return the first waiting message of each step, without those that were postponed."""
+        now = self._now()
         with self._store.reading() as db:
             rows = db.execute(
                 f"SELECT {_COLUMNS} FROM messages WHERE id IN"  # noqa: S608 - ours
-                " (SELECT min(id) FROM messages WHERE refused = 0 GROUP BY uid) ORDER BY id LIMIT ?",
-                (limit,),
+                " (SELECT min(id) FROM messages WHERE refused = 0 GROUP BY uid)"
+                " AND NOT try_at BETWEEN ? AND ? ORDER BY id LIMIT ?",
+                (now, now + self._retry_max_s, limit),  # one further ahead was set by a clock that went wrong
             ).fetchall()
-        return [Queued(row[0], row[1], Operation(row[2]), row[3], row[4], bool(row[5]), row[6]) for row in rows]
+        return [Queued(row[0], row[1], Operation(row[2]), row[3], row[4], bool(row[5]), *row[6:]) for row in rows]
 
     def attributes(self, message: Queued) -> bytes:
         """Return a message's encoded attributes, as the scanner sent them."""
@@ -177,10 +195,23 @@ class StepStore:
             with self._store.transaction() as db:
                 db.execute("UPDATE messages SET unsure = 1 WHERE id = ?", (message.id,))
 
+    def postponed(self, message: Queued, wait_s: float) -> None:
+        """Note that the RIS cannot take a message now: it, and what is behind it of its step, goes later."""
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE messages SET tries = tries + 1, try_at = ?, unsure = ? WHERE id = ?",
+                (self._now() + wait_s, message.unsure, message.id),
+            )
+
     def refused(self, message: Queued) -> None:
         """Note that the RIS refuses a message: it and what waits behind it of its step are not sent any more."""
         with self._store.transaction() as db:
             db.execute("UPDATE messages SET refused = 1 WHERE uid = ?", (message.uid,))
+            db.execute(
+                "DELETE FROM messages WHERE id IN"
+                " (SELECT id FROM messages WHERE refused = 1 ORDER BY id DESC LIMIT -1 OFFSET ?)",
+                (MAX_REFUSED,),
+            )
 
     def waiting(self) -> tuple[int, float]:
         """Return how many messages wait, and how old the oldest is."""

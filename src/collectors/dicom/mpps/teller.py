@@ -9,9 +9,9 @@ import structlog
 from collectors.dicom.exchange import Peer, PeerError
 from collectors.dicom.mpps import metrics
 from collectors.dicom.mpps.ris import Ris, RisAnswer
-from collectors.dicom.mpps.rules import DUPLICATE, PROCESSING_FAILURE
+from collectors.dicom.mpps.rules import DUPLICATE
 from collectors.dicom.mpps.steps import Operation, Queued, StepStore
-from collectors.dicom.retrying import Retrying
+from collectors.dicom.retrying import Retrying, doubled_s
 from collectors.errors import CollectorError
 from collectors.sealing import SealBrokenError
 from collectors.settings import MppsUpstream
@@ -20,6 +20,8 @@ MESSAGES_AT_ONCE: Final = 200
 TICK_S: Final = 1.0
 TIDY_S: Final = 600.0
 STOP_S: Final = 10.0
+MAX_TRIES: Final = 300
+"""A RIS that cannot take a message so often (a day, at five minutes each) never will."""
 
 _log: Final = structlog.get_logger("collectors.dicom.mpps")
 
@@ -105,6 +107,7 @@ class LateTeller:
             return False
         try:
             with self._ris.associate(calling_ae) as peer:
+                self._ris.context_id(peer)  # before anything is noted as sent
                 for message in messages:
                     if self._stopping.is_set():
                         return False
@@ -126,8 +129,23 @@ class LateTeller:
         if answer.is_success or _was_known(message, answer):
             self._steps.sent(message)
             metrics.SENT_LATER.labels(message.device).inc()
+        elif answer.is_transient and message.tries + 1 < MAX_TRIES:
+            self._postpone(message, f"{answer.status:04X}")
         else:
             self._refuse(message, f"{answer.status:04X}")
+
+    def _postpone(self, message: Queued, reason: str) -> None:
+        settings, tries = self._settings, message.tries + 1
+        self._steps.postponed(message, doubled_s(settings.retry_s, tries, settings.retry_max_s))
+        metrics.POSTPONED.labels(message.device).inc()
+        if tries == 1:
+            _log.warning(
+                "mpps_postponed",
+                device=message.device,
+                operation=message.operation.value,
+                reason=reason,
+                sop_instance_uid=message.uid,
+            )
 
     def _refuse(self, message: Queued, reason: str) -> None:
         self._steps.refused(message)
@@ -153,4 +171,4 @@ def _was_known(message: Queued, answer: RisAnswer) -> bool:
     """Whether a refusal says that the RIS had the message already: its answer was lost, or ours to it was."""
     if message.operation is Operation.CREATE:
         return answer.status == DUPLICATE
-    return message.unsure and answer.status == PROCESSING_FAILURE
+    return message.unsure and answer.says_ended
