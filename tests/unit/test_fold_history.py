@@ -1,6 +1,7 @@
 """Readings of the past that are recorded now: placed where nothing newer is, else kept for the record alone."""
 
 from datetime import timedelta
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.fold.state import DeviceState
+from streams.fold.window import WINDOW_AGE
 from streams.messages import (
     CalibrationCheckRead,
     CheckJudged,
@@ -96,6 +98,76 @@ def test_an_old_manufacturers_qc_neither_opens_nor_holds(passed: bool, words: st
     assert beside_place(scanner.state) == before
 
 
+WITHIN: Final = WINDOW_AGE - timedelta(hours=18)
+"""So far before the chart's newest reading, a live one would still be placed."""
+
+
+@pytest.mark.parametrize(
+    ("bmd", "verdict"), [(1.0, Verdict.HISTORY), (1.03, Verdict.HISTORY), (1.2, Verdict.IMPLAUSIBLE)]
+)
+def test_history_that_could_still_be_placed_judges_nothing_anew(bmd: float, verdict: Verdict) -> None:
+    """A row becomes history 14 days after it was measured, the window reaches 14 days back from the newest reading."""
+    scanner = in_service()
+    scanner.until(MONDAY + timedelta(days=3))
+    newest = scanner.scan(1.0).measured_at
+    scanner.until(MONDAY + timedelta(days=16))
+    before = beside_place(scanner.state)
+    for again in ("one", "two"):
+        row = PhantomMeasured(PHANTOM, "L1-L4", bmd, newest - WITHIN, f"old-{again}", source=Source.HISTORY)
+        outcomes = scanner.fact(row)
+        assert judged(outcomes) == [verdict]
+        assert len(outcomes) == 1
+    assert beside_place(scanner.state) == before
+
+
+def test_history_is_no_newer_analysis_of_what_newer_scans_stand_on() -> None:
+    scanner = in_service()
+    first = scanner.scan(1.0, acquisition="first").measured_at
+    scanner.until(MONDAY + timedelta(days=3))
+    scanner.scan(1.0)
+    before = beside_place(scanner.state)
+    again = PhantomMeasured(PHANTOM, "L1-L4", 1.03, first, "first", source=Source.HISTORY)
+    assert judged(scanner.fact(again)) == [Verdict.HISTORY]
+    assert beside_place(scanner.state) == before
+
+
+def test_history_does_not_clear_what_waits_for_a_newer_scan() -> None:
+    scanner = Folded()
+    scanner.fact(baseline())
+    scanner.scan(1.0, at=MONDAY + timedelta(days=300))
+    assert scanner.state.chart(PHANTOM).unplaced is Verdict.CLOCK_SUSPECT
+    assert judged(scanner.fact(old_scan(1.0))) == [Verdict.HISTORY]
+    assert scanner.state.chart(PHANTOM).unplaced is Verdict.CLOCK_SUSPECT
+
+
+def test_the_manufacturers_qc_of_the_past_shows_its_verdict_and_opens_and_holds_nothing() -> None:
+    scanner = Folded()
+    scanner.fact(baseline())
+    before = beside_place(scanner.state)
+    for day, passed in enumerate([True, False, False, False, True]):
+        row = VendorQcReported(passed, YEARS_AGO + timedelta(days=day), "Oz", "Pat", source=Source.HISTORY)
+        outcomes = scanner.fact(row)
+        assert judged(outcomes) == [Verdict.PASS if passed else Verdict.FAIL]
+        assert len(outcomes) == 1
+    assert beside_place(scanner.state) == before
+    scanner.vendor_qc()
+    scanner.scan(1.0)
+    assert scanner.status is GateStatus.OPEN
+
+
+@pytest.mark.parametrize("read", [20.0, 21.0])
+def test_an_old_check_of_a_scale_makes_it_neither_clinical_nor_failed(read: float) -> None:
+    scale = Folded(replace(SCALE, checks=replace(SCALE.checks, standards=(Standard("W20", 20.0), Standard("W5", 5.0)))))
+    scale.fact(CalibrationCheckRead("W5", 5.0, scale.now, "Oz"))
+    before = beside_place(scale.state)
+    (outcome,) = scale.fact(CalibrationCheckRead("W20", read, YEARS_AGO, "Oz", source=Source.HISTORY))
+    assert isinstance(outcome, CheckJudged)
+    assert outcome.verdict == ("pass" if read == 20.0 else "fail")
+    assert (beside_place(scale.state), scale.state.stage) == (before, "commissioning")
+    scale.fact(CalibrationCheckRead("W20", 20.0, scale.now, "Oz"))
+    assert scale.state.stage == "clinical"
+
+
 def test_history_leaves_an_override_running_and_a_live_reading_ends_it() -> None:
     scanner = in_service()
     scanner.scan(1.06)
@@ -141,7 +213,7 @@ def test_an_old_failed_check_of_a_scale_is_judged_and_opens_nothing() -> None:
 
 old_rows = st.lists(
     st.one_of(
-        st.builds(old_scan, st.sampled_from([0.5, 0.97, 1.0, 1.004, 1.03, 1.2]), days=st.floats(0, 800)),
+        st.builds(old_scan, st.sampled_from([0.5, 0.97, 1.0, 1.004, 1.03, 1.2]), days=st.floats(0, 899.9)),
         st.builds(old_vendor_qc, passed=st.booleans()),
     ),
     max_size=12,

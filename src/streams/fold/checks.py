@@ -37,7 +37,7 @@ _GOOD: Final = frozenset({CheckVerdict.PASS, CheckVerdict.WARN})
 def checked(
     state: DeviceState, fact: CalibrationCheckRead, event: Event, *, suspect: bool
 ) -> tuple[DeviceState, tuple[CheckJudged | ReviewOpened, ...]]:
-    """Judge a check and remember it.
+    """Judge a check and remember it; one of history is judged alone.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ def checked(
         note = "dated in the future: check the clock, then check the device again"
         return state, (_judged(fact, event, standard.nominal, CheckVerdict.NOT_JUDGED, note),)
     judged = judge(fact, event, policy, standard)
-    if judged.verdict is CheckVerdict.NOT_JUDGED:
-        return state, (judged,)
+    if judged.verdict is CheckVerdict.NOT_JUDGED or fact.source is Source.HISTORY:
+        return state, (judged,)  # a check of the past says nothing of today, good or bad
     before = state.checks.get(standard.standard_id)
     if before is not None and fact.measured_at < before.measured_at:
-        if judged.verdict is not CheckVerdict.FAIL or fact.source is Source.HISTORY:
+        if judged.verdict is not CheckVerdict.FAIL:
             return state, (judged,)
         text = f"A failed check with {standard.standard_id} came late: what was measured since wants a look"
         return state, (judged, ReviewOpened("", "late_failure", fact.measured_at, text))

@@ -1,9 +1,12 @@
 """Place readings on a chart by when they were measured: late ones, re-analyses, and what they change.
 
 A chart keeps a checkpoint and the readings of 14 days or 64 scans after it. A late reading is inserted and the
-window judged anew; verdicts that change are issued again as revisions. What is older can no longer be placed: a live
-reading is then too late, one of history is kept for the record. An acquisition counts once, however often it is
-analysed or sent; a failure that comes late holds until a newer scan passes.
+window judged anew; verdicts that change are issued again as revisions. What is older can no longer be placed: it is
+too late. An acquisition counts once, however often it is analysed or sent; a failure that comes late holds until a
+newer scan passes.
+
+History never judges the living anew: a row of it is placed only where nothing newer stands, and else kept for the
+record. The manufacturer's QC of the past shows its verdict, and is always for the record.
 """
 
 from bisect import bisect_right
@@ -30,6 +33,7 @@ _NOTES: Final = {
     Verdict.TOO_LATE: "Measured before what is already decided; it is kept, and a physicist must look at it.",
     Verdict.HISTORY: "Kept as history: measured before what is already decided.",
 }
+_RECOUNTED: Final = "Kept as history: it counts for nothing today."
 _FAILED_THEN: Final = " It was reported as failed."
 _OUTSIDE_NOW: Final = " It lies outside the limits now in force."
 
@@ -58,13 +62,15 @@ class Placed(NamedTuple):
 
 
 def place(chart: Chart, reading: Reading, subject: Subject, terms: Terms, *, is_history: bool = False) -> Placed:
-    """Take one reading into a chart; one `is_history` that has no place in it any more leaves it as it is."""
+    """Take one reading into a chart; one `is_history` leaves it as it is where anything newer stands on it."""
+    if is_history and _is_past(chart, reading):
+        return _for_the_record(chart, reading, subject, terms)
+    if is_history and reading.value is None:
+        return _recounted(chart, reading, subject, terms)
     same = next((r for r in chart.window if r.acquisition == reading.acquisition), None)
     if same is not None:
         return _reanalysed(chart, same, reading, subject, terms)
     if (verdict := _unplaceable(chart, reading)) is not None:
-        if is_history:
-            return _for_the_record(chart, reading, subject, terms)
         return aside(chart, reading, verdict, subject, terms)
     at = bisect_right(chart.window, reading.measured_at, key=lambda r: r.measured_at)
     if at == len(chart.window):
@@ -80,6 +86,19 @@ def _unplaceable(chart: Chart, reading: Reading) -> Verdict | None:
     is_decided = chart.closed_at is not None and reading.measured_at < chart.closed_at
     is_old = bool(chart.window) and chart.window[-1].measured_at - reading.measured_at > WINDOW_AGE
     return Verdict.TOO_LATE if is_decided or is_old else None
+
+
+def _is_past(chart: Chart, reading: Reading) -> bool:
+    """Whether anything newer stands on a chart, or is waited for since something was put aside."""
+    is_newer = bool(chart.window) and chart.window[-1].measured_at > reading.measured_at
+    return is_newer or chart.unplaced is not None or _unplaceable(chart, reading) is not None
+
+
+def _recounted(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
+    """Say how the scanner's own QC of the past ended; what it held then it does not hold now."""
+    verdict = judge(chart.head, reading, terms).verdict
+    judged = _judged(reading, verdict, subject, terms, _RECOUNTED)
+    return Placed(chart, (judged,), is_history=True)
 
 
 def _for_the_record(chart: Chart, reading: Reading, subject: Subject, terms: Terms) -> Placed:
