@@ -73,7 +73,7 @@ def _address(config: Path | None) -> str:
         raise ConfigError("say which site: -c FILE, or --url of its console")
     http = load(config).http
     host = "127.0.0.1" if http.host in {"0.0.0.0", "::", ""} else http.host  # noqa: S104 - read, not bound
-    return f"http://{host}:{http.port}"
+    return f"http://[{host}]:{http.port}" if ":" in host else f"http://{host}:{http.port}"
 
 
 def _password(person: str) -> str:

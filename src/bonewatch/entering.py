@@ -1,6 +1,7 @@
 """What people enter from the command line: the console's own forms, asked over its API, with the same checks."""
 
 import base64
+import http.client
 import json
 import secrets
 import urllib.error
@@ -46,6 +47,10 @@ class Entrance:
         if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
             raise ConfigError(f"{url} would send the password in clear: give an address that begins with https://")
         self._url = url.rstrip("/")
+        proxies: dict[str, str] | None = (
+            {} if parts.scheme == "http" else None
+        )  # this machine's own console is asked directly
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirect())
         self._credentials = base64.b64encode(f"{name}:{password}".encode()).decode()
 
     def offered(self, device: str) -> ActionsOut:
@@ -60,10 +65,15 @@ class Entrance:
         NotDoneError
             Nothing was recorded.
         ConfigError
-            The site cannot be reached.
+            The site cannot be reached, or its answer was lost: then it may have been recorded.
         """
         asked = AskedIn(secrets.token_hex(16), offered.device_seq, dict(values))
-        return str(self._ask(f"/api/v1/devices/{quote(device)}/actions/{quote(slug)}", asked)["done"])
+        path = f"/api/v1/devices/{quote(device)}/actions/{quote(slug)}"
+        try:
+            return str(self._ask(path, asked)["done"])
+        except ConfigError as error:
+            lost = "the site's answer was lost: look at the device's page before you enter it again"
+            raise ConfigError(f"{lost} ({error})") from error
 
     def _ask(self, path: str, asked: AskedIn | None = None) -> Any:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
@@ -72,12 +82,19 @@ class Entrance:
             headers={"Authorization": f"Basic {self._credentials}", "Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise _not_done(error) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise ConfigError(f"no site answers at {self._url}: start it, or say where with --url") from error
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows nothing: a redirect would take the password along."""
+
+    def redirect_request(self, *_args: Any, **_more: Any) -> None:
+        """Decline; the redirect is then told as an error."""
 
 
 def chosen(offered: ActionsOut, slug: str) -> ActionOut:

@@ -45,13 +45,19 @@ _WORDS: Final = {
         ("femoral shaft", "Shaft"), ("shaft femur", "Shaft"), ("one third radius", "Radius 1/3"),
         ("distal third radius", "Radius 1/3"), ("third radius", "Radius 1/3"), ("ultradistal radius", "Radius UD"),
         ("ultra distal radius", "Radius UD"), ("mid distal radius", "Radius Mid"), ("total body", "Total"),
-        ("whole body", "Total"), ("total whole body", "Total"), ("arm", "Arms"), ("leg", "Legs"), ("skull", "Head"),
+        ("whole body", "Total"), ("total whole body", "Total"), ("skull", "Head"),
     )
 }  # fmt: skip
+_OF_A_SIDE: Final = {
+    frozenset({"arm"}): {"left": "L Arm", "right": "R Arm"},
+    frozenset({"leg"}): {"left": "L Leg", "right": "R Leg"},
+    frozenset({"ribs"}): {"left": "L Ribs", "right": "R Ribs"},
+}
+"""Regions of a whole body whose name in tables has the side in it."""
 _SIDE_WORDS: Final = {"left": "left", "right": "right", "l": "left", "r": "right"}
 _SAYING_NOTHING: Final = frozenset(
     {"bmd", "bmc", "area", "bone", "mineral", "density", "content", "structure", "of", "the", "region", "entire"}
-    | {"ap", "pa", "side", "score", "t", "z", "dxa", "measured", "value"}
+    | {"ap", "pa", "side", "dxa", "measured", "value"}
 )
 
 
@@ -105,9 +111,14 @@ def body_region(text: str) -> tuple[str, str] | None:
         return vertebrae, ""
     if exact := SPELLED.get(" ".join(text.casefold().split())):
         return exact, ""
-    words = re.findall(r"[a-z0-9/%]+", text.casefold().replace("'s", "s"))
+    plain = re.sub(r"\b[tz][ -]?score\b", " ", text.casefold().replace("'s", "s"))
+    words = [word for word in re.findall(r"[a-z0-9/%]+", plain) if word not in _SAYING_NOTHING]
+    if exact := SPELLED.get(" ".join(words)):
+        return exact, ""
     sides = {_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS}
-    named = frozenset(word for word in words if word not in _SIDE_WORDS and word not in _SAYING_NOTHING)
+    named = frozenset(word for word in words if word not in _SIDE_WORDS)
+    if named in _OF_A_SIDE and len(sides) == 1:
+        return _OF_A_SIDE[named][sides.pop()], ""
     region = _WORDS.get(named)
     return (region, sides.pop() if sides else "") if region and len(sides) <= 1 else None
 

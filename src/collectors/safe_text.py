@@ -4,7 +4,11 @@ import re
 from typing import Final
 
 _ACCESSION: Final = re.compile(r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9._/-]{0,15}")
-_VERSION: Final = re.compile(r"[A-Za-z]{0,12}[ .:]?\d[\w.\-+ ()\[\]]{0,40}")
+_VERSION: Final = re.compile(
+    r"(?:(?:v|ver|version|sim|apex|encore|sp|rev)[ .:]?)?\d{1,5}(?:[.:\-/]\d{1,8}){0,6}[A-Za-z]?"
+    r"(?: ?[(\[]?(?:sp|build|rev|service pack)\.? ?\d{1,6}[)\]]?)?",
+    re.IGNORECASE | re.ASCII,
+)
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
 

@@ -25,7 +25,7 @@ from collectors.archive import Archive
 from collectors.dicom.deadline_socket import RequestingEntity
 from simulators.phantom_sr import IMAGE, RegionStyle, ReportSpec, build_report
 from simulators.scanner import ScannerConnectionError, StoreResult, patient_report
-from streams.messages import PhantomMeasured, PhantomScanRefused, Verdict
+from streams.messages import PatientObjectReceived, PhantomMeasured, PhantomScanRefused, Verdict
 from streams.site import Receipt
 from tests.integration.dicom_rig import DXA1, MEASURED, VISITOR, DicomRig, descriptors, running, threads
 
@@ -369,7 +369,9 @@ def test_patients_object_is_refused_and_kept_encrypted(rig: DicomRig) -> None:
     assert sidecar.encrypted
     assert b"INVENTED" not in path.read_bytes()
     assert b"INVENTED" in rig.quarantine.open(path)
-    assert not rig.site.facts
+    (fact,) = rig.site.facts.values()
+    assert isinstance(fact, PatientObjectReceived)
+    assert fact.why == "refused"
 
 
 def test_patient_scanned_while_held_is_a_bypass(rig: DicomRig) -> None:

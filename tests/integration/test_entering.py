@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import httpx
 import pytest
 
 from bonewatch.config import ConfigError
-from bonewatch.entering import Entrance, asked_for, typed_values
-from dashboards.api.shapes import ActionOut, FieldOut
+from bonewatch.entering import Entrance, NotDoneError, asked_for, typed_values
+from dashboards.api.shapes import ActionOut, ActionsOut, FieldOut
 from dashboards.users import UserStore
 from streams import codec
 from streams.messages import (
@@ -149,6 +152,48 @@ def test_a_password_goes_nowhere_in_clear() -> None:
         Entrance("http://bonewatch.example.org", "Pat", PASSWORD)
     with pytest.raises(ConfigError, match="no address"):
         Entrance("file:///etc/passwd", "Pat", PASSWORD)
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody somewhere else, or takes what it is sent and hangs up."""
+
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append(self.headers.get("Authorization", ""))
+        self.send_response(302)
+        self.send_header("Location", f"http://127.0.0.2:{self.headers['Host'].rpartition(':')[2]}/")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadingHTTPServer(("", 0), Elsewhere)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.2:{server.server_address[1]}")
+    Elsewhere.seen.clear()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def test_a_password_follows_no_redirect_and_goes_through_no_proxy(elsewhere: str) -> None:
+    with pytest.raises(NotDoneError):
+        Entrance(elsewhere, "Pat", PASSWORD).offered("dxa-1")
+    assert len(Elsewhere.seen) == 1
+
+
+def test_an_answer_that_is_lost_is_no_invitation_to_enter_it_again(elsewhere: str) -> None:
+    with pytest.raises(ConfigError, match="look at the device's page before you enter it again"):
+        Entrance(elsewhere, "Pat", PASSWORD).do("dxa-1", ActionsOut(1, ()), "daily-qc", {})
 
 
 def test_a_site_that_does_not_answer_is_named() -> None:

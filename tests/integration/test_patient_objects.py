@@ -143,16 +143,36 @@ def test_nothing_is_acknowledged_that_is_not_kept(tmp_path: Path) -> None:
         assert (len(rig.site.facts), len(outbox.kept)) == (1, 1)
 
 
-def test_where_they_are_refused_only_what_came_past_a_held_gate_is_noted(tmp_path: Path) -> None:
+def test_where_they_are_refused_it_is_noted_that_they_came(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        assert rig.scanner().send(scan_report(SCAN)).status == 0xC215
-        assert facts(rig) == []
-        rig.site.hold(DXA1)
         assert rig.scanner().send(presentation_state(SCAN)).status == 0xC215
         (fact,) = facts(rig)
         assert isinstance(fact, PatientObjectReceived)
-        assert (fact.why, fact.accession_number) == ("refused", "RK9-0012345")
-        assert rig.refusal_codes() == ["patient_object", "patient_object"]
+        assert (fact.why, fact.accession_number, fact.acquired_at) == ("refused", "RK9-0012345", MEASURED)
+        assert rig.refusal_codes() == ["patient_object"]
+
+
+def test_what_was_refused_goes_on_once_that_is_configured(tmp_path: Path) -> None:
+    with running(tmp_path) as rig:
+        assert rig.scanner().send(scan_report(SCAN)).status == 0xC215
+        site = rig.site
+    outbox = Outbox()
+    with running(tmp_path, forwarding=outbox, patients="read") as rig:
+        rig.site.facts |= site.facts
+        assert rig.scanner().send(scan_report(SCAN)).status == 0x0000
+        assert len(outbox.kept) == 1
+
+
+def test_what_is_read_otherwise_than_before_still_goes_on(tmp_path: Path) -> None:
+    outbox = Outbox()
+    with running(tmp_path, forwarding=outbox, patients="read") as rig:
+        assert rig.scanner().send(scan_report(SCAN)).status == 0x0000
+        ((name, fact),) = rig.site.facts.items()
+        assert isinstance(fact, PatientMeasured)
+        rig.site.facts[name] = replace(fact, mode="another")
+        assert rig.scanner().send(scan_report(SCAN)).status == 0x0000
+        assert len(outbox.kept) == 2
+        assert len(rig.site.facts) == 1
 
 
 # --- printed pages that come as objects --------------------------------------------------------------------
@@ -204,6 +224,7 @@ def test_a_phantom_s_page_is_its_scan(printing: DicomRig) -> None:
     ("pdf", "why"),
     [
         (page(), "mixed"),  # the page is the phantom's, the object a patient's
+        (page(**AS_PRINTED | {"patient_id": "INVENTED-0002"}), "mixed"),  # another person's
         (page(**AS_PRINTED, serial="999999X"), "unknown_device"),
         (b"%PDF-1.4 no page", "unreadable"),
         (b"no PDF", "undecodable"),

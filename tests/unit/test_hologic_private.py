@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from collectors.dicom.hologic import MAX_XML_BYTES, NO_RESULTS, private_results, results_or_none
@@ -80,6 +81,16 @@ def test_what_cannot_be_is_not_read(xml: str | bytes, error: type[CollectorError
     ds = with_private(xml)
     with pytest.raises(error):
         private_results(ds)
+    assert results_or_none(ds, "site/dxa-1") == NO_RESULTS
+
+
+@pytest.mark.parametrize(("vr", "value"), [("FD", b"\0\0\0\0"), ("SQ", b"\xfe\xff\0\xe0\x05"), ("DS", b"a\\b")])
+def test_a_value_that_is_not_of_its_representation_is_not_read(vr: str, value: bytes) -> None:
+    ds = with_private(NESTED)
+    tag = ds.private_block(0x0019, "HOLOGIC, Inc.").get_tag(0)
+    ds._dict[tag] = RawDataElement(  # as it comes off the wire: converted when it is looked at
+        tag, vr, len(value), value, 0, is_implicit_VR=False, is_little_endian=True
+    )
     assert results_or_none(ds, "site/dxa-1") == NO_RESULTS
 
 

@@ -72,6 +72,12 @@ def test_two_hips_are_told_apart(arrangement: Arrangement) -> None:
         ("AP Spine L1-L4 BMD", ("L1-L4", "")),
         ("Radius 33%", ("Radius 33%", "")),
         ("L Spine", ("L Spine", "")),
+        ("L Spine BMD", ("L Spine", "")),
+        ("T Spine BMD", ("T Spine", "")),
+        ("T Spine T-score", ("T Spine", "")),
+        ("L Arm BMD", ("L Arm", "")),
+        ("Left arm", ("L Arm", "")),
+        ("Femoral neck Z-score", ("Neck", "")),
         ("Ultra distal radius", ("Radius UD", "")),
         ("Left", None),
         ("Left hip", None),
@@ -94,6 +100,17 @@ def test_mean_and_difference_of_two_sides_are_no_regions() -> None:
     rows = (*HIPS, Row("Femoral neck mean", "0.762"), Row("Total hip difference", "0.013"))
     for arrangement in Arrangement:
         assert len(read(replace(SCAN, rows=rows), arrangement).regions) == 4
+
+
+@pytest.mark.parametrize("arrangement", Arrangement)
+def test_a_region_with_a_percent_sign_in_its_name_is_no_percentage(arrangement: Arrangement) -> None:
+    rows = (Row("Radius 33%", "0.712", "1.95", "2.74", "-0.4"), Row("Radius UD", "0.421"))
+    report = read(replace(SCAN, rows=rows, body_part="FOREARM"), arrangement)
+    assert [(r.region, r.bmd_g_cm2, r.t_score) for r in report.regions] == [
+        ("Radius 33%", 0.712, -0.4),
+        ("Radius UD", 0.421, None),
+    ]
+    assert read(replace(SCAN, rows=(*rows, Row("Change in %", "0.5")))).regions == report.regions
 
 
 def test_two_scores_of_a_region_say_nothing_and_its_density_stays() -> None:

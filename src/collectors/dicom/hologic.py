@@ -87,6 +87,8 @@ def _root(ds: Dataset) -> Element | None:
         value = ds.private_block(_GROUP, CREATOR)[_RESULTS].value
     except KeyError:
         return None
+    except Exception as error:  # pydicom raises whatever it stumbles over where a value is not of its representation
+        raise UndecodableError("the private results cannot be decoded") from error
     data = value.encode() if isinstance(value, str) else value
     if not isinstance(data, bytes) or not data.strip(b"\0 \r\n"):
         return None

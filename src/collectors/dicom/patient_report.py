@@ -38,7 +38,9 @@ _Z_SCORE: Final = re.compile(r"(?<![a-z])z.?score", re.IGNORECASE)
 _BMC: Final = re.compile(r"(?<![a-z])bmc(?![a-z])|mineral\s+content", re.IGNORECASE)
 _AREA: Final = re.compile(r"(?<![a-z])area(?![a-z])", re.IGNORECASE)
 _OF_TWO_SIDES: Final = re.compile(r"(?<![a-z])(?:mean|average|both|bilateral|diff(?:erence)?)(?![a-z])", re.IGNORECASE)
-_NO_SCORE: Final = re.compile(r"%|percent|chang|previous|prior\b|baseline|\brate\b|trend|precision", re.IGNORECASE)
+_NO_SCORE: Final = re.compile(
+    r"(?<!\b33)(?<!\b33 )%|percent|chang|previous|prior\b|baseline|\brate\b|trend|precision", re.IGNORECASE
+)
 _SIDES: Final = {"L": "left", "R": "right"}
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 

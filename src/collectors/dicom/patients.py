@@ -27,6 +27,7 @@ from collectors.dicom.structured_report import EARLIEST, LATEST, SR_CLASSES, acq
 from collectors.dicom.text import measured_at, text
 from collectors.dicom.worklist import mode_of
 from collectors.errors import CollectorError, ConflictingObjectError, NoRoomError, UndecodableError
+from collectors.printed.errors import MixedReportError
 from collectors.pseudonym import Pseudonyms
 from collectors.regions import Anatomy
 from collectors.safe_text import accession_number, software_version, uid
@@ -102,23 +103,32 @@ class PatientObjects:
         Raises
         ------
         ConflictingObjectError
-            Another object of this SOP Instance UID was taken before.
+            Another object of this SOP Instance UID was taken before, and this one goes nowhere.
         NoRoomError
             Nothing can be recorded or kept now.
         """
         drafts = self._drafts(device, policy, ds, received)
-        is_known = self._append(drafts)
+        became = "forwarded"
+        try:
+            is_known = self._append(drafts)
+        except ConflictingObjectError:  # what we make of an object may change; the PACS gets it all the same
+            if self._forwarding is None:
+                raise
+            became, is_known = "forwarded_conflict", False
+            _log.warning("patient_object_conflicts", device=device, sop_instance_uid=received.loggable_uid)
         if self._forwarding is None:
             return "patient_duplicate" if is_known else "patient_read"
         self._forwarding.keep(received, device)
-        return "forwarded"
+        return became
 
     def note(self, device: str, policy: DevicePolicy, ds: Dataset, received: ReceivedObject) -> None:
         """Record that a patient's object came, though it is refused; a log that cannot take it only warns."""
         about = self._about(policy, ds)
         kind = kind_of(received.sop_class_uid, ds)
         try:
-            self._append([about.received(device, received.sop_instance_uid, kind, "refused")])
+            draft = about.received(device, received.sop_instance_uid, kind, "refused")
+            identity = event_id(received.sop_instance_uid, "patient", "refused")
+            self._append([msgspec.structs.replace(draft, event_id=identity)])
         except CollectorError as error:
             _log.warning("patient_object_not_noted", device=device, code=error.code)
 
@@ -206,12 +216,21 @@ class _About(msgspec.Struct, frozen=True):
         return Draft(event_id(sop_instance_uid, "patient"), device, fact)
 
     def printed(self, draft: Draft) -> Draft:
-        """Return a printed page's fact with the request's number that the object around it gives.
+        """Return a printed page's fact, with the request's number of the object around it where the page prints none.
 
-        Its identity stays the page's: the same page from a printer's folder counts once, if it says the same.
+        Raises
+        ------
+        MixedReportError
+            The page is another person's, or of another request.
         """
         fact = draft.fact
-        if not isinstance(fact, PatientMeasured) or fact.accession_number:
+        if not isinstance(fact, PatientMeasured):
+            return draft
+        if {fact.pseudonym, self.pseudonym} - {""} != {fact.pseudonym or self.pseudonym}:
+            raise MixedReportError
+        if fact.accession_number and self.accession and fact.accession_number != self.accession:
+            raise MixedReportError
+        if fact.accession_number or not self.accession:
             return draft
         return msgspec.structs.replace(
             draft,
@@ -256,5 +275,7 @@ def _decoded(read: Callable[[], T]) -> T:
     """Read nested items, which are parsed on first access by pydicom's own lights."""
     try:
         return read()
-    except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
+    except CollectorError:
+        raise
+    except Exception as error:  # pydicom raises whatever its parser stumbles over
         raise UndecodableError("an item of the report cannot be decoded") from error

@@ -175,11 +175,13 @@ class ObjectStore:
     def _take_patients(
         self, device: str, policy: DevicePolicy, ds: Dataset, received: ReceivedObject, timing: StoreTiming
     ) -> Answer:
-        """Take a patient's object where that is configured; where it is not, note what came past a held gate."""
+        """Take a patient's object where that is configured; where it is not, note that it came.
+
+        Whether it was scanned past a held gate is for the fold to tell: word may come when the gate is open again.
+        """
         self._count_bypass(device, received)
         if not self._takes_patients:
-            if not self._site.gate(device).lets_patients_through:
-                self._patients.note(device, policy, ds, received)
+            self._patients.note(device, policy, ds, received)
             raise PatientObjectError
         with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
             return Answer(SUCCESS, self._patients.take(device, policy, ds, received))
@@ -195,10 +197,13 @@ class ObjectStore:
         with _measured(timing, "append_s", metrics.COMMIT_SECONDS):
             receipt = self._append(drafts, path, is_new=is_new)
         timing.fold_s, timing.commit_s = receipt.fold_s, receipt.commit_s
-        judged = receipt.judged(drafts[-1].event_id)
-        if judged and judged.verdict is Verdict.WRONG_PHANTOM:
+        of_its_region = [d for d in drafts if isinstance(d.fact, PhantomMeasured) and d.fact.region == phantom.region]
+        judgements = [judged for draft in of_its_region if (judged := receipt.judged(draft.event_id))]
+        others = [judged for judged in judgements if judged.verdict is not Verdict.WRONG_PHANTOM]
+        is_implausible = any(judged.verdict is Verdict.IMPLAUSIBLE or not judged.plausible for judged in others)
+        if len(others) < len(judgements) and not is_implausible:
             return Answer(WRONG_PHANTOM, "wrong_phantom", "recorded, but this looks like another phantom")
-        if judged and (judged.verdict is Verdict.IMPLAUSIBLE or not judged.plausible):
+        if is_implausible:
             Archive.remove(path)
             self._remove_copies(uid, phantom, drafts[-1])
             raise JudgedImplausibleError

@@ -43,7 +43,8 @@ _UNITS: Final = frozenset({"g/cm2", "g/cm^2", "g/cm\u00b2", "g.cm-2", "g/cm-2", 
 _OTHER_DENSITY_UNIT: Final = re.compile(r"^[mkuµ]+g\b|cm\W{0,2}3|cm\u00b3|/m\b|/m2|/mm", re.IGNORECASE)
 _SAYS_DENSITY: Final = re.compile(r"(?<![a-z])bmd(?![a-z])|bone\s+(?:mineral\s+)?density", re.IGNORECASE)
 _DERIVED: Final = re.compile(
-    r"[tz].?score|(?<![a-z])(?:cv|sd|sbmd)(?![a-z])|standardi[sz]ed|standard deviation|percent|%|chang|diff"
+    r"[tz].?score|(?<![a-z])(?:cv|sd|sbmd)(?![a-z])|standardi[sz]ed|standard deviation|percent|chang|diff"
+    r"|(?<!\b33)(?<!\b33 )%"
     r"|precision|reference|young|age.?match|previous|prior\b|baseline|\brate\b|trend",
     re.IGNORECASE,
 )
