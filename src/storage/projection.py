@@ -23,11 +23,13 @@ from storage.rows import (
     GateRow,
     QcRow,
     ReviewRow,
+    ServiceRow,
     StageRow,
     TableRow,
 )
 from streams.envelope import LogRow
 from streams.messages import (
+    Affected,
     BaselineAccepted,
     BypassDetected,
     CalibrationCheckRead,
@@ -35,18 +37,23 @@ from streams.messages import (
     ClinicCalendarChanged,
     DeviceReconfigured,
     DeviceRegistered,
+    EquipmentHandedBack,
+    EquipmentHandedOver,
     Event,
     Fact,
     FaultCleared,
     FaultLogged,
     GateChanged,
+    MeasurementVerified,
     Outcome,
     Person,
     QcJudged,
     QcReleased,
     RecordedOutcome,
+    ReturnDecided,
     ReviewDecided,
     ReviewOpened,
+    ServicedRemotely,
     StateChanged,
     TimeReached,
     type_name,
@@ -218,6 +225,49 @@ def _fault_cleared(fact: FaultCleared, event: Event, place: Place) -> Iterator[T
         person=by.name,
         person_role=by.role,
     )
+
+
+@_of_fact.register
+def _handed_over(fact: EquipmentHandedOver, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by, about = fact.handed_over_by, (fact.handover_id, fact.engineer, fact.company)
+    yield ServiceRow(*place, "handed_over", *about, by.name, by.role, fact.reason, "", [])
+
+
+@_of_fact.register
+def _handed_back(fact: EquipmentHandedBack, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by, about = fact.recorded_by, (fact.handover_id, fact.engineer, "")
+    affected = _affected(fact.affected)
+    yield ServiceRow(
+        *place, "handed_back", *about, by.name, by.role, fact.work_done, fact.report, affected, fact.is_working
+    )
+
+
+@_of_fact.register
+def _return_decided(fact: ReturnDecided, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.decided_by
+    yield ServiceRow(
+        *place, "return_decided", fact.handover_id, "", "", by.name, by.role, fact.note, "", [], fact.returns
+    )
+
+
+@_of_fact.register
+def _serviced_remotely(fact: ServicedRemotely, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by, affected = fact.recorded_by, _affected(fact.affected)
+    yield ServiceRow(
+        *place, "remote", "", fact.engineer, fact.company, by.name, by.role, fact.work_done, fact.report, affected
+    )
+
+
+@_of_fact.register
+def _verified(fact: MeasurementVerified, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.verified_by
+    yield ServiceRow(
+        *place, "verified", "", "", "", by.name, by.role, fact.phantom_id, "", [], step_percent=fact.step_percent
+    )
+
+
+def _affected(affected: Affected) -> list[str]:
+    return [name for name in affected.__struct_fields__ if getattr(affected, name)]
 
 
 def _decision(phantom_id: str, decision: str, by: Person, place: Place, *, is_release: bool) -> DecisionRow:

@@ -185,6 +185,25 @@ class BypassRow(NamedTuple):
     enforcement: str
 
 
+class ServiceRow(NamedTuple):
+    """A step of a handover, of service from afar, or of the comparison after it; `person` is who took it here."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    step: str
+    handover_id: str
+    engineer: str
+    company: str
+    person: str
+    person_role: str
+    text: str
+    report: str
+    affected: list[str]
+    accepted: bool | None = None
+    step_percent: float | None = None
+
+
 class GateRow(NamedTuple):
     """The gate of one mode from `effective_at` on; `reasons` is JSON."""
 
@@ -215,6 +234,7 @@ TableRow = (
     | ReviewRow
     | DecisionRow
     | BypassRow
+    | ServiceRow
     | GateRow
 )
 
@@ -251,6 +271,7 @@ TABLES: Final = (
     Table("baselines", BaselineRow, ("device", "device_seq")),
     Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
     Table("review_decisions", DecisionRow, ("device", "device_seq")),
+    Table("service_steps", ServiceRow, ("device", "device_seq")),
     Table("bypasses", BypassRow, ("device", "device_seq")),
     Table("gate_changes", GateRow, ("device", "mode", "device_seq", "recorded_at"), time="recorded_at"),
     Table("gates", GateRow, ("device", "mode"), newest_by=("device_seq",)),

@@ -121,6 +121,60 @@ class ClearFault(Request, frozen=True, kw_only=True):
     text: str
 
 
+class HandOver(Request, frozen=True, kw_only=True):
+    """Stage 1 of a handover: give a device to an engineer, who signs for it on this screen or by an account."""
+
+    reason: str
+    engineer: str
+    company: str
+    engineer_signed: bool
+    hazards: str = ""
+    fault_id: str = ""
+
+
+class SaidAffected(msgspec.Struct, frozen=True):
+    """What an engineer says that work could have affected; None where it was left blank, which is no answer."""
+
+    dose: bool | None = None
+    image_quality: bool | None = None
+    safety: bool | None = None
+    measurement: bool | None = None
+
+
+class HandBack(Request, frozen=True, kw_only=True):
+    """Stage 2: the engineer says what was done and hands the device back."""
+
+    engineer: str
+    work_done: str
+    affected: SaidAffected
+    is_working: bool
+    engineer_signed: bool
+    report: str = ""
+
+
+class DecideReturn(Request, frozen=True, kw_only=True):
+    """Stage 3: the customer decides whether the device returns, to be verified, or stays out of use."""
+
+    returns: bool
+    note: str = ""
+
+
+class RecordRemoteService(Request, frozen=True, kw_only=True):
+    """Record service from afar, by its report: no area is transferred, and the device is verified."""
+
+    engineer: str
+    company: str
+    work_done: str
+    affected: SaidAffected
+    report: str = ""
+
+
+class VerifyMeasurement(Request, frozen=True, kw_only=True):
+    """Accept that work did not change what a phantom measures: ten scans after agree with ten before."""
+
+    phantom_id: str
+
+
 class RetireDevice(Request, frozen=True, kw_only=True):
     """Take a device out of service for good."""
 
@@ -141,6 +195,11 @@ Command = (
     | EndOverride
     | LogFault
     | ClearFault
+    | HandOver
+    | HandBack
+    | DecideReturn
+    | RecordRemoteService
+    | VerifyMeasurement
     | RetireDevice
 )
 

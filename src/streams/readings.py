@@ -13,7 +13,7 @@ from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJu
 from streams.site import CurrentSession, Gate
 
 BYPASSES_SHOWN_FOR: Final = timedelta(days=7)
-"""How long a patient's scan past a held gate stays in sight."""
+"""How long it stays in sight that a patient was scanned past a held gate, from when it was told."""
 
 
 class PhantomStatus(msgspec.Struct, frozen=True):
@@ -64,6 +64,14 @@ class Fault(msgspec.Struct, frozen=True):
     logged_at: datetime
 
 
+class WithEngineer(msgspec.Struct, frozen=True):
+    """Who has a device, or had it before the decision on its return."""
+
+    engineer: str
+    company: str
+    since: datetime
+
+
 class Epoch(msgspec.Struct, frozen=True):
     """One accepted baseline and since when it binds."""
 
@@ -74,7 +82,8 @@ class Epoch(msgspec.Struct, frozen=True):
 class DeviceView(msgspec.Struct, frozen=True):
     """One device as people see it: configuration in force, gate now, each phantom, faults, sequence number.
 
-    `bypasses` are the patients scanned while it was held, of the last `BYPASSES_SHOWN_FOR`, newest first.
+    `to_verify` are the phantoms whose measurement work could have changed. `bypasses` are the patients scanned while
+    it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first.
     """
 
     id: str
@@ -103,6 +112,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     standards: tuple[StandardStatus, ...] = ()
     session: CurrentSession | None = None
     bypasses: tuple[BypassDetected, ...] = ()
+    service: WithEngineer | None = None
+    to_verify: tuple[str, ...] = ()
 
 
 class Readings(Protocol):

@@ -27,6 +27,10 @@ class Permission(StrEnum):
     DECIDE_REVIEW = "decide_review"
     OVERRIDE_GATE = "override_gate"
     OVERRIDE_FAILED_QC = "override_failed_qc"
+    HAND_OVER = "hand_over"
+    HAND_BACK = "hand_back"
+    DECIDE_RETURN = "decide_return"
+    VERIFY_MEASUREMENT = "verify_measurement"
     RETIRE_DEVICE = "retire_device"
     MANAGE_USERS = "manage_users"
 
@@ -45,10 +49,17 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.DECIDE_REVIEW: _PHYSICIST,
     Permission.OVERRIDE_GATE: _STAFF,
     Permission.OVERRIDE_FAILED_QC: _STAFF,
+    Permission.HAND_OVER: _STAFF,
+    Permission.HAND_BACK: frozenset({Role.OPERATOR, Role.PHYSICIST, Role.ENGINEER}),
+    Permission.DECIDE_RETURN: _STAFF,
+    Permission.VERIFY_MEASUREMENT: _PHYSICIST,
     Permission.RETIRE_DEVICE: frozenset({Role.PHYSICIST, Role.ADMIN}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
 }
-"""Who may ask for what. An operator's override of a failed QC also needs a named physicist's advice."""
+"""Who may ask for what. An operator's override of a failed QC also needs a named physicist's advice.
+
+An engineer hands back and never decides on a return, nor does anybody under the engineer's name.
+"""
 
 
 def may(role: str, permission: Permission) -> bool:

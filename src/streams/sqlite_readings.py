@@ -25,7 +25,7 @@ from streams.messages import (
     Verdict,
 )
 from streams.policy import DeviceKind, Phantom, PhantomRole
-from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus
+from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
@@ -130,6 +130,10 @@ class SqliteReadings:
             clinic_ends=max((end for _, end in today), default=None),
             standards=tuple(self._standards(key, state)),
             session=self._engine.session(key),
+            service=WithEngineer(service.engineer, service.company, service.since)
+            if (service := state.service)
+            else None,
+            to_verify=tuple(state.changed.before) if state.changed else (),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
         )
 
@@ -181,11 +185,13 @@ class SqliteReadings:
     def _bypasses(self, key: str, now: datetime) -> Iterator[BypassDetected]:
         """Yield the patients scanned while the gate was held, of the last days, newest first."""
         rows = self._query(
-            "SELECT body FROM outcomes WHERE device = ? AND type = ? ORDER BY position DESC LIMIT 50", (key, _BYPASS)
+            "SELECT o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"
+            " WHERE o.device = ? AND o.type = ? ORDER BY o.position DESC LIMIT 50",
+            (key, _BYPASS),
         )
-        for (body,) in rows:
+        for body, told_at in rows:
             outcome = codec.decode_outcome(body).outcome
-            if isinstance(outcome, BypassDetected) and outcome.at > now - BYPASSES_SHOWN_FOR:
+            if isinstance(outcome, BypassDetected) and datetime.fromisoformat(told_at) > now - BYPASSES_SHOWN_FOR:
                 yield outcome
 
     def _standards(self, key: str, state: DeviceState) -> Iterator[StandardStatus]:

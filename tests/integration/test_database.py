@@ -27,12 +27,17 @@ from storage.rows import TABLES
 from storage.sink import Batch, FleetDevice, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
 from streams.messages import (
+    Affected,
+    EquipmentHandedBack,
+    EquipmentHandedOver,
     FaultCleared,
     FaultLogged,
+    HandoverForm,
     Person,
     PhantomMeasured,
     QcJudged,
     QcReleased,
+    ReturnDecided,
     ReviewDecided,
     Severity,
 )
@@ -46,6 +51,7 @@ __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 SITE = "test-site"
 VIEWS = (
     "device_bypasses",
+    "handovers",
     "scan_constants",
     "devices",
     "gate_now",
@@ -559,6 +565,28 @@ def test_every_view_and_table_is_documented(database: ServerDatabase) -> None:
     views = database.connect().execute("SELECT viewname FROM pg_views WHERE schemaname = 'bonewatch'").fetchall()
     assert {view for (view,) in views} == set(VIEWS)
     assert [name for name in (*VIEWS, *(table.name for table in TABLES)) if f"`{name}`" not in text] == []
+
+
+def test_a_handover_can_be_asked_for_in_its_stages(database: ServerDatabase) -> None:
+    device = Recorded()
+    affected = Affected(dose=False, image_quality=True, safety=False, measurement=False)
+    operator, engineer = Person("Oz Operator", "operator"), Person("Eve Engineer", "engineer")
+    device.fact(EquipmentHandedOver("h1", HandoverForm.CONTROLLED_AREA, "stuck", operator, engineer.name, "Ltd"))
+    device.fact(EquipmentHandedBack("h1", engineer.name, "belt", affected, is_working=True, recorded_by=engineer))
+    device.fact(ReturnDecided("h1", returns=False, decided_by=operator, note="waits"))
+    device.fact(ReturnDecided("h1", returns=True, decided_by=PHYSICIST))
+    sink = Sink(database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    sink.close()
+    db = database.connect()
+    assert db.execute(
+        "SELECT handed_over_by, engineer, company, reason, work_done, affected, is_working, decided_by, returned"
+        " FROM handovers"
+    ).fetchall() == [
+        ("Oz Operator", "Eve Engineer", "Ltd", "stuck", "belt", ["image_quality"], True, "Pat Physicist", True)
+    ]
+    assert db.execute("SELECT device, stage FROM stages ORDER BY recorded_at").fetchall()[-1][1] == "commissioning"
+    db.close()
 
 
 def test_a_fault_of_a_log_and_the_constants_of_a_scan_can_be_asked_for(database: ServerDatabase) -> None:

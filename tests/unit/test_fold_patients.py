@@ -34,7 +34,7 @@ def held_at_0745() -> Folded:
 
 
 def started(at: datetime, *, accession: str = "RK9-0000001", mode: str = "") -> PatientScanStarted:
-    return PatientScanStarted(accession, at, mpps_uid=f"1.2.3.{accession[-1]}", mode=mode)
+    return PatientScanStarted(accession, at, mpps_uid=f"1.2.3.{accession[-1:] or 0}", mode=mode)
 
 
 def measured(at: datetime, *, accession: str = "RK9-0000001", acquisition: str = "study:1.2.3") -> PatientMeasured:
@@ -79,6 +79,17 @@ def test_without_a_request_number_the_acquisition_tells_scans_apart() -> None:
     assert len(detected(scanner, measured(scanner.now, accession="", acquisition="study:1"))) == 1
     assert len(detected(scanner, measured(scanner.now, accession="", acquisition="study:1"))) == 0
     assert len(detected(scanner, measured(scanner.now, accession="", acquisition="study:2"))) == 1
+
+
+def test_without_a_request_number_a_person_s_day_is_one_bypass() -> None:
+    scanner = held_at_0745()
+    facts: list[Fact] = [
+        replace(started(scanner.now, accession=""), pseudonym="1.abc"),
+        replace(measured(scanner.now, accession="", acquisition="study:1"), pseudonym="1.abc"),
+        replace(image(scanner.now, accession=""), pseudonym="1.abc"),
+    ]
+    assert [len(detected(scanner, fact)) for fact in facts] == [1, 0, 0]
+    assert len(detected(scanner, replace(facts[0], pseudonym="1.def"))) == 1
 
 
 def test_word_that_comes_after_the_gate_opened_still_tells() -> None:
@@ -132,6 +143,20 @@ def test_only_the_gate_of_the_scan_s_mode_counts_and_an_unknown_mode_counts_for_
     assert forearms.reasons == (ReasonCode.INDEPENDENT_OVERDUE,)
     (unknown,) = detected(scanner, started(scanner.now, accession="RK9-0000003", mode="vfa"))
     assert unknown.mode == "vfa"
+
+
+def test_modes_that_are_held_alike_share_what_is_remembered() -> None:
+    modes = tuple(Mode(f"mode-{n}", (f"C{n}",)) for n in range(5))
+    scanner = in_service(replace(POLICY, modes=modes))
+    for day in range(1, 4):
+        scanner.until(MONDAY + timedelta(days=day))
+        scanner.vendor_qc()
+        scanner.now += MINUTE
+        scanner.scan(1.0)
+    assert len(scanner.state.held) == 6  # two a morning: both duties, then one
+    late = replace(measured(MONDAY + timedelta(days=1, seconds=-1)), mode="mode-4")
+    (alarm,) = detected(scanner, late)
+    assert set(alarm.reasons) == {ReasonCode.QC_MISSING, ReasonCode.INDEPENDENT_OVERDUE}
 
 
 def test_a_time_ahead_counts_as_now() -> None:

@@ -1,11 +1,12 @@
 """The device fold: one event in, the new state, its outcomes and the next deadline out."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import singledispatch
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold import handover
 from streams.fold.checks import checked
 from streams.fold.gate import refresh
 from streams.fold.patients import Scan, bypass
@@ -30,12 +31,15 @@ from streams.messages import (
     DeviceReconfigured,
     DeviceRegistered,
     DeviceRetired,
+    EquipmentHandedBack,
+    EquipmentHandedOver,
     Event,
     Fact,
     FaultCleared,
     FaultLogged,
     FoldUpgraded,
     GateOverridden,
+    MeasurementVerified,
     Outcome,
     OverrideEnded,
     PatientMeasured,
@@ -43,8 +47,10 @@ from streams.messages import (
     PatientScanStarted,
     PhantomMeasured,
     QcReleased,
+    ReturnDecided,
     ReviewDecided,
     ReviewOpened,
+    ServicedRemotely,
     SessionClosed,
     SessionOpened,
     Source,
@@ -222,20 +228,20 @@ def _calibration_check_read(fact: CalibrationCheckRead, event: Event, state: Dev
 
 @_apply.register
 def _patient_scan_started(fact: PatientScanStarted, event: Event, state: DeviceState) -> Result:
-    scan = Scan(BypassEvidence.SCAN_STARTED, fact.started_at, fact.mode, fact.accession_number, fact.mpps_uid)
-    return bypass(state, event, scan)
+    kind, person = BypassEvidence.SCAN_STARTED, fact.pseudonym
+    return bypass(state, event, Scan(kind, fact.started_at, fact.mode, fact.accession_number, person, fact.mpps_uid))
 
 
 @_apply.register
 def _patient_measured(fact: PatientMeasured, event: Event, state: DeviceState) -> Result:
-    scan = Scan(BypassEvidence.MEASURED, fact.measured_at, fact.mode, fact.accession_number, fact.acquisition_id)
-    return bypass(state, event, scan)
+    kind, scan_id, person = BypassEvidence.MEASURED, fact.acquisition_id, fact.pseudonym
+    return bypass(state, event, Scan(kind, fact.measured_at, fact.mode, fact.accession_number, person, scan_id))
 
 
 @_apply.register
 def _patient_object_received(fact: PatientObjectReceived, event: Event, state: DeviceState) -> Result:
-    scan = Scan(BypassEvidence.OBJECT, fact.acquired_at, fact.mode, fact.accession_number, fact.acquisition_id)
-    return bypass(state, event, scan)
+    kind, scan_id, person = BypassEvidence.OBJECT, fact.acquisition_id, fact.pseudonym
+    return bypass(state, event, Scan(kind, fact.acquired_at, fact.mode, fact.accession_number, person, scan_id))
 
 
 @_apply.register
@@ -244,6 +250,7 @@ def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState)
     state = replace(state, charts={name: closed(chart) for name, chart in state.charts.items()})
     chart = _restarted(state.chart(fact.phantom_id))
     state = _with_chart(state, fact.phantom_id, replace(chart, baseline=fact, candidates=()))
+    state = handover.settled(state, fact.phantom_id)
     phantoms = state.policy.own_phantoms if state.policy else ()
     if state.stage == "commissioning" and all(state.chart(p.patient_id).baseline for p in phantoms):
         return replace(state, stage="clinical"), (StateChanged(stage="clinical", previous="commissioning"),)
@@ -302,21 +309,32 @@ def _fault_logged(fact: FaultLogged, event: Event, state: DeviceState) -> Result
 def _fault_cleared(fact: FaultCleared, event: Event, state: DeviceState) -> Result:
     cleared = next((f for f in state.faults if f.fault_id == fact.fault_id), None)
     state = replace(state, faults=tuple(f for f in state.faults if f.fault_id != fact.fault_id))
-    return (_to_be_verified(state, event.recorded_at) if cleared and cleared.stops_scanning else state), ()
+    return (handover.to_be_verified(state, event.recorded_at) if cleared and cleared.stops_scanning else state), ()
 
 
-def _to_be_verified(state: DeviceState, at: datetime) -> DeviceState:
-    """Void every pass: after a repair each duty must pass again, measured and recorded later."""
-    charts = {}
-    for name, chart in state.charts.items():
-        chart = closed(chart, at)  # noqa: PLW2901 - the same chart, further on
-        head = replace(chart.head, passed_at=None)
-        charts[name] = replace(chart, head=head, checkpoint=head)
-    checks = {
-        name: replace(check, passed_at=None, measured_at=latest(check.measured_at, at) or at)
-        for name, check in state.checks.items()
-    }
-    return replace(state, charts=charts, checks=checks, verifying=True, override=None)
+@_apply.register
+def _handed_over(fact: EquipmentHandedOver, event: Event, state: DeviceState) -> Result:
+    return handover.handed_over(state, fact, event)
+
+
+@_apply.register
+def _handed_back(fact: EquipmentHandedBack, event: Event, state: DeviceState) -> Result:
+    return handover.handed_back(state, fact, event)
+
+
+@_apply.register
+def _return_decided(fact: ReturnDecided, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return handover.return_decided(state, fact)
+
+
+@_apply.register
+def _serviced_remotely(fact: ServicedRemotely, event: Event, state: DeviceState) -> Result:
+    return handover.serviced_remotely(state, fact, event)
+
+
+@_apply.register
+def _measurement_verified(fact: MeasurementVerified, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return handover.measurement_verified(state, fact)
 
 
 @_apply.register
@@ -334,6 +352,7 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
     if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
         stage = StateChanged(stage="commissioning", previous=state.stage)
         anew = replace(state, charts={}, checks={}, session=None, stage="commissioning", override=None)
+        anew = replace(anew, service=None, changed=None, verifying=False)
         return anew, (stage,)
     charts = dict(state.charts)
     if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):

@@ -6,12 +6,13 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold import handover
 from streams.fold.checks import duties
 from streams.fold.patients import held_before
 from streams.fold.qc import spoken
 from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
-from streams.messages import GateChanged, GateStatus, Reason, ReasonCode, Verdict
+from streams.messages import GateChanged, GateStatus, Reason, ReasonCode, StateChanged, Verdict
 from streams.policy import DeviceKind, DevicePolicy, Frequency, Phantom, PhantomRole
 
 VENDOR_NAME: Final = "scanner's own QC"
@@ -30,7 +31,7 @@ def assess(state: DeviceState, mode: str) -> Assessment:
         text = "Bonewatch cannot vouch for this device: " + (state.parked or "it has no configuration")
         unknown = Reason(ReasonCode.STATE_UNKNOWN, text, "Ring whoever runs Bonewatch.")
         return Assessment((unknown, *_known_before(state, mode)), None)
-    reasons = [*_life(state), *_faults(state)]
+    reasons = [*_life(state), *handover.reasons(state), *_faults(state)]
     due_times: list[datetime | None] = []
     if state.policy.kind is DeviceKind.SCANNER:
         for reason, due in _duties(state, state.policy, mode, state.now):
@@ -191,13 +192,20 @@ def _drift(phantom: Phantom, signalled: tuple[str, ...], *, hold: bool) -> Reaso
     )
 
 
-def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
-    """Bring every mode's gate and the next deadline up to `state.now`; return what changed."""
+def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged | StateChanged, ...]]:
+    """Bring every mode's gate and the next deadline up to `state.now`; return what changed.
+
+    A device that was to be verified, and is, returns to clinical use by itself.
+    """
     now = state.now
     assert now is not None  # noqa: S101 - every event sets it
     modes = state.policy.mode_names if state.policy else tuple(state.gates)
     assessments = {mode: assess(state, mode) for mode in modes}
     state = _settled(state, now, assessments)
+    staged: tuple[StateChanged, ...] = ()
+    if state.stage == handover.VERIFYING and not state.verifying:
+        staged = (StateChanged(stage=handover.CLINICAL, previous=state.stage),)
+        state = replace(state, stage=handover.CLINICAL)
     gates = {mode: _mode_gate(state, state.gates.get(mode), assessments[mode]) for mode in modes}
     changes = tuple(_changed(mode, gate) for mode, gate in gates.items() if gate != state.gates.get(mode))
     held = state.held
@@ -206,7 +214,7 @@ def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged, ...]]:
     until = state.override.until if state.override else None
     session_until = state.session.until if state.session else None
     deadline = earliest(until, session_until, *(assessment.next_change for assessment in assessments.values()))
-    return replace(state, gates=gates, deadline=deadline, held=held), changes
+    return replace(state, gates=gates, deadline=deadline, held=held), (*staged, *changes)
 
 
 def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessment]) -> DeviceState:
@@ -216,7 +224,7 @@ def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessmen
     if not state.verifying and state.override is None:
         return state
     holding = {r.code for assessment in assessments.values() for r in assessment.reasons if r.holds}
-    if state.verifying and ReasonCode.VERIFICATION_REQUIRED not in holding:
+    if state.verifying and not handover.still_to_verify(state, holding):
         state = replace(state, verifying=False)
     if state.override is not None and (state.override.until <= now or not holding):
         state = replace(state, override=None)

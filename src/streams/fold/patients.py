@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold.schedule import local_day
 from streams.fold.state import DeviceState, HeldSpan, ModeGate
 from streams.messages import BypassDetected, BypassEvidence, Event, GateStatus, ReasonCode, event_id
 from streams.policy import DeviceKind
@@ -16,12 +17,16 @@ _BITS: Final = {code: bit for bit, code in enumerate(ReasonCode)}
 
 
 class Scan(NamedTuple):
-    """What tells of a patient's scan; `at` is when it was made, None where that is not known."""
+    """What tells of a patient's scan; `at` is when it was made, None where that is not known.
+
+    `person` is the pseudonym. Without a request's number one person's scans of a day are told of once.
+    """
 
     evidence: BypassEvidence
     at: datetime | None
     mode: str
     accession_number: str
+    person: str
     acquisition_id: str
 
 
@@ -33,8 +38,10 @@ def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, t
     policy = state.policy
     if policy is None or policy.kind is not DeviceKind.SCANNER:
         return state, ()
-    request = event_id(scan.accession_number or scan.acquisition_id)[:DIGEST]
     at = min(scan.at or event.recorded_at, event.recorded_at)
+    day = str(local_day(at, state.calendar.time_zone))
+    who = scan.accession_number or (f"{scan.person}@{day}" if scan.person else scan.acquisition_id)
+    request = event_id(who)[:DIGEST]
     modes = (scan.mode,) if scan.mode in policy.mode_names else policy.mode_names
     codes = 0
     for mode in modes:
@@ -59,7 +66,7 @@ def _holding(state: DeviceState, mode: str, at: datetime) -> int:
     if gate is not None and gate.status is GateStatus.HELD and _began(state.held, mode, gate) <= at:
         codes = _codes(gate)
     for span in state.held:
-        if span.mode == mode and span.since <= at < span.until:
+        if mode in span.modes and span.since <= at < span.until:
             codes |= span.codes
     return codes
 
@@ -72,13 +79,18 @@ def held_before(
         return held
     if after.status is GateStatus.HELD and _codes(after) == _codes(before):
         return held
-    began = _began(held, mode, before)
-    return held if began == now else (*held, HeldSpan(mode, began, now, _codes(before)))[-HELD_SPANS:]
+    began, codes = _began(held, mode, before), _codes(before)
+    if began == now:
+        return held
+    last = held[-1] if held else None
+    if last is not None and (last.since, last.until, last.codes) == (began, now, codes):
+        return (*held[:-1], replace(last, modes=(*last.modes, mode)))
+    return (*held, HeldSpan((mode,), began, now, codes))[-HELD_SPANS:]
 
 
 def _began(held: tuple[HeldSpan, ...], mode: str, gate: ModeGate) -> datetime:
     """Return since when a held gate is held by what holds it now."""
-    return max([gate.since, *(span.until for span in held if span.mode == mode)])
+    return max([gate.since, *(span.until for span in held if mode in span.modes)])
 
 
 def _codes(gate: ModeGate) -> int:

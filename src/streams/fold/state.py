@@ -9,6 +9,7 @@ from streams.messages import (
     BaselineAccepted,
     CheckVerdict,
     GateStatus,
+    HandoverForm,
     Reason,
     SessionPurpose,
     UtcTime,
@@ -134,15 +135,38 @@ class ModeGate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HeldSpan(msgspec.Struct, frozen=True, array_like=True):
-    """A time, now over, in which the gate of one mode was held.
+    """A time, now over, in which the gates of some modes were held by the same.
 
     `codes` are the reasons as bits, by their place in `ReasonCode`: many spans take little room so.
     """
 
-    mode: str
+    modes: tuple[str, ...]
     since: UtcTime
     until: UtcTime
     codes: int
+
+
+class Service(msgspec.Struct, frozen=True, array_like=True):
+    """A handover to an engineer that is not over: who has the device, since when, and where it stood before."""
+
+    handover_id: str
+    form: HandoverForm
+    engineer: str
+    company: str
+    since: UtcTime
+    stage_before: str
+    affected: bool = False
+    is_working: bool = True
+
+
+class Changed(msgspec.Struct, frozen=True, array_like=True):
+    """Work that changes what is measured: when it was handed back, and the mean of the last routine scans before it.
+
+    By phantom; a phantom is left out once its ten scans after agree with it, or it has a new baseline.
+    """
+
+    at: UtcTime
+    before: dict[str, float]
 
 
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):
@@ -151,7 +175,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     `parked` says why its events are no longer understood; a parked device is held until it is folded anew.
     `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
     last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
-    were found to have been scanned in one.
+    were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
+    measurement and is not yet verified.
     """
 
     device: str
@@ -171,6 +196,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     session: Session | None = None
     held: tuple[HeldSpan, ...] = ()
     bypassed: tuple[str, ...] = ()
+    service: Service | None = None
+    changed: Changed | None = None
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""

@@ -279,6 +279,94 @@ class FaultCleared(Message, frozen=True, tag="bonewatch.fault-cleared.v1"):
     cleared_by: Person
 
 
+# --- facts: service and handover ---------------------------------------------------------------------------
+
+
+class HandoverForm(StrEnum):
+    """By which form equipment is handed over: with its radiation controlled area, or equipment alone."""
+
+    CONTROLLED_AREA = "controlled_area"
+    GENERAL = "general"
+
+
+class Affected(msgspec.Struct, frozen=True):
+    """What work could have affected, as the engineer says; `measurement` is work that changes what is measured.
+
+    Such work is a change of tube, detector, software or calibration.
+    """
+
+    dose: bool
+    image_quality: bool
+    safety: bool
+    measurement: bool
+
+
+class EquipmentHandedOver(Message, frozen=True, tag="bonewatch.equipment-handed-over.v1"):
+    """Stage 1: the customer handed a device over to an engineer, who signed for it.
+
+    `handed_over_by` is the customer; `engineer` signed, on the customer's screen where the engineer has no account.
+    `hazards` is what the engineer was told; `fault_id` names the fault that it is about, if one.
+    """
+
+    handover_id: str
+    form: HandoverForm
+    reason: str
+    handed_over_by: Person
+    engineer: str
+    company: str
+    hazards: str = ""
+    fault_id: str = ""
+
+
+class EquipmentHandedBack(Message, frozen=True, tag="bonewatch.equipment-handed-back.v1"):
+    """Stage 2: the engineer said what was done, what it could have affected, and handed the device back.
+
+    `recorded_by` is the person at the screen; the engineer's own statement never certifies fitness for clinical use.
+    """
+
+    handover_id: str
+    engineer: str
+    work_done: str
+    affected: Affected
+    is_working: bool
+    recorded_by: Person
+    report: str = ""
+
+
+class ReturnDecided(Message, frozen=True, tag="bonewatch.return-decided.v1"):
+    """Stage 3: the customer decided: `returns` to verification and then clinical use, or stays out of it."""
+
+    handover_id: str
+    returns: bool
+    decided_by: Person
+    note: str = ""
+
+
+class ServicedRemotely(Message, frozen=True, tag="bonewatch.serviced-remotely.v1"):
+    """A device was serviced from afar: no area was transferred, and it is verified all the same."""
+
+    engineer: str
+    company: str
+    work_done: str
+    affected: Affected
+    recorded_by: Person
+    report: str = ""
+
+
+class MeasurementVerified(Message, frozen=True, tag="bonewatch.measurement-verified.v1"):
+    """A physicist accepted that work did not change what is measured: ten scans after it against ten before.
+
+    `step_percent` is the mean after less the mean before, in percent of that before; `n` scans were taken on each side.
+    """
+
+    phantom_id: str
+    n: int
+    before_g_cm2: float
+    after_g_cm2: float
+    step_percent: float
+    verified_by: Person
+
+
 # --- facts: the device, its configuration, time ------------------------------------------------------------
 
 
@@ -352,6 +440,11 @@ Fact = (
     | IncidentRecorded
     | FaultLogged
     | FaultCleared
+    | EquipmentHandedOver
+    | EquipmentHandedBack
+    | ReturnDecided
+    | ServicedRemotely
+    | MeasurementVerified
     | DeviceRegistered
     | DeviceReconfigured
     | ClinicCalendarChanged
