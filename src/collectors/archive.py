@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import threading
+from collections.abc import Set
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from typing import Final
 from collectors.errors import NoRoomError
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+_OTHER: Final = re.compile(r"\.[0-9a-f]{16}\Z")
 _LOCKS: Final = 64
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -61,9 +63,16 @@ class Archive:
 
     def copies(self, device: str, sop_instance_uid: str) -> list[Path]:
         """Return every file that may hold an object of that UID: its name says so, its content must be looked at."""
-        name = re.compile(rf"{re.escape(sop_instance_uid)}(\.[0-9a-f]{{16}})?\.dcm")
-        paths = (self._root / folder_name(device)).glob(f"*/*/{sop_instance_uid}.*")
-        return sorted(path for path in paths if name.fullmatch(path.name))
+        return self.copies_of(device, {sop_instance_uid}).get(sop_instance_uid, [])
+
+    def copies_of(self, device: str, sop_instance_uids: Set[str]) -> dict[str, list[Path]]:
+        """Return the copies of many UIDs, of those that have any: each folder is listed once for all of them."""
+        found = dict[str, list[Path]]()
+        for folder in (self._root / folder_name(device)).glob("*/*"):
+            for path in folder.iterdir() if folder.is_dir() and sop_instance_uids else ():
+                for uid in _uids_of(path.name) & sop_instance_uids:
+                    found.setdefault(uid, []).append(path)
+        return {uid: sorted(paths) for uid, paths in found.items()}
 
     def others(self, device: str, sop_instance_uid: str, *, than: Path) -> bool:
         """Whether another object of that UID is kept for the device."""
@@ -91,6 +100,12 @@ class Archive:
 def _names(uid: str, data: bytes) -> tuple[str, str]:
     """Return the name of the first object of a UID, and the one of this content if it is not the first."""
     return f"{uid}.dcm", f"{uid}.{hashlib.sha256(data).hexdigest()[:16]}.dcm"
+
+
+def _uids_of(name: str) -> set[str]:
+    """Return the UIDs of which a file of this name may be a copy: what looks like a hash may be a UID's last part."""
+    stem = name.removesuffix(".dcm")
+    return {stem, _OTHER.sub("", stem)} if stem != name else set()
 
 
 def folder_name(device: str) -> str:

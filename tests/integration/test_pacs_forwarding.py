@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -132,12 +132,13 @@ def test_an_object_is_kept_once_and_let_go_when_it_is_delivered(tmp_path: Path) 
             outbox.keep(one, DEVICE)
             outbox.keep(one, DEVICE)
             assert outbox.totals().waiting == 1
-            assert outbox.standing(one.sop_instance_uid) is Standing.PENDING
+            own = (DEVICE, one.sop_class_uid, one.sop_instance_uid)
+            assert outbox.standing(*own) is Standing.PENDING
             with forwarding(outbox, settings):
                 assert waited(lambda: is_empty(outbox))
             assert pacs.uids == [one.sop_instance_uid]
-            assert outbox.standing(one.sop_instance_uid) is Standing.SAFE
-            assert outbox.standing("1.2.3") is Standing.UNKNOWN
+            assert outbox.standing(*own) is Standing.SAFE
+            assert outbox.standing(DEVICE, one.sop_class_uid, "1.2.3") is Standing.UNKNOWN
 
 
 def test_other_content_under_one_uid_is_forwarded_and_counted(tmp_path: Path) -> None:
@@ -178,6 +179,27 @@ def test_a_missing_key_or_a_damaged_file_is_said_at_the_start(tmp_path: Path) ->
     (tmp_path / "outbox.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(StoreUnusableError, match="restore it"), opened(tmp_path, pacs_settings(1)):
         pass
+
+
+@pytest.mark.parametrize("becomes", [None, bytes(32), b"short"], ids=["missing", "another's", "damaged"])
+@pytest.mark.parametrize("starts_anew", [False, True])
+def test_a_key_that_goes_while_the_site_runs_is_never_replaced(
+    tmp_path: Path, becomes: bytes | None, *, starts_anew: bool
+) -> None:
+    with opened(tmp_path, pacs_settings(1)) as first, ExitStack() as stack:
+        first.keep(patient(1), DEVICE)
+        key = (tmp_path / "outbox.key").read_bytes()
+        outbox = stack.enter_context(opened(tmp_path, pacs_settings(1))) if starts_anew else first
+        (tmp_path / "outbox.key").unlink()
+        if becomes is not None:
+            (tmp_path / "outbox.key").write_bytes(becomes)
+        with capture_logs() as logs, pytest.raises(NoRoomError):
+            outbox.keep(patient(2), DEVICE)
+        assert [(line["event"], line["log_level"]) for line in logs] == [("key_missing", "error")]
+        assert [outbox.contents(one) for one in outbox.due(5)] == [patient(1).data]
+        (tmp_path / "outbox.key").write_bytes(key)
+        outbox.keep(patient(2), DEVICE)
+        assert len([outbox.contents(one) for one in outbox.due(5)]) == 2
 
 
 @pytest.mark.parametrize(
@@ -256,16 +278,46 @@ def test_a_warning_is_success(tmp_path: Path, status: int) -> None:
 
 
 def test_an_object_on_which_the_pacs_breaks_off_blocks_no_other(tmp_path: Path) -> None:
-    objects = [patient(number) for number in range(5)]
+    objects = [patient(number) for number in range(8)]
     with virtual_pacs() as pacs:
         pacs.breaks_off.add(objects[0].sop_instance_uid)
         settings = pacs_settings(pacs.port)
         with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
-            for one in objects:
+            for number, one in enumerate(objects):
                 outbox.keep(one, DEVICE)
+                assert waited(partial(_has, pacs, number))
             assert waited(lambda: outbox.totals().set_aside == 1)
             assert waited(lambda: outbox.totals().waiting == 0)
     assert sorted(pacs.uids) == sorted(one.sop_instance_uid for one in objects[1:])
+
+
+def test_a_pacs_that_answers_nothing_sets_nothing_aside(tmp_path: Path) -> None:
+    objects = [patient(number) for number in range(4)]
+    with virtual_pacs() as pacs:
+        pacs.breaks_off = {one.sop_instance_uid for one in objects}
+        settings = pacs_settings(pacs.port)
+        broke_off = {"device": DEVICE, "reason": "peer_broke_off"}
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            before = REGISTRY.get_sample_value("bonewatch_pacs_refused_total", broke_off) or 0.0
+            for one in objects:
+                outbox.keep(one, DEVICE)
+            assert waited(
+                lambda: (REGISTRY.get_sample_value("bonewatch_pacs_refused_total", broke_off) or 0.0) > before + 16
+            )
+            assert (outbox.totals().waiting, outbox.totals().set_aside) == (4, 0)
+            pacs.breaks_off.clear()
+            assert waited(lambda: is_empty(outbox))
+    assert sorted(pacs.uids) == sorted(one.sop_instance_uid for one in objects)
+
+
+def test_what_was_set_aside_and_breaks_off_again_keeps_its_distance(tmp_path: Path) -> None:
+    with opened(tmp_path, pacs_settings(1, max_tries=1)) as outbox:
+        outbox.keep(patient(1), DEVICE)
+        outbox.refused(outbox.due(1)[0], "A900")
+        with outbox._store.transaction() as db:
+            db.execute("UPDATE objects SET try_at = 0")
+        outbox.broke_off(outbox.due(1)[0], "peer_broke_off")
+        assert outbox.due(1) == []
 
 
 def test_a_pacs_without_room_is_asked_again_and_sets_nothing_aside(tmp_path: Path) -> None:
@@ -369,19 +421,129 @@ def test_objects_that_come_one_after_another_share_an_association(tmp_path: Path
         assert len(pacs.calling_ae_titles) <= 2
 
 
-def test_a_duplicate_is_success_unless_the_pacs_has_other_content(tmp_path: Path) -> None:
-    one, other = patient(1), patient(2)
-    twin = ReceivedObject(
-        "DXA1", one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax, other.data, one.received_at
-    )
+def _twin(one: ReceivedObject) -> ReceivedObject:
+    """Return another content under an object's UID."""
+    data = patient(77).data
+    return ReceivedObject("DXA1", one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax, data, one.received_at)
+
+
+def test_a_duplicate_is_success_when_it_was_delivered_before(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+            pacs.statuses[one.sop_instance_uid] = 0x0111
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: is_empty(outbox))
+            outbox.keep(_twin(one), DEVICE)
+            assert waited(lambda: outbox.totals().set_aside == 1)
+
+
+def test_a_duplicate_is_success_when_its_answer_may_have_been_lost(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        pacs.breaks_off.add(one.sop_instance_uid)
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: outbox.due(1) and outbox.due(1)[0].was_sent)
+            pacs.statuses[one.sop_instance_uid] = 0x0111
+            pacs.breaks_off.clear()
+            assert waited(lambda: is_empty(outbox))
+
+
+def test_a_duplicate_of_what_we_never_sent_may_be_another(tmp_path: Path) -> None:
+    one = patient(1)
     with virtual_pacs() as pacs:
         pacs.statuses[one.sop_instance_uid] = 0x0111
         settings = pacs_settings(pacs.port)
         with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
             outbox.keep(one, DEVICE)
-            assert waited(lambda: is_empty(outbox))
-            outbox.keep(twin, DEVICE)
             assert waited(lambda: outbox.totals().set_aside == 1)
+            assert not outbox.due(1)
+
+
+def test_a_duplicate_of_other_content_that_waits_for_commitment_is_refused(tmp_path: Path) -> None:
+    one = patient(1)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port, commitment=True)
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            outbox.keep(one, DEVICE)
+            assert waited(lambda: outbox.totals().sent == 1)
+            pacs.statuses[one.sop_instance_uid] = 0x0111
+            outbox.keep(_twin(one), DEVICE)
+            assert waited(lambda: outbox.totals().set_aside == 1)
+            assert outbox.totals().sent == 1
+    assert [data for _, data, _ in pacs.taken] == [one.data]
+
+
+def test_a_refusal_is_no_evidence_that_the_pacs_has_an_object(tmp_path: Path) -> None:
+    with opened(tmp_path, pacs_settings(1)) as outbox:
+        outbox.keep(patient(1), DEVICE)
+        for _ in range(2):
+            (waiting,) = outbox.due(1)
+            assert not outbox.is_known_there(waiting)
+            outbox.sending(waiting)
+            outbox.refused(waiting, "A900")
+            with outbox._store.transaction() as db:
+                db.execute("UPDATE objects SET try_at = 0")
+
+
+def test_each_time_that_an_object_is_set_aside_is_said(tmp_path: Path) -> None:
+    with opened(tmp_path, pacs_settings(1, commitment=True, commitment_asks=1, max_tries=1)) as outbox:
+        outbox.keep(patient(1), DEVICE)
+        outbox.delivered(outbox.due(1)[0])
+        outbox.asked("2.25.1", outbox.uncommitted(5))
+        with outbox._store.transaction() as db:
+            db.execute("UPDATE objects SET ask_at = 1")
+        outbox.uncommitted(5)
+        with capture_logs() as logs:
+            outbox.refused(outbox.due(1)[0], "A900")
+    assert [line["event"] for line in logs] == ["object_set_aside"]
+
+
+def test_a_clock_that_was_ahead_delays_no_commitment(tmp_path: Path) -> None:
+    with opened(tmp_path, pacs_settings(1, commitment=True, commitment_asks=1)) as outbox:
+        outbox.keep(patient(1), DEVICE)
+        outbox.delivered(outbox.due(1)[0])
+        assert len(outbox.uncommitted(5)) == 1
+        with outbox._store.transaction() as db:
+            db.execute("UPDATE objects SET ask_at = ask_at + 1e10")
+        assert len(outbox.uncommitted(5)) == 1
+        outbox.asked("2.25.1", outbox.uncommitted(5))
+        assert outbox.uncommitted(5) == []
+        assert outbox.totals().sent == 1
+
+
+@pytest.mark.parametrize("commitment", [False, True])
+def test_an_object_is_told_of_by_its_device_and_class(tmp_path: Path, *, commitment: bool) -> None:
+    one = patient(1)
+    with opened(tmp_path, pacs_settings(1, commitment=commitment)) as outbox:
+        outbox.keep(one, DEVICE)
+        outbox.delivered(outbox.due(1)[0])
+        safe = Standing.PENDING if commitment else Standing.SAFE
+        assert outbox.standing(DEVICE, one.sop_class_uid, one.sop_instance_uid) is safe
+        assert outbox.standing(DEVICE, "1.2.3", one.sop_instance_uid) is Standing.OTHER_CLASS
+        assert outbox.standing("site/other", one.sop_class_uid, one.sop_instance_uid) is Standing.UNKNOWN
+
+
+def test_an_earlier_versions_outbox_is_taken_over(tmp_path: Path) -> None:
+    gone, waits = patient(1), patient(2)
+    with virtual_pacs() as pacs:
+        settings = pacs_settings(pacs.port)
+        with opened(tmp_path, settings) as outbox:
+            outbox.keep(gone, DEVICE)
+            outbox.delivered(outbox.due(1)[0])
+            outbox.keep(waits, DEVICE)
+            dropped = {"objects": ("was_sent", "broke_off"), "delivered": ("sop_class_uid", "device")}
+            for table, column in ((table, column) for table, columns in dropped.items() for column in columns):
+                outbox._store._db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+            assert outbox.standing(DEVICE, gone.sop_class_uid, gone.sop_instance_uid) is Standing.SAFE
+            assert waited(lambda: is_empty(outbox))
+    assert pacs.uids == [waits.sop_instance_uid]
 
 
 def test_a_title_that_the_pacs_does_not_know_stops_no_other(tmp_path: Path) -> None:

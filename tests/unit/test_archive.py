@@ -72,6 +72,13 @@ def test_copies_of_a_uid_are_found_in_every_month_and_no_other_uids(archive: Arc
     assert set(archive.copies("site/dxa-1", "1.2.3")) == {january, other, february}
 
 
+def test_a_uid_whose_last_part_looks_like_a_hash_is_found(archive: Archive) -> None:
+    uid = "1.2.3.2026010509150012"
+    path, _ = archive.store("site/dxa-1", uid, b"whole", received_at=NOW)
+    again, _ = archive.store("site/dxa-1", uid, b"other", received_at=NOW)
+    assert archive.copies_of("site/dxa-1", {uid, "1.2.4"}) == {uid: sorted([path, again])}
+
+
 @pytest.mark.parametrize("uid", ["", "../../etc/passwd", "1.2/3", "NAME", "1" * 65, ".1"])
 def test_no_name_escapes_the_folder(archive: Archive, uid: str) -> None:
     with pytest.raises(ValueError, match="UID"):
@@ -139,7 +146,7 @@ def test_changed_object_or_other_key_does_not_open(tmp_path: Path) -> None:
     path.write_bytes(sealed)
     (tmp_path / "quarantine.key").write_bytes(bytes(32))
     with pytest.raises(QuarantineError):
-        quarantine.open(path)
+        Quarantine(tmp_path).open(path)
 
 
 @pytest.mark.parametrize("limits", [QuarantineLimits(max_objects=3), QuarantineLimits(max_bytes=200)])

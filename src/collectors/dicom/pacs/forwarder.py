@@ -159,15 +159,17 @@ class Forwarder:
             self._outbox.refused(waiting, NoContextError.code)
             return
         try:
-            status = _stored(peer, waiting, self._outbox.contents(waiting), context_id)
+            contents = self._outbox.contents(waiting)
+            self._outbox.sending(waiting)
+            status = _stored(peer, waiting, contents, context_id)
         except SealBrokenError:
             self._outbox.refused(waiting, SealBrokenError.code)
             return
         except BrokenOffError:
-            self._outbox.refused(waiting, BrokenOffError.code)
+            self._outbox.broke_off(waiting, BrokenOffError.code)
             raise
-        if status == DUPLICATE and not self._outbox.was_delivered_otherwise(waiting):
-            status = 0x0000  # delivered before, and the power went before it was noted
+        if status == DUPLICATE and self._outbox.is_known_there(waiting):
+            status = 0x0000  # delivered before, and its answer was lost or never noted
         if status == 0x0000 or 0xB000 <= status <= 0xBFFF:
             self._outbox.delivered(waiting)
         elif 0xA700 <= status <= 0xA7FF:

@@ -1,6 +1,6 @@
 """Whether an object that a scanner asks about is kept: in our archive if it is a phantom's, else in the PACS."""
 
-import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,6 @@ from collectors.dicom.pacs.outbox import Outbox, Standing
 
 CLASS_CONFLICT: Final = 0x0119
 """Failure reason: the object is of another class."""
-
-_UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -47,8 +45,10 @@ class Keeping:
     def judge(self, device: str, request: Request) -> Judged:
         """Return how the objects of a device's request stand."""
         committed, failed, pending = list[Reference](), list[tuple[Reference, int]](), list[Reference]()
-        for reference in request.references:
-            reason = self._failure(device, reference)
+        standings = {one: self._standing(device, one) for one in request.references}
+        copies = self._archive.copies_of(device, _not_with_the_pacs(standings))
+        for reference, standing in standings.items():
+            reason = _failure(reference, standing, copies.get(reference.sop_instance_uid, []))
             if reason is None:
                 committed.append(reference)
             elif reason == PROCESSING_FAILURE:
@@ -57,15 +57,31 @@ class Keeping:
                 failed.append((reference, reason))
         return Judged(tuple(committed), tuple(failed), tuple(pending))
 
-    def _failure(self, device: str, reference: Reference) -> int | None:
-        """Return why an object is not kept; None if it is."""
-        uid = reference.sop_instance_uid
-        if not _UID.fullmatch(uid):
-            return NO_SUCH_INSTANCE
-        if copies := self._archive.copies(device, uid):
-            return None if any(_is_of(path, reference) for path in copies) else CLASS_CONFLICT
-        standing = self._outbox.standing(uid) if self._outbox is not None else Standing.UNKNOWN
-        return {Standing.SAFE: None, Standing.PENDING: PROCESSING_FAILURE}.get(standing, NO_SUCH_INSTANCE)
+    @property
+    def let_go(self) -> int:
+        """Return a number that changes when an object that was pending is pending no more."""
+        return self._outbox.let_go if self._outbox is not None else 0
+
+    def _standing(self, device: str, reference: Reference) -> Standing:
+        if self._outbox is None:
+            return Standing.UNKNOWN
+        return self._outbox.standing(device, reference.sop_class_uid, reference.sop_instance_uid)
+
+
+def _not_with_the_pacs(standings: Mapping[Reference, Standing]) -> set[str]:
+    """Return the UIDs of what the outbox does not know: only these are worth a look in the archive."""
+    return {
+        one.sop_instance_uid for one, standing in standings.items() if standing not in {Standing.SAFE, Standing.PENDING}
+    }
+
+
+def _failure(reference: Reference, standing: Standing, copies: Sequence[Path]) -> int | None:
+    """Return why an object is not kept; None if it is."""
+    if standing is Standing.SAFE or any(_is_of(path, reference) for path in copies):
+        return None
+    if standing is Standing.PENDING:
+        return PROCESSING_FAILURE
+    return CLASS_CONFLICT if copies or standing is Standing.OTHER_CLASS else NO_SUCH_INSTANCE
 
 
 def _is_of(path: Path, reference: Reference) -> bool:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
 
 from collectors.dicom.pacs import metrics
 from collectors.dicom.received import ReceivedObject
+from collectors.dicom.retrying import doubled_s
 from collectors.errors import NoRoomError
 from collectors.sealed_store import SealedStore
 from collectors.settings import Pacs
@@ -43,6 +44,8 @@ CREATE TABLE IF NOT EXISTS objects (
     try_at REAL NOT NULL DEFAULT 0,
     asks INTEGER NOT NULL DEFAULT 0,
     ask_at REAL NOT NULL DEFAULT 0,
+    was_sent INTEGER NOT NULL DEFAULT 0,
+    broke_off INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sop_instance_uid, digest)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS objects_by_state ON objects (state, tries, id);
@@ -50,11 +53,23 @@ CREATE TABLE IF NOT EXISTS contents (id INTEGER PRIMARY KEY, sealed BLOB NOT NUL
 CREATE TABLE IF NOT EXISTS transactions (uid TEXT NOT NULL, object INTEGER NOT NULL, asked_at REAL NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS transactions_by_uid ON transactions (uid);
 CREATE TABLE IF NOT EXISTS delivered (
-    uid TEXT PRIMARY KEY, digest BLOB NOT NULL, at REAL NOT NULL
+    uid TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    at REAL NOT NULL,
+    sop_class_uid TEXT NOT NULL DEFAULT '',
+    device TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivered_by_time ON delivered (at);
 """
-_COLUMNS: Final = "id, device, calling_ae, sop_class_uid, sop_instance_uid, transfer_syntax, size, tries, kept_at"
+_ADDED: Final = (
+    ("objects", "was_sent", "INTEGER NOT NULL DEFAULT 0"),
+    ("objects", "broke_off", "INTEGER NOT NULL DEFAULT 0"),
+    ("delivered", "sop_class_uid", "TEXT NOT NULL DEFAULT ''"),
+    ("delivered", "device", "TEXT NOT NULL DEFAULT ''"),
+)
+_COLUMNS: Final = (
+    "id, device, calling_ae, sop_class_uid, sop_instance_uid, transfer_syntax, size, tries, kept_at, was_sent"
+)
 _MEASURE: Final = "SELECT count(*), coalesce(sum(size), 0) FROM objects"
 _DUE: Final = (
     "(state = 'waiting' AND NOT try_at BETWEEN :now AND :most"
@@ -73,15 +88,19 @@ class State(StrEnum):
 
 
 class Standing(StrEnum):
-    """What a scanner may be told of an object: the PACS has it, will have it, or nobody here knows it."""
+    """What a scanner may be told of an object of its own.
+
+    The PACS has it, will have it, has one of another class under its UID, or nobody here knows it.
+    """
 
     SAFE = "safe"
     PENDING = "pending"
+    OTHER_CLASS = "other_class"
     UNKNOWN = "unknown"
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """An object in the outbox, without its contents."""
+    """An object in the outbox, without its contents; `was_sent`: the PACS may have it, from an earlier time."""
 
     id: int
     device: str
@@ -92,6 +111,7 @@ class Waiting(msgspec.Struct, frozen=True):
     size: int
     tries: int
     kept_at: float
+    was_sent: bool
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -129,12 +149,21 @@ class Outbox:
     def __init__(self, data_dir: Path, settings: Pacs, *, clock: Callable[[], datetime] = _utc_now) -> None:
         self._settings, self._clock = settings, clock
         self._store = SealedStore(
-            data_dir, "outbox", _SCHEMA, sealed_table="contents", min_free_bytes=settings.min_free_bytes
+            data_dir,
+            "outbox",
+            _SCHEMA,
+            sealed_table="contents",
+            added=_ADDED,
+            min_free_bytes=settings.min_free_bytes,
         )
         self._lock = threading.Lock()
         with self._store.reading() as db:
             self._count, self._bytes = db.execute(_MEASURE).fetchone()
         self.news = threading.Event()
+        self.let_go = 0
+        """How many objects have gone since the start; whoever waits for one looks at this first."""
+        self._got_through = 0
+        self._broke_off: dict[int, int] = {}
 
     def keep(self, received: ReceivedObject, device: str) -> None:
         """Keep an object for the PACS; it is durable when this returns.
@@ -197,14 +226,14 @@ class Outbox:
             return [title for (title,) in rows.fetchall()]
 
     def due(self, limit: int, calling_ae: str | None = None) -> list[Waiting]:
-        """Return what may be sent now, of one caller or all; what was never refused first, then as it came."""
+        """Return what may be sent now, of one caller or all; what never made trouble first, then as it came."""
         with self._store.reading() as db:
             rows = db.execute(
                 f"SELECT {_COLUMNS} FROM objects WHERE {_DUE} AND calling_ae = coalesce(:caller, calling_ae)"  # noqa: S608
-                " ORDER BY tries > 0, id LIMIT :limit",
+                " ORDER BY tries > 0 OR broke_off > 0, broke_off, id LIMIT :limit",
                 self._due_at() | {"caller": calling_ae, "limit": limit},
             ).fetchall()
-        return [Waiting(*row) for row in rows]
+        return [_waiting(row) for row in rows]
 
     def _due_at(self) -> dict[str, object]:
         """Return the times that a due object's lies between: one further ahead was set by a clock that went wrong."""
@@ -223,48 +252,89 @@ class Outbox:
             row = db.execute("SELECT sealed FROM contents WHERE id = ?", (waiting.id,)).fetchone()
         return self._store.seal.open(waiting.sop_instance_uid, row[0])
 
-    def was_delivered_otherwise(self, waiting: Waiting) -> bool:
-        """Whether the PACS is known to have other content under an object's UID."""
+    def sending(self, waiting: Waiting) -> None:
+        """Note, before it is sent, that the PACS may have an object without our learning of it."""
+        if not waiting.was_sent:
+            with self._store.transaction() as db:
+                db.execute("UPDATE objects SET was_sent = 1 WHERE id = ?", (waiting.id,))
+
+    def is_known_there(self, waiting: Waiting) -> bool:
+        """Whether a PACS that has an object's UID has this very content: from us, from an earlier time, and no other.
+
+        Without such evidence the PACS's object may be another, and ours would be lost.
+        """
         with self._store.reading() as db:
-            found = db.execute(
-                "SELECT 1 FROM objects AS own JOIN delivered ON delivered.uid = own.sop_instance_uid"
-                " WHERE own.id = ? AND delivered.digest <> own.digest",
-                (waiting.id,),
-            ).fetchone()
-        return found is not None
+            (digest,) = db.execute("SELECT digest FROM objects WHERE id = ?", (waiting.id,)).fetchone() or (b"",)
+            sent = db.execute(
+                "SELECT digest FROM objects"
+                " WHERE sop_instance_uid = :uid AND id <> :id AND (state = 'sent' OR was_sent)"
+                " UNION ALL SELECT digest FROM delivered WHERE uid = :uid",
+                {"uid": waiting.sop_instance_uid, "id": waiting.id},
+            ).fetchall()
+        digests = {one for (one,) in sent} | ({digest} if waiting.was_sent else set())
+        return digests == {digest}
 
     def delivered(self, waiting: Waiting) -> None:
         """Note that the PACS has taken an object: it is let go, or waits for commitment."""
         with self._lock, self._store.transaction() as db:
             if self._settings.commitment:
-                db.execute("UPDATE objects SET state = 'sent', asks = 0, ask_at = 0 WHERE id = ?", (waiting.id,))
+                db.execute(
+                    "UPDATE objects SET state = 'sent', asks = 0, ask_at = 0, broke_off = 0 WHERE id = ?", (waiting.id,)
+                )
             else:
                 self._let_go(db, waiting.id)
+        self._got_through += 1
+        self._broke_off.pop(waiting.id, None)
         metrics.FORWARDED.labels(waiting.device).inc()
 
     def refused(self, waiting: Waiting, reason: str) -> None:
         """Note that an object was not taken; after too many times it is set aside."""
         metrics.REFUSED.labels(waiting.device, reason).inc()
         with self._store.transaction() as db:
+            self._take_back(db, waiting)
             self._try_later(db, waiting, reason)
+
+    def broke_off(self, waiting: Waiting, reason: str) -> None:
+        """Note that the PACS broke off, or was silent, on an object: the others go first.
+
+        It counts as a refusal only if another object got through since the PACS last broke off on this one: a PACS
+        that answers nothing at all says nothing of any object.
+        """
+        metrics.REFUSED.labels(waiting.device, reason).inc()
+        is_its_fault = self._got_through > self._broke_off.get(waiting.id, self._got_through)
+        self._broke_off[waiting.id] = self._got_through
+        with self._store.transaction() as db:
+            db.execute("UPDATE objects SET broke_off = broke_off + 1 WHERE id = ?", (waiting.id,))
+            if is_its_fault or self._is_aside(db, waiting):
+                self._try_later(db, waiting, reason)
 
     def postponed(self, waiting: Waiting, reason: str) -> None:
         """Note that the PACS has no room for an object now: the others go first, and this one is never set aside."""
         metrics.REFUSED.labels(waiting.device, reason).inc()
         with self._store.transaction() as db:
+            self._take_back(db, waiting)
             later = self._now() + self._settings.retry_max_s
             db.execute("UPDATE objects SET try_at = ? WHERE id = ?", (later, waiting.id))
 
+    def _take_back(self, db: sqlite3.Connection, waiting: Waiting) -> None:
+        """Note that this sending, at least, has not brought an object to the PACS."""
+        db.execute("UPDATE objects SET was_sent = ? WHERE id = ?", (waiting.was_sent, waiting.id))
+
+    def _is_aside(self, db: sqlite3.Connection, waiting: Waiting) -> bool:
+        found = db.execute("SELECT 1 FROM objects WHERE id = ? AND state = 'set_aside'", (waiting.id,)).fetchone()
+        return found is not None
+
     def _try_later(self, db: sqlite3.Connection, waiting: Waiting, reason: str) -> None:
+        was_aside = self._is_aside(db, waiting)
         settings, tries = self._settings, waiting.tries + 1
         is_aside = tries >= settings.max_tries
-        wait_s = settings.set_aside_retry_s if is_aside else _doubled(settings.retry_s, tries, settings.retry_max_s)
+        wait_s = settings.set_aside_retry_s if is_aside else doubled_s(settings.retry_s, tries, settings.retry_max_s)
         state = State.SET_ASIDE if is_aside else State.WAITING
         db.execute(
             "UPDATE objects SET state = ?, tries = ?, try_at = ? WHERE id = ?",
             (state, tries, self._now() + wait_s, waiting.id),
         )
-        if tries == settings.max_tries:
+        if is_aside and not was_aside:
             metrics.SET_ASIDE.labels(waiting.device).inc()
             _log.error(
                 "object_set_aside", device=waiting.device, reason=reason, sop_instance_uid=waiting.sop_instance_uid
@@ -274,18 +344,20 @@ class Outbox:
 
     def uncommitted(self, limit: int) -> list[Waiting]:
         """Return what the PACS has and must now be asked to commit; what was asked too often is to be sent again."""
-        settings = self._settings
+        settings, now = self._settings, self._now()
+        times = (now, now + settings.commitment_timeout_s)  # as in `_due_at`
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE objects SET state = 'waiting', tries = tries + 1"
-                " WHERE state = 'sent' AND asks >= ? AND ask_at <= ?",
-                (settings.commitment_asks, self._now()),
+                "UPDATE objects SET state = 'waiting', tries = tries + 1, was_sent = 1"
+                " WHERE state = 'sent' AND asks >= ? AND NOT ask_at BETWEEN ? AND ?",
+                (settings.commitment_asks, *times),
             )
             rows = db.execute(
-                f"SELECT {_COLUMNS} FROM objects WHERE state = 'sent' AND ask_at <= ? ORDER BY id LIMIT ?",  # noqa: S608
-                (self._now(), limit),
+                f"SELECT {_COLUMNS} FROM objects WHERE state = 'sent' AND NOT ask_at BETWEEN ? AND ?"  # noqa: S608
+                " ORDER BY id LIMIT ?",
+                (*times, limit),
             ).fetchall()
-        return [Waiting(*row) for row in rows]
+        return [_waiting(row) for row in rows]
 
     def asked(self, transaction_uid: str, objects: Sequence[Waiting]) -> None:
         """Note, before it is asked, which objects a transaction is about."""
@@ -315,7 +387,7 @@ class Outbox:
                 " (SELECT object FROM transactions WHERE uid = ?)",
                 (transaction_uid,),
             ).fetchall()
-            for waiting in (Waiting(*row) for row in rows):
+            for waiting in map(_waiting, rows):
                 if waiting.sop_instance_uid in lost:
                     metrics.NOT_COMMITTED.labels(waiting.device).inc()
                     self._try_later(db, waiting, "not_committed")
@@ -325,14 +397,20 @@ class Outbox:
             db.execute("DELETE FROM transactions WHERE uid = ?", (transaction_uid,))
         self.news.set()
 
-    def standing(self, sop_instance_uid: str) -> Standing:
-        """Return what a scanner may be told of an object."""
+    def standing(self, device: str, sop_class_uid: str, sop_instance_uid: str) -> Standing:
+        """Return what a device may be told of an object: of its own alone, and of the class that it says."""
+        own = (sop_instance_uid, device)
         with self._store.reading() as db:
-            if db.execute("SELECT 1 FROM objects WHERE sop_instance_uid = ?", (sop_instance_uid,)).fetchone():
-                return Standing.PENDING
-            if db.execute("SELECT 1 FROM delivered WHERE uid = ?", (sop_instance_uid,)).fetchone():
-                return Standing.SAFE
-        return Standing.UNKNOWN
+            here = db.execute("SELECT sop_class_uid FROM objects WHERE sop_instance_uid = ? AND device = ?", own)
+            pending = {sop_class for (sop_class,) in here.fetchall()}
+            # One that an earlier version delivered is of no known device and class.
+            gone = db.execute("SELECT sop_class_uid FROM delivered WHERE uid = ? AND device IN (?, '')", own)
+            safe = {sop_class or sop_class_uid for (sop_class,) in gone.fetchall()}
+        if sop_class_uid in pending:
+            return Standing.PENDING
+        if sop_class_uid in safe:
+            return Standing.SAFE
+        return Standing.OTHER_CLASS if pending | safe else Standing.UNKNOWN
 
     # --- housekeeping --------------------------------------------------------------------------------------
 
@@ -370,8 +448,10 @@ class Outbox:
 
     def _let_go(self, db: sqlite3.Connection, object_id: int) -> None:
         db.execute(
-            "INSERT INTO delivered (uid, digest, at) SELECT sop_instance_uid, digest, ? FROM objects WHERE id = ?"
-            " ON CONFLICT (uid) DO UPDATE SET digest = excluded.digest, at = excluded.at",
+            "INSERT INTO delivered (uid, digest, at, sop_class_uid, device)"
+            " SELECT sop_instance_uid, digest, ?, sop_class_uid, device FROM objects WHERE id = ?"
+            " ON CONFLICT (uid) DO UPDATE SET digest = excluded.digest, at = excluded.at,"
+            " sop_class_uid = excluded.sop_class_uid, device = excluded.device",
             (self._now(), object_id),
         )
         (size,) = db.execute("SELECT size FROM objects WHERE id = ?", (object_id,)).fetchone() or (None,)
@@ -380,10 +460,11 @@ class Outbox:
             db.execute("DELETE FROM contents WHERE id = ?", (object_id,))
             self._count -= 1
             self._bytes -= size
+            self.let_go += 1
 
     def _now(self) -> float:
         return self._clock().timestamp()
 
 
-def _doubled(first_s: float, tries: int, most_s: float) -> float:
-    return float(min(most_s, first_s * 2 ** min(tries - 1, 30)))
+def _waiting(row: Sequence[Any]) -> Waiting:
+    return Waiting(*(*row[:-1], bool(row[-1])))
