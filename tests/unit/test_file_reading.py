@@ -112,6 +112,14 @@ def test_an_xml_of_attributes_and_elements_is_read_by_their_names() -> None:
     assert rejected(content) == [(2, "number")], "of an XML, the line is the number of the row"
 
 
+def test_of_a_row_of_xml_that_says_something_twice_both_are_kept() -> None:
+    row = '<Scan patient="SPINE-1234"><Result><BMD>987.5</BMD><BMD>988</BMD></Result></Scan>'
+    found = "<Scan patient='SPINE-1234'><Acquired at='x'/><Result><Region>L1-L4</Region><BMD>1</BMD></Result></Scan>"
+    content = read(f"<x>{row}{found}</x>".encode(), XML_MAP)
+    assert rejected(content)[0] == (1, "cells")
+    assert {"Result/BMD=987.5", "Result/BMD=988"} <= set(content.rejects[0].texts)
+
+
 def test_a_workbook_has_real_dates_and_real_numbers() -> None:
     rows = [[date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.9875, "A1", 13, None],
             ["02.11.2026", time(7, 45), "SPINE-1234", 0.9875, "A2", 13, None],

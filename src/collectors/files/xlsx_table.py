@@ -77,6 +77,9 @@ def _cells(book: Workbook, sheet: str, limits: FilesSettings) -> Iterator[Sequen
     found = book[sheet]
     found.reset_dimensions()  # what a sheet says of its own size is not to be believed
     for row in found.iter_rows(max_col=limits.max_columns + 1, values_only=True):
+        if row.count(None) == len(row):
+            yield ()  # there may be a million of them
+            continue
         cells = [cell if isinstance(cell, str | int | float | datetime | date | time) else None for cell in row]
         while cells and cells[-1] is None:
             cells.pop()
