@@ -9,6 +9,7 @@ from bonewatch.config_file import Config, DeviceSection
 from collectors.archive import Archive
 from collectors.dicom.mpps.service import StepService
 from collectors.dicom.pacs.outbox import Outbox
+from collectors.dicom.pacs.promises import KEPT_S
 from collectors.dicom.pacs.service import CommitmentService
 from collectors.dicom.services import DicomService
 from collectors.settings import MppsUpstream, Pacs
@@ -62,8 +63,8 @@ def dicom_faults(config: Config) -> list[tuple[str, str]]:
     faults, dicom = list[tuple[str, str]](), config.dicom
     if dicom.patients == "forward" and dicom.pacs is None:
         faults.append(("$.dicom.patients", 'patients = "forward" needs a [dicom.pacs] to forward to'))
-    if dicom.commitment_wait_s < 0:
-        faults.append(("$.dicom.commitment_wait_s", "commitment_wait_s is 0 or more"))
+    if not 0 <= dicom.commitment_wait_s <= KEPT_S / 2:
+        faults.append(("$.dicom.commitment_wait_s", "commitment_wait_s lies between 0 and a day, 86400"))
     if dicom.pacs is not None:
         faults += _peer_faults("$.dicom.pacs", dicom.pacs, config) + _pacs_faults("$.dicom.pacs", dicom.pacs)
     if dicom.mpps is not None:

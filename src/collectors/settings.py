@@ -85,7 +85,7 @@ class DicomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one. A peer that says nothing for `idle_timeout_s` is cut; one that opens a connection and asks for no association
     within `negotiation_timeout_s` too. `max_object_bytes` and `max_pdu_bytes` bound what one association can make us
     hold in memory. A scanner that asks for Storage Commitment of objects that the PACS does not have yet is answered
-    when it has them, or after `commitment_wait_s` that it has not.
+    when it has them, or after `commitment_wait_s`, at most a day, that it has not.
     """
 
     ae_title: str = "BONEWATCH"

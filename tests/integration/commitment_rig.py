@@ -76,6 +76,7 @@ class Reports:
 
     def __init__(self) -> None:
         self.got: list[tuple[int, Report]] = []
+        self.status = 0x0000
         self._lock = threading.Lock()
 
     def take(self, event: Event) -> tuple[int, None]:
@@ -83,7 +84,7 @@ class Reports:
         ds = event.event_information
         with self._lock:
             self.got.append((int(request.EventTypeID), _report_from(ds)))
-        return 0x0000, None
+        return self.status, None
 
     def one(self, *, within_s: float = 20.0) -> tuple[int, Report]:
         assert waited(lambda: self.got, within_s=within_s)

@@ -39,6 +39,16 @@ def test_a_pacs_and_a_ris_are_read() -> None:
         (written(PACS + "timeout_s = -1\n"), "timeout_s", "above 0"),
         (written(PACS + "max_bytes = 5\n"), "max_bytes", "at least 1 MB"),
         (written(PACS + "commitment_asks = 0\n"), "commitment_asks", "between 1 and 1000"),
+        (
+            written("").replace("[dicom]\n", "[dicom]\ncommitment_wait_s = 90000\n"),
+            "commitment_wait_s",
+            "between 0 and a day",
+        ),
+        (
+            written("").replace("[dicom]\n", "[dicom]\ncommitment_wait_s = -1\n"),
+            "commitment_wait_s",
+            "between 0 and a day",
+        ),
         (written(PACS + "commitments = true\n"), "commitment", "unknown field"),
         (written(MPPS + "max_waiting = 0\n"), "max_waiting", "at least 1"),
         (written(MPPS + 'when_away = "forget"\n'), "when_away", "Invalid enum value"),

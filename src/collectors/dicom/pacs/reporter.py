@@ -21,15 +21,22 @@ from collectors.dicom.pacs import commitment, metrics
 from collectors.dicom.pacs.commitment import Report
 from collectors.dicom.pacs.keeping import Judged, Keeping
 from collectors.dicom.pacs.promises import Promise, Promises
-from collectors.dicom.retrying import Retrying
+from collectors.dicom.retrying import Retrying, doubled_s
 from collectors.dicom.turns import turn_on
 from collectors.errors import CollectorError
+from collectors.sealing import SealBrokenError
 
 TICK_S: Final = 0.5
 STOP_S: Final = 10.0
 ANSWER_S: Final = 10.0
 RETRY_S: Final = 10.0
 RETRY_MAX_S: Final = 300.0
+JUDGE_S: Final = 10.0
+"""What is pending is judged again when an object has gone to the PACS, and so often in any case."""
+REST: Final = 10.0
+"""After a pass over what is pending there is none for so many times the processor time that it took."""
+MAX_TELLS: Final = 6
+"""A scanner that answers a report with a failure so often does not want it."""
 
 Address = tuple[str, int]
 """Host and port."""
@@ -45,6 +52,18 @@ class _Asked:
         self.last_id = 0
         self.answers: dict[int, int] = {}
         self.heard = threading.Condition()
+
+
+class _Trouble:
+    """A promise that could not be kept: how often, and until when it is left alone."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.until = 0.0
+
+    def again(self) -> None:
+        self.tries += 1
+        self.until = time.monotonic() + doubled_s(RETRY_S, self.tries, RETRY_MAX_S)
 
 
 class CommitmentReporter:
@@ -75,7 +94,12 @@ class CommitmentReporter:
     ) -> None:
         self._promises, self._keeping = promises, keeping
         self._own_ae_title, self._addresses, self._wait_s = own_ae_title, addresses, wait_s
-        self._open: dict[str, Association] = {}
+        self._open: dict[str, list[Association]] = {}
+        self._open_lock = threading.Lock()
+        self._undecided: set[int] = set()
+        self._troubles: dict[int, _Trouble] = {}
+        self._let_go = 0
+        self._judge_at = self._rest_until = 0.0
         self._asked: WeakKeyDictionary[Association, _Asked] = WeakKeyDictionary()
         self._lines: dict[str, Retrying] = {}
         self._faults = Retrying("commitment_reporting", RETRY_S, RETRY_MAX_S)
@@ -84,9 +108,11 @@ class CommitmentReporter:
         self._thread: threading.Thread | None = None
 
     def asked_on(self, device: str, association: Association, context_id: int, transfer_syntax: str) -> None:
-        """Remember the association on which a device asked last."""
+        """Remember an association on which a device asked, as long as it stands."""
         self._asked.setdefault(association, _Asked(context_id, transfer_syntax))
-        self._open[device] = association
+        with self._open_lock:
+            others = [one for one in self._standing(device) if one is not association]
+            self._open[device] = [association, *others]
         self.news.set()
 
     def heard(self, event: evt.Event) -> None:
@@ -118,58 +144,113 @@ class CommitmentReporter:
         while not self._stopping.is_set():
             self.news.clear()
             try:
-                for promise in self._promises.open():
-                    if self._stopping.is_set():
-                        return
-                    self._keep(promise)
+                self._keep_all()
                 self._faults.succeeded()
             except Exception as error:  # noqa: BLE001 - whatever it is, what was asked is kept, and is tried again
                 self._faults.failed(error)
                 self._stopping.wait(self._faults.waits_s)
             self.news.wait(TICK_S)
 
+    def _keep_all(self) -> None:
+        """Keep what can be kept; no promise stops another."""
+        promises = self._promises.open()
+        ids = {one.id for one in promises}
+        self._undecided &= ids
+        self._troubles = {number: trouble for number, trouble in self._troubles.items() if number in ids}
+        began_s, judges_again = time.thread_time(), self._is_time_to_judge()
+        for promise in promises:
+            if self._stopping.is_set():
+                return
+            if judges_again or promise.id not in self._undecided or self._is_late(promise):
+                self._try_to_keep(promise)
+        if judges_again:
+            self._rest_until = time.monotonic() + REST * (time.thread_time() - began_s)
+
+    def _is_time_to_judge(self) -> bool:
+        """Whether something may have changed for what is pending, and the last pass was long enough ago."""
+        now, let_go = time.monotonic(), self._keeping.let_go
+        if now < self._rest_until or (let_go == self._let_go and now < self._judge_at):
+            return False
+        self._let_go, self._judge_at = let_go, now + JUDGE_S
+        return True
+
+    def _is_late(self, promise: Promise) -> bool:
+        return not 0.0 <= self._promises.now() - promise.asked_at < self._wait_s
+
+    def _try_to_keep(self, promise: Promise) -> None:
+        """Keep one promise; one that cannot be read is dropped, with any other error it is tried again later."""
+        trouble = self._troubles.get(promise.id)
+        if not self._can_tell(promise.device) or (trouble and time.monotonic() < trouble.until):
+            return
+        try:
+            self._keep(promise)
+        except SealBrokenError as error:
+            self._give_up(promise, error.code)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are kept, and this one is tried again
+            trouble = self._troubles.setdefault(promise.id, _Trouble())
+            trouble.again()
+            if trouble.tries == 1:
+                code = error.code if isinstance(error, CollectorError) else type(error).__name__
+                _log.error("commitment_not_reported", device=promise.device, code=code)
+
     def _keep(self, promise: Promise) -> None:
         """Report on a request whose objects are all decided, or have been pending for too long."""
-        if not self._can_tell(promise.device):
+        request = self._promises.request(promise)
+        judged = self._keeping.judge(promise.device, request)
+        if judged.pending and not self._is_late(promise):
+            self._undecided.add(promise.id)
             return
-        judged = self._keeping.judge(promise.device, promise.request)
-        is_late = not 0.0 <= self._promises.now() - promise.asked_at < self._wait_s
-        if judged.pending and not is_late:
-            return
-        report = judged.report(promise.request.transaction_uid)
         try:
-            status = self._report(promise, report)
+            status = self._report(promise, judged.report(request.transaction_uid))
         except PeerError as error:
             self._retrying(promise.device).failed(error)
             return
         self._retrying(promise.device).succeeded()
-        self._promises.done(promise.id)
-        _count(promise.device, judged)
-        _log.info("commitment_reported", device=promise.device, objects=len(promise.request.references), status=status)
+        if _is_success(status):
+            self._promises.done(promise)
+            _count(promise.device, judged)
+            _log.info("commitment_reported", device=promise.device, objects=promise.objects, status=status)
+            return
+        trouble = self._troubles.setdefault(promise.id, _Trouble())
+        trouble.again()
+        if trouble.tries >= MAX_TELLS:
+            self._give_up(promise, f"refused_{status:04X}")
+
+    def _give_up(self, promise: Promise, reason: str) -> None:
+        """Let go of a promise that nobody can be told of."""
+        self._promises.done(promise)
+        metrics.SCANNER_COMMITMENTS.labels(promise.device, "not_told").inc(promise.objects)
+        _log.error("commitment_given_up", device=promise.device, objects=promise.objects, reason=reason)
+
+    def _standing(self, device: str) -> list[Association]:
+        """Return the associations on which a device asked and that still stand, the latest first."""
+        return [one for one in self._open.get(device, ()) if one.is_established]
 
     def _can_tell(self, device: str) -> bool:
         """Whether there is a way to a scanner now."""
-        association = self._open.get(device)
-        has_way = device in self._addresses or (association is not None and association.is_established)
+        has_way = device in self._addresses or bool(self._standing(device))
         return has_way and not self._retrying(device).is_waiting
 
     def _report(self, promise: Promise, report: Report) -> int:
-        """Return the scanner's answer.
+        """Return the scanner's answer: its first success, over one of its associations or at its address.
 
         Raises
         ------
         PeerError
             The scanner does not answer, nor is it where its address says.
         """
-        association = self._open.get(promise.device)
-        if association is not None and association.is_established:
+        answer = None
+        for association in self._standing(promise.device):
             status = self._report_on(association, report)
-            if status is not None:
+            if status is not None and _is_success(status):
                 return status
-        address = self._addresses.get(promise.device)
-        if address is None:
-            raise PeerError("the scanner does not answer, and has no dicom_host to be told at")
-        return self._report_to(address, promise.calling_ae, report)
+            answer = answer if status is None else status
+        try:
+            return self._report_to(self._addresses.get(promise.device), promise.calling_ae, report)
+        except PeerError:
+            if answer is None:
+                raise
+        return answer
 
     def _report_on(self, association: Association, report: Report) -> int | None:
         """Report over the scanner's own association; None when it does not answer."""
@@ -185,7 +266,9 @@ class CommitmentReporter:
                 asked.heard.wait(TICK_S)
             return asked.answers.pop(number, None)
 
-    def _report_to(self, address: Address, ae_title: str, report: Report) -> int:
+    def _report_to(self, address: Address | None, ae_title: str, report: Report) -> int:
+        if address is None:
+            raise PeerError("the scanner does not answer, and has no dicom_host to be told at")
         with Peer(
             *address,
             ae_title,
@@ -216,6 +299,11 @@ def _request(report: Report, transfer_syntax: str) -> N_EVENT_REPORT:
         raise CollectorError("the report cannot be encoded")
     request.EventInformation = BytesIO(encoded)
     return request
+
+
+def _is_success(status: int) -> bool:
+    """Whether a scanner took a report, with or without a warning."""
+    return status in {0x0000, 0x0001, 0x0107, 0x0116} or 0xB000 <= status <= 0xBFFF
 
 
 def _count(device: str, judged: Judged) -> None:

@@ -13,10 +13,11 @@ from pynetdicom import AE, evt
 from collectors.archive import Archive
 from collectors.dicom.pacs import commitment
 from collectors.dicom.pacs.asking import take_report
+from collectors.dicom.pacs.commitment import Reference, Request
 from collectors.dicom.pacs.forwarder import Forwarder
 from collectors.dicom.pacs.keeping import Keeping
 from collectors.dicom.pacs.outbox import Outbox
-from collectors.dicom.pacs.promises import Promises
+from collectors.dicom.pacs.promises import Promises, TransactionInUseError
 from collectors.dicom.pacs.reporter import Address, CommitmentReporter
 from collectors.errors import NoRoomError
 from collectors.settings import DicomSettings
@@ -34,6 +35,22 @@ _log: Final = structlog.get_logger("collectors.dicom.pacs")
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _fault(request: Request) -> tuple[int, str] | None:
+    """Return status and comment of what is wrong with a request."""
+    if not _UID.fullmatch(request.transaction_uid) or not request.references:
+        return INVALID_ARGUMENT, "a transaction UID and referenced objects are needed"
+    if len(request.references) > MAX_REFERENCES:
+        return NO_RESOURCES, "too many objects in one request"
+    if not all(map(_has_uids, request.references)):
+        return INVALID_ARGUMENT, "a referenced object's class or instance is no UID"
+    return None
+
+
+def _has_uids(reference: Reference) -> bool:
+    """Whether a reference can be said again in a report."""
+    return all(_UID.fullmatch(uid) for uid in (reference.sop_class_uid, reference.sop_instance_uid))
 
 
 class CommitmentService:
@@ -69,7 +86,8 @@ class CommitmentService:
     ) -> None:
         self._by_ae = {policy.ae_title: key for key, policy in devices.items() if policy.ae_title}
         self.outbox = Outbox(archive.data_dir, settings.pacs, clock=clock) if settings.pacs else None
-        self._promises = Promises(archive.data_dir, clock=clock)
+        min_free_bytes = settings.pacs.min_free_bytes if settings.pacs else 0
+        self._promises = Promises(archive.data_dir, min_free_bytes=min_free_bytes, clock=clock)
         self._forwarder = (
             Forwarder(self.outbox, settings.pacs, settings.ae_title) if self.outbox and settings.pacs else None
         )
@@ -137,11 +155,12 @@ class CommitmentService:
         if event.action_type != commitment.REQUEST_COMMITMENT:
             return NO_SUCH_ACTION, "no such action"
         request = commitment.request_from(event.action_information)
-        if not _UID.fullmatch(request.transaction_uid) or not request.references:
-            return INVALID_ARGUMENT, "a transaction UID and referenced objects are needed"
-        if len(request.references) > MAX_REFERENCES:
-            return NO_RESOURCES, "too many objects in one request"
-        self._promises.add(device, calling_ae, request)
+        if (fault := _fault(request)) is not None:
+            return fault
+        try:
+            self._promises.add(device, calling_ae, request)
+        except TransactionInUseError:
+            return INVALID_ARGUMENT, "this transaction UID was asked about other objects"
         context: Any = event.context
         self._reporter.asked_on(device, event.assoc, int(context.context_id), str(context.transfer_syntax))
         _log.info("commitment_asked", device=device, objects=len(request.references))
