@@ -11,7 +11,7 @@ from streams.fold.handover import COMPARED, HANDED_BACK, WITH_ENGINEER
 from streams.readings import DeviceView
 from streams.roles import Permission
 
-_YES_NO: Final = {"yes": "Yes, it could", "no": "No"}
+_YES_NO: Final = {"yes": "Yes", "no": "No"}
 _WORKING: Final = {"yes": "Yes: it works", "no": "No: it must not be used"}
 _DECISION: Final = {
     "returns": "It returns: every QC is run again first",
@@ -22,6 +22,12 @@ _AFFECTED: Final = {
     "image_quality": "Could it have affected image quality?",
     "safety": "Could it have affected safety features?",
     "measurement": "Did it change the tube, the detector, software or calibration?",
+}
+_BLANK: Final = {
+    "dose": "Say yes or no for the radiation dose",
+    "image_quality": "Say yes or no for image quality",
+    "safety": "Say yes or no for safety features",
+    "measurement": "Say yes or no for tube, detector, software, calibration",
 }
 _SIGNED: Final = Field(
     name="engineer_signed",
@@ -42,10 +48,7 @@ def _engineer_fields(view: DeviceView) -> tuple[Field, ...]:
 def _work_fields() -> tuple[Field, ...]:
     return (
         Field(name="work_done", label="What was done?", kind=FieldKind.LONG_TEXT),
-        *(
-            Field(name=name, label=label, kind=FieldKind.CHOICE, choices=_YES_NO, hint="A blank is no answer")
-            for name, label in _AFFECTED.items()
-        ),
+        *(Field(name=name, label=label, kind=FieldKind.CHOICE, choices=_YES_NO) for name, label in _AFFECTED.items()),
         Field(name="report", label="Number of the service report", required=False),
     )
 
@@ -92,7 +95,7 @@ def _over(asked: Asked, typed: Typed, view: DeviceView) -> HandOver:
 
 
 def _affected(typed: Typed) -> SaidAffected:
-    said = {name: typed.choice(name, _YES_NO, "Say yes or no: a blank is no answer") for name in _AFFECTED}
+    said = {name: typed.choice(name, _YES_NO, _BLANK[name]) for name in _AFFECTED}
     return SaidAffected(**{name: answer == "yes" if answer in _YES_NO else None for name, answer in said.items()})
 
 
@@ -195,7 +198,7 @@ SERVICE_ACTIONS: Final = (
     Action(
         slug="hand-back",
         title="Hand back",
-        intro="Stage 2: the engineer says what was done and what it could have affected. It certifies nothing.",
+        intro="Stage 2: the engineer says what was done and what it could have affected. That certifies nothing.",
         submit="Hand back",
         done="Handed back. The department decides on its return.",
         permission=Permission.HAND_BACK,

@@ -114,11 +114,11 @@ def reasons(state: DeviceState) -> list[Reason]:
     found = []
     service = state.service
     if state.stage == WITH_ENGINEER and service is not None:
-        text = f"with the engineer: {service.engineer}, {service.company}"
+        text = f"with the engineer of {service.company}"  # boards are public: no names
         clears = "The engineer hands it back; then the department decides on its return."
         found.append(Reason(ReasonCode.WITH_ENGINEER, text, clears))
     elif state.stage == HANDED_BACK and service is not None:
-        text = f"handed back by {service.engineer}: the decision on its return is awaited"
+        text = "handed back: the decision on its return is awaited"
         who = "A physicist decides" if service.affected else "The department decides"
         found.append(Reason(ReasonCode.WITH_ENGINEER, text, f"{who} on its return; then every QC passes again."))
     for name in state.changed.before if state.changed else ():
