@@ -72,13 +72,13 @@ def _row(number: int, element: Element, column_map: ColumnMap, limits: FilesSett
     for name, text in values:
         twice = twice or (name in found and name in column_map.names)
         found.setdefault(name, text)
-    check_columns(len(values), limits)
+    check_columns(len(found), limits)
     texts = tuple(f"{name}={text}" for name, text in values)
     fault = too_long([text for _, text in values], limits)
-    if fault is None and twice:
-        fault = RowError("cells", "a column that the map names is there twice")
     if fault is not None:
         return Row(number, {}, shortened(texts, limits), fault)
+    if twice:
+        return Row(number, {}, texts, RowError("cells", "a column that the map names is there twice"))
     cells: dict[Name, Cell] = {name: found.get(str(name)) for name in column_map.names}
     return Row(number, cells, texts)
 
