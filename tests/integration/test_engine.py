@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from streams import codec
 from streams.commands import EnterVendorQc, OverrideGate, Refusal
 from streams.engine import SiteEngine
+from streams.fold import FOLD_VERSION
 from streams.fold.state import DeviceState
 from streams.messages import (
     ClinicCalendarChanged,
@@ -325,7 +326,7 @@ def test_a_state_of_another_fold_version_is_folded_anew_and_its_gates_published_
     site.sql("UPDATE states SET fold_version = 0")
     site.start()
     last = [codec.decode_event(row.body).fact for row in site.log.rows(DEVICE)][-1]
-    assert last == FoldUpgraded(0, 1, ())
+    assert last == FoldUpgraded(0, FOLD_VERSION, ())
     assert site.engine.gate(DEVICE).status is GateStatus.OPEN
     assert replay(site.log).differences == ()
 

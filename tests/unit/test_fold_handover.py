@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.commands import (
+    ClearFault,
     Command,
     DecideReturn,
     HandBack,
@@ -27,6 +28,7 @@ from streams.messages import (
     Person,
     PhantomMeasured,
     StateChanged,
+    VendorQcReported,
     Verdict,
 )
 from streams.policy import CheckRules, DeviceKind, DevicePolicy, Frequency, Phantom, PhantomRole, Standard
@@ -142,6 +144,29 @@ def test_qc_between_hand_back_and_decision_counts_and_the_decision_then_returns_
     assert (scanner.stage, scanner.codes) == ("handed_back", {"with_engineer"})
     scanner.decide()
     assert (scanner.stage, scanner.folded.status) == ("clinical", GateStatus.OPEN)
+
+
+def test_a_duty_of_which_nothing_was_heard_before_is_voided_too() -> None:
+    """Found by the model: the first QC ever, measured before a repair and entered after it, is no pass."""
+    folded = Folded()
+    folded.fact(baseline())
+    scanner = Serviced(folded)
+    scanner.ask(LogFault, text="rattle", stops_scanning=True)
+    scanner.ask(ClearFault, PHYSICIST, fault_id=folded.state.faults[0].fault_id, text="tightened")
+    folded.now += MINUTE
+    folded.scan(1.0)
+    before = folded.now - timedelta(hours=1)
+    folded.fact(VendorQcReported(passed=True, measured_at=before, performed_by="Oz", reviewed_by="Pat"))
+    assert scanner.codes == {"verification_required"}
+
+
+def test_a_first_check_measured_before_the_hand_back_is_no_pass() -> None:
+    scale = Serviced(Folded(SCALE))
+    scale.hand_over()
+    scale.hand_back()
+    scale.decide()
+    scale.folded.fact(CalibrationCheckRead("W20", 20.0, scale.folded.now - timedelta(hours=1), "Oz"))
+    assert "check_due" in scale.codes
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.fold.state import VENDOR_QC, Changed, Chart, DeviceState, Service, latest
+from streams.fold.state import VENDOR_QC, Changed, Chart, Check, DeviceState, Service, latest
 from streams.fold.window import closed
 from streams.messages import (
     Affected,
+    CheckVerdict,
     EquipmentHandedBack,
     EquipmentHandedOver,
     Event,
@@ -88,16 +89,22 @@ def settled(state: DeviceState, phantom_id: str) -> DeviceState:
 
 
 def to_be_verified(state: DeviceState, at: datetime) -> DeviceState:
-    """Void every pass: after a repair each duty must pass again, measured and recorded later."""
-    charts = {}
-    for name, chart in state.charts.items():
-        books = closed(chart, at)
+    """Void every pass: after a repair each duty must pass again, measured and recorded later.
+
+    That binds duties too of which nothing was heard yet: what was measured before it and is entered later is no pass.
+    """
+    charts, checks = {}, dict[str, Check]()
+    is_scanner = state.policy is not None and state.policy.kind is DeviceKind.SCANNER
+    duties = (VENDOR_QC, *(p.patient_id for p in state.policy.own_phantoms)) if state.policy and is_scanner else ()
+    for name in dict.fromkeys((*state.charts, *duties)):
+        books = closed(state.chart(name), at)
         head = replace(books.head, passed_at=None)
         charts[name] = replace(books, head=head, checkpoint=head)
-    checks = {
-        name: replace(check, passed_at=None, measured_at=latest(check.measured_at, at) or at)
-        for name, check in state.checks.items()
-    }
+    unheard = Check(at, CheckVerdict.NOT_JUDGED, 0.0)
+    standards = (standard.standard_id for standard in state.policy.checks.standards) if state.policy else ()
+    for name in dict.fromkeys((*state.checks, *standards)):
+        check = state.checks.get(name, unheard)
+        checks[name] = replace(check, passed_at=None, measured_at=latest(check.measured_at, at) or at)
     return replace(state, charts=charts, checks=checks, verifying=True, override=None)
 
 

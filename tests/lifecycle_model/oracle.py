@@ -1,0 +1,126 @@
+"""What must hold while a gate is open, by the rules of DESIGN 5.2 and 5.3; it knows facts and no state of the fold."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from streams.messages import (
+    BaselineAccepted,
+    EquipmentHandedBack,
+    EquipmentHandedOver,
+    Fact,
+    FaultCleared,
+    FaultLogged,
+    MeasurementVerified,
+    PhantomMeasured,
+    ReturnDecided,
+    ServicedRemotely,
+    VendorQcReported,
+)
+
+LONDON = ZoneInfo("Europe/London")
+TOO_FAR_AHEAD = timedelta(minutes=5)
+OUT_OF_CUSTODY = {"engineer", "back"}
+
+
+@dataclass
+class Reading:
+    """A QC reading: when it was measured and recorded, and whether it passed by the numbers."""
+
+    measured_at: datetime
+    recorded_at: datetime
+    passed: bool
+
+    @property
+    def at(self) -> datetime:
+        """When it was, as far as it is believed: a clock a little fast makes nothing newer than its arrival."""
+        return min(self.measured_at, self.recorded_at)
+
+
+@dataclass
+class Oracle:
+    """One scanner with one independent phantom (baseline 1.000 g/cm2, 1.5 %) and the manufacturer's QC."""
+
+    custody: str = "department"
+    handover: str = ""
+    retired: bool = False
+    has_baseline: bool = False
+    stopping: set[str] = field(default_factory=set)
+    serviced_at: datetime | None = None
+    compares: bool = False
+    vendor: list[Reading] = field(default_factory=list)
+    phantom: list[Reading] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def take(self, fact: Fact, now: datetime) -> None:  # noqa: C901 - a line for each rule
+        """Take in what was recorded."""
+        match fact:
+            case BaselineAccepted():
+                self.has_baseline, self.compares = True, False
+            case VendorQcReported(passed=passed, measured_at=measured_at):
+                self.vendor.append(Reading(measured_at, now, passed))
+            case PhantomMeasured(bmd_g_cm2=bmd, measured_at=measured_at):
+                self.phantom.append(Reading(measured_at, now, 0.985 <= bmd <= 1.015))
+            case FaultLogged(fault_id=fault_id, stops_scanning=True):
+                self.stopping.add(fault_id)
+            case FaultCleared(fault_id=fault_id) if fault_id in self.stopping:
+                self.stopping.remove(fault_id)
+                self.serviced_at = now
+            case EquipmentHandedOver(handover_id=handover_id, handed_over_by=by):
+                self.custody, self.handover = "engineer", handover_id
+                self._only({"operator", "physicist"}, by.role, "handed over")
+            case EquipmentHandedBack(affected=affected):
+                self.custody, self.serviced_at = "back", now
+                self.compares |= affected.measurement and self.has_baseline
+            case ReturnDecided(returns=returns, decided_by=by):
+                self._only({"operator", "physicist"}, by.role, "returned")
+                if " ".join(by.name.split()).casefold() == "eve engineer":
+                    self.broken.append("the engineer decided on the return")
+                self.custody = "department" if returns else self.custody
+            case ServicedRemotely(affected=affected):
+                self.serviced_at = now
+                self.compares |= affected.measurement and self.has_baseline
+            case MeasurementVerified():
+                self.compares = False
+
+    def why_not_open(self, now: datetime) -> list[str]:
+        """Return every rule by which no patient may be scanned now."""
+        found = list(self.broken)
+        found += ["retired"] if self.retired else []
+        found += ["not in the department's custody"] if self.custody in OUT_OF_CUSTODY else []
+        found += [] if self.has_baseline else ["no baseline"]
+        found += ["a fault stops scanning"] if self.stopping else []
+        found += ["work on the measurement is not compared"] if self.compares else []
+        for name, readings in (("manufacturer's QC", self.vendor), ("independent phantom", self.phantom)):
+            found += [] if self._passed_today(readings, now) else [f"{name}: no pass of today after service"]
+            found += [f"{name}: its newest reading failed"] if self._newest_failed(readings) else []
+        return found
+
+    def may_never_be_overridden(self) -> list[str]:
+        """Return what no override may let a patient past."""
+        found = ["retired"] if self.retired else []
+        found += ["not in the department's custody"] if self.custody in OUT_OF_CUSTODY else []
+        found += [] if self.has_baseline else ["not commissioned"]
+        found += ["a fault stops scanning"] if self.stopping else []
+        return found
+
+    def _counts(self, reading: Reading) -> bool:
+        """Whether a reading is evidence: believable, and measured and recorded after the last service."""
+        if reading.measured_at > reading.recorded_at + TOO_FAR_AHEAD:
+            return False
+        return self.serviced_at is None or reading.at >= self.serviced_at
+
+    def _passed_today(self, readings: list[Reading], now: datetime) -> bool:
+        today = now.astimezone(LONDON).date()
+        return any(
+            reading.passed and self._counts(reading) and reading.at.astimezone(LONDON).date() == today
+            for reading in readings
+        )
+
+    def _newest_failed(self, readings: list[Reading]) -> bool:
+        counting = [(reading.at, place, reading) for place, reading in enumerate(readings) if self._counts(reading)]
+        return bool(counting) and not max(counting)[2].passed
+
+    def _only(self, roles: set[str], role: str, what: str) -> None:
+        if role not in roles:
+            self.broken.append(f"{what} by a {role}")
