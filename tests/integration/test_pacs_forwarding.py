@@ -20,6 +20,8 @@ from pydicom.uid import (
 )
 from structlog.testing import capture_logs
 
+from collectors.dicom.exchange import BrokenOffError
+from collectors.dicom.pacs.forwarder import Forwarder
 from collectors.dicom.pacs.outbox import Standing
 from collectors.dicom.received import ReceivedObject
 from collectors.errors import NoRoomError
@@ -373,6 +375,22 @@ def test_all_go_under_the_one_title_that_is_configured(tmp_path: Path) -> None:
             with forwarding(outbox, settings):
                 assert waited(lambda: is_empty(outbox))
     assert pacs.calling_ae_titles == ["GATEWAY"]
+
+
+@pytest.mark.timeout(60)
+def test_an_association_that_has_ended_meanwhile_holds_nobody(tmp_path: Path) -> None:
+    with storescp(tmp_path / "stored") as port:
+        settings = pacs_settings(port)
+        with opened(tmp_path, settings) as outbox:
+            outbox.keep(patient(1), DEVICE)
+            forwarder = Forwarder(outbox, settings, "BONEWATCH")
+            peer = forwarder._peer("DXA1", outbox.due(1))
+    assert waited(lambda: not peer._association.is_alive())
+    with opened(tmp_path, settings) as outbox, peer:
+        forwarder._outbox = outbox
+        (waiting,) = outbox.due(1)
+        with pytest.raises(BrokenOffError):
+            forwarder._send_one(peer, waiting)
 
 
 def test_more_kinds_of_objects_than_fit_one_association_are_split(tmp_path: Path) -> None:

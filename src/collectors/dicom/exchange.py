@@ -1,9 +1,12 @@
 """One request and its response over an association of ours, with a data set sent as the bytes it is."""
 
+import math
+import queue
 import threading
 import time
 from collections.abc import Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 from pynetdicom import evt
 from pynetdicom.association import Association
@@ -19,6 +22,7 @@ Message = C_STORE | N_ACTION | N_CREATE | N_EVENT_REPORT | N_SET
 
 MAX_CONTEXTS: Final = 128
 """So many presentation contexts fit one association."""
+_LOOK_S: Final = 0.1
 
 
 class PeerError(CollectorError):
@@ -137,10 +141,12 @@ class Peer:
         association._reactor_checkpoint.clear()  # noqa: SLF001 - as pynetdicom's own send methods do
         try:
             while not association._is_paused:  # noqa: SLF001
+                if not association.is_alive():  # its thread has ended, and never pauses
+                    raise BrokenOffError("the peer has ended the association")
                 time.sleep(BUSY_SLEEP_S)
             association.dimse.send_msg(request, context_id)
             while True:
-                place, message = association.dimse.get_msg(block=True)
+                place, message = _next_message(association)
                 if message is None or place is None:
                     raise BrokenOffError("the peer broke off, or did not answer in time")
                 if isinstance(message, type(request)) and message.MessageIDBeingRespondedTo == request.MessageID:
@@ -148,6 +154,20 @@ class Peer:
                 association._serve_request(message, place)  # noqa: SLF001
         finally:
             association._reactor_checkpoint.set()  # noqa: SLF001
+
+
+def _next_message(association: Association) -> tuple[int | None, Any]:
+    """Return the next message and its context; none if it does not come in time, or the association ends.
+
+    pynetdicom's own `get_msg` waits its whole time for what an association that has ended can bring no more.
+    """
+    until = time.monotonic() + (association.dimse_timeout or math.inf)
+    has_ended = False
+    while not has_ended and time.monotonic() < until:
+        has_ended = not association.is_established  # what came before the end is there by now
+        with suppress(queue.Empty):
+            return association.dimse.msg_queue.get(timeout=_LOOK_S)
+    return None, None
 
 
 def _why_not(association: Association) -> PeerError:
