@@ -9,8 +9,10 @@ It stands here to be measured against and to be looked at again when Faust chang
 """
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -68,6 +70,7 @@ def app_from(broker: Broker, group: str, **settings: Any) -> Any:
         producer_linger=LINGER_S,
         producer_max_request_size=2 * MAX_RECORD_BYTES,
         store="memory://",
+        datadir=str(Path(tempfile.gettempdir()) / group),  # it makes one, though nothing of ours is kept in it
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
