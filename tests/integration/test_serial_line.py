@@ -12,6 +12,7 @@ from collectors.protocols.items import Reading
 from collectors.protocols.known import protocol
 from collectors.serial.line import SerialDevice, SerialLine
 from collectors.serial.link import Link, LinkState
+from simulators.rfc2217 import Rfc2217Port
 from simulators.scale import PtyPort, TcpPort, VirtualScale
 from tests.kafka import wait_until
 
@@ -79,6 +80,31 @@ def test_a_scale_on_a_terminal_is_asked_and_read(scale: VirtualScale) -> None:
 def test_a_scale_behind_a_serial_server_is_read(tcp: TcpPort) -> None:
     with followed(tcp.url) as line:
         wait_until(lambda: line.reads("70.45"))
+
+
+@pytest.mark.filterwarnings(r"ignore:set(Daemon|Name)\(\) is deprecated:DeprecationWarning")  # pyserial's own
+def test_a_serial_server_is_told_the_settings_of_the_line() -> None:
+    """By RFC 2217 the settings themselves can be seen: a pseudo-terminal alone would let bytes pass at any."""
+    scale = VirtualScale("and-standard", load_kg=70.45)
+    port = Rfc2217Port(scale)
+    try:
+        with followed(port.url, "and-standard", serial="") as line:
+            wait_until(lambda: line.reads("70.45"))
+            assert port.line == (2400, 7, "E", 1)
+    finally:
+        port.stop()
+
+
+@pytest.mark.filterwarnings(r"ignore:set(Daemon|Name)\(\) is deprecated:DeprecationWarning")
+def test_a_scale_behind_an_rfc_2217_server_is_asked() -> None:
+    port = Rfc2217Port(VirtualScale(load_kg=70.45))
+    try:
+        with followed(port.url) as line:
+            wait_until(lambda: line.reads("70.45"))
+            assert line.state is LinkState.HEARD
+            assert port.line == (9600, 8, "N", 1)
+    finally:
+        port.stop()
 
 
 def test_one_that_sends_by_itself_is_read_unasked(scale: VirtualScale) -> None:

@@ -128,7 +128,7 @@ class SerialLine:
                     OPENED.labels(self.given.device).inc()
                     self._tell(changed=self.link.opened(self._clock()))
                     self._follow(port)
-            except (serial.SerialException, OSError, ValueError) as error:
+            except (serial.SerialException, OSError, ValueError, NotImplementedError) as error:
                 self._tell(changed=self.link.closed(_words(error)))
                 self._stopped.wait(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
                 tries += 1
@@ -182,7 +182,7 @@ def _opened(given: SerialDevice) -> Any:
         xonxoff=settings.flow == "xonxoff",
         rtscts=settings.flow == "rtscts",
         timeout=READ_S,
-        write_timeout=WRITE_S,
+        write_timeout=None if given.port.startswith("rfc2217:") else WRITE_S,  # pyserial has none there
     )
 
 
