@@ -124,7 +124,8 @@ def _message_complete(event: Event) -> None:
 def _connection_closed(event: Event) -> None:
     """Wake an association that still waits for its request: it would hold its thread until the timeout."""
     if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type] # read as "nothing came", which is so
+        waiting: Any = event.assoc.dul.to_user_queue
+        waiting.put(None)  # read as "nothing came", which is so
 
 
 def serve(server: ScannerServer) -> threading.Thread:
