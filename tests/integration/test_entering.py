@@ -160,9 +160,9 @@ class Elsewhere(BaseHTTPRequestHandler):
     seen: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        self.seen.append(self.headers.get("Authorization", ""))
+        self.seen.append(self.path)
         self.send_response(302)
-        self.send_header("Location", f"http://127.0.0.2:{self.headers['Host'].rpartition(':')[2]}/")
+        self.send_header("Location", f"http://localhost:{self.headers['Host'].rpartition(':')[2]}/")
         self.end_headers()
 
     def do_POST(self) -> None:
@@ -174,12 +174,12 @@ class Elsewhere(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadingHTTPServer(("", 0), Elsewhere)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.2:{server.server_address[1]}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     Elsewhere.seen.clear()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join(10)
@@ -188,7 +188,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_password_follows_no_redirect_and_goes_through_no_proxy(elsewhere: str) -> None:
     with pytest.raises(NotDoneError):
         Entrance(elsewhere, "Pat", PASSWORD).offered("dxa-1")
-    assert len(Elsewhere.seen) == 1
+    assert Elsewhere.seen == ["/api/v1/devices/dxa-1/actions"]  # once, and not as a proxy is asked
 
 
 def test_an_answer_that_is_lost_is_no_invitation_to_enter_it_again(elsewhere: str) -> None:
