@@ -1,9 +1,11 @@
 """Fixtures that every kind of test may need."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("bonewatch", deadline=None)  # a test never times
@@ -25,6 +27,13 @@ LONGEST_FILES = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; the others stay in their order."""
     items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A test that runs a command in this process leaves no configuration of logs to those after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

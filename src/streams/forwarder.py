@@ -189,7 +189,7 @@ class Forwarder:
             If the broker does not take them; send the same again.
         """
         options = self.broker.options()
-        sent_to = self._begin(options)
+        sent_to = max(self._begin(options), _furthest(options, self.site))  # behind a hole, too
         if not 0 < first <= last <= sent_to:
             raise ValueError(f"rows {first} to {last} cannot be sent again: {self.site} has sent rows 1 to {sent_to}")
         producer, count = _producer(options), 0
@@ -352,29 +352,41 @@ def _sent_so_far(options: dict[str, Any], site: str) -> tuple[Tail | None, int]:
         return None, last
 
 
+def _furthest(options: dict[str, Any], site: str) -> int:
+    """Return the highest position among the last records of a site's topic; 0 where none of them is a row."""
+    place = TopicPartition(device_events(site), 0)
+    with closing(_reader(options)) as consumer:
+        consumer.assign([place])
+        end = consumer.end_offsets([place])[place]
+        last = _between(consumer, place, max(0, end - LOOK_BACK), end) if end else ()
+        places = (place_of(record.headers) for record in last)
+        return max((found.position for found in places if found is not None), default=0)
+
+
 def _last_of(site: str, records: Iterable[Any]) -> tuple[Tail | None, bool]:
     """Return the last row among records before which none is missing, and whether the site was forgotten there.
 
-    Behind a hole nothing counts until it is filled: going on there would leave it for ever.
+    Behind a hole nothing counts until it is filled: going on there would leave it for ever. Rows that were sent again
+    fill a hole, and never say where a log was sent to.
     """
-    tail, life = None, SiteLife()
+    life, rows = SiteLife(), dict[int, Tail]()
+    begun: int | None = None
     for record in records:
         headers = list(record.headers)
         after = life.after(site, record.offset, headers)
-        tail, life = (tail if after is life else None), after
-        if life.has(record.offset):
-            tail = _further(tail, record)
-    return tail, life.forgotten_at != NEVER
-
-
-def _further(tail: Tail | None, record: Any) -> Tail | None:
-    """Return the tail with the record that comes next; rows that were sent again only ever fill a hole."""
-    place = place_of(record.headers)
-    if place is None:
-        return tail
-    if tail is None:
-        return None if any(name == AGAIN for name, _ in record.headers) else Tail(*place)
-    return Tail(*place) if place.position == tail.position + 1 else tail
+        if after is not life:
+            life, begun, rows = after, None, {}
+        place = place_of(headers)
+        if place is None or not life.has(record.offset):
+            continue
+        rows[place.position] = Tail(*place)
+        if begun is None and not any(name == AGAIN for name, _ in headers):
+            begun = place.position
+    if begun is None:
+        return None, life.forgotten_at != NEVER
+    while begun + 1 in rows:
+        begun += 1
+    return rows[begun], life.forgotten_at != NEVER
 
 
 def _between(consumer: KafkaConsumer, place: TopicPartition, begin: int, end: int, *, tries: int = 10) -> Iterator[Any]:

@@ -56,7 +56,7 @@ def opened(data_dir: Path, settings: Pacs) -> Iterator[Outbox]:
         outbox.close()
 
 
-def waited(is_so: Callable[[], object], *, within_s: float = 20.0) -> bool:
+def waited(is_so: Callable[[], object], *, within_s: float = 60.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from streams.envelope import (
 from streams.fleet.check import Known, known_from_blob
 from streams.fleet.desk import Plan, SiteDesk
 from streams.fleet.taking_up import OnTopic, take_up
-from streams.forwarder import _further
+from streams.forwarder import _last_of
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES
 from tests.fleet_processes import records_of
 from tests.site_logs import write_log
@@ -243,7 +244,7 @@ def test_no_bytes_end_a_desk(bad: list[tuple[bytes | None, bytes | None, Any]]) 
 
 def look(key: bytes | None, value: bytes | None, said: Any) -> LogRow | None:
     """Read a record as worker, sink and forwarder do: a row, or refused."""
-    _further(None, Record(b"", b"", said))
+    _last_of("a", [SimpleNamespace(headers=said, offset=0)])
     try:
         return row_from_record("a", key, value, said)
     except RejectedRecordError:
