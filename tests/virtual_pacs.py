@@ -24,6 +24,7 @@ class VirtualPacs:
         self.port = port
         self.statuses: dict[str, int] = {}
         self.breaks_off: set[str] = set()
+        self.broken: list[str] = []
         self.taken: list[tuple[str, bytes, str]] = []
         self.calling_ae_titles: list[str] = []
         self.accepted: tuple[str, ...] | None = None
@@ -46,6 +47,7 @@ class VirtualPacs:
         request: Any = event.request
         uid = str(request.AffectedSOPInstanceUID)
         if uid in self.breaks_off:
+            self.broken.append(uid)
             event.assoc.abort()
             return 0x0000
         status = self.statuses.get(uid, 0x0000)

@@ -466,7 +466,7 @@ def test_a_duplicate_is_success_when_its_answer_may_have_been_lost(tmp_path: Pat
         settings = pacs_settings(pacs.port)
         with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
             outbox.keep(one, DEVICE)
-            assert waited(lambda: outbox.due(1) and outbox.due(1)[0].was_sent)
+            assert waited(lambda: pacs.broken)
             pacs.statuses[one.sop_instance_uid] = 0x0111
             pacs.breaks_off.clear()
             assert waited(lambda: is_empty(outbox))
