@@ -346,7 +346,7 @@ def test_what_the_ris_refuses_later_is_said_and_stops_no_other_step(tmp_path: Pa
             assert waited(lambda: ris.of(OTHER) == ["create", "set"])
             assert waited(lambda: [line["event"] for line in logs].count("mpps_refused_later") == 1)
             assert ris.of(UID) == []
-            assert rig.service.steps.waiting()[0] == 0
+            assert waited(lambda: rig.service.steps.waiting()[0] == 0)
 
 
 @pytest.mark.parametrize("status", [0x0110, 0x0213, 0xA700])

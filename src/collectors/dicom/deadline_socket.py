@@ -124,7 +124,8 @@ class RequestingEntity(AE):
         super().__init__(ae_title=ae_title)
         self._timeout_s = timeout_s
         self.connection_timeout = self.acse_timeout = timeout_s
-        self.dimse_timeout = self.network_timeout = timeout_s
+        self.dimse_timeout = timeout_s
+        self.network_timeout = None  # it would abort beside a release that waits as long, and the second abort kills
 
     def _create_socket(
         self, assoc: Association, address: AddressInformation, tls_args: tuple[SSLContext, str] | None

@@ -4,8 +4,9 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from pynetdicom import evt
@@ -14,7 +15,7 @@ from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_CREATE, N_EVENT_REP
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from collectors.dicom.deadline_socket import BUSY_SLEEP_S, DeadlineSocket, RequestingEntity
+from collectors.dicom.deadline_socket import DeadlineSocket, RequestingEntity
 from collectors.errors import CollectorError
 
 Message = C_STORE | N_ACTION | N_CREATE | N_EVENT_REPORT | N_SET
@@ -23,6 +24,8 @@ Message = C_STORE | N_ACTION | N_CREATE | N_EVENT_REPORT | N_SET
 MAX_CONTEXTS: Final = 128
 """So many presentation contexts fit one association."""
 _LOOK_S: Final = 0.1
+_SLACK_S: Final = 5.0
+_ENDS_WITHIN_S: Final = 1.0
 
 
 class PeerError(CollectorError):
@@ -90,7 +93,8 @@ class Peer:
         handlers: Sequence[evt.EventHandlerType] = (),
     ) -> None:
         entity = RequestingEntity(calling_ae, timeout_s)
-        self._association = entity.associate(
+        request = partial(
+            entity.associate,
             host,
             port,
             contexts=list(contexts),
@@ -98,6 +102,9 @@ class Peer:
             ext_neg=list(roles),
             evt_handlers=[*handlers, (evt.EVT_DIMSE_RECV, _message_complete)],
         )
+        self._association = _in_time(request, 2 * timeout_s + _SLACK_S)
+        self._checkpoint = Checkpoint()
+        self._association._reactor_checkpoint = self._checkpoint  # noqa: SLF001 - the association's thread looks here
         self._next_id = 0
         if not self._association.is_established:
             close(self._association)
@@ -138,12 +145,11 @@ class Peer:
         association = self._association
         self._next_id = self._next_id % 65_535 + 1
         request.MessageID = self._next_id
-        association._reactor_checkpoint.clear()  # noqa: SLF001 - as pynetdicom's own send methods do
+        self._checkpoint.clear()  # as pynetdicom's own send methods do
         try:
-            while not association._is_paused:  # noqa: SLF001
-                if not association.is_alive():  # its thread has ended, and never pauses
+            while not self._checkpoint.is_somebody_held(_LOOK_S):
+                if not association.is_alive():  # its thread has ended, and is never held
                     raise BrokenOffError("the peer has ended the association")
-                time.sleep(BUSY_SLEEP_S)
             association.dimse.send_msg(request, context_id)
             while True:
                 place, message = _next_message(association)
@@ -153,7 +159,75 @@ class Peer:
                     return message
                 association._serve_request(message, place)  # noqa: SLF001
         finally:
-            association._reactor_checkpoint.set()  # noqa: SLF001
+            self._checkpoint.set()
+
+
+class Checkpoint(threading.Event):
+    """Where an association's thread is held while another speaks for it; knows whether anybody is held.
+
+    pynetdicom says that its thread is paused before it waits, and goes on saying so for a moment after it was let go:
+    who believes it may have the answer to a request taken away, and then waits for it until the time is up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._change = threading.Condition()
+        self._is_open = True
+        self._held = 0
+
+    def is_set(self) -> bool:
+        """Whether it lets everybody pass."""
+        return self._is_open
+
+    def set(self) -> None:
+        """Let everybody pass, those who are held too."""
+        with self._change:
+            self._is_open = True
+            self._change.notify_all()
+
+    def clear(self) -> None:
+        """Hold whoever comes."""
+        with self._change:
+            self._is_open = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Pass, or be held until it is open; return whether it is."""
+        with self._change:
+            self._held += 1
+            self._change.notify_all()
+            try:
+                return self._change.wait_for(self.is_set, timeout)
+            finally:
+                self._held -= 1
+
+    def is_somebody_held(self, within_s: float) -> bool:
+        """Whether it is closed and somebody stands before it, or does so in time."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._is_open and self._held > 0, within_s)
+
+
+def _in_time(associate: Callable[[], Association], within_s: float) -> Association:
+    """Return the association; PeerError if pynetdicom is still at it long after its own time limits.
+
+    It waits without a limit for its own state machine in some places (`Association.kill`): that holds one idle thread
+    then, and not the caller.
+    """
+    made: queue.SimpleQueue[Association | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            made.put(associate())
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            made.put(error)
+
+    threading.Thread(target=run, name="peer-associate", daemon=True).start()
+    try:
+        result = made.get(timeout=within_s)
+    except queue.Empty:
+        raise PeerError("the peer cannot be reached: no association came about in time") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _next_message(association: Association) -> tuple[int | None, Any]:
@@ -179,9 +253,15 @@ def _why_not(association: Association) -> PeerError:
 
 
 def close(association: Association) -> None:
-    """Release, or abort what cannot be released; its threads and socket go with it."""
+    """Release, or abort what cannot be released; its threads and socket go with it.
+
+    One that the peer has just ended is left to end: an abort beside the peer's own is an event that pynetdicom's state
+    machine does not know, and its thread dies of it.
+    """
     if association.is_established:
         association.release()
+    if association.is_alive():
+        association.join(_ENDS_WITHIN_S)
     if association.is_alive() and not association.is_released:
         association.abort()
 

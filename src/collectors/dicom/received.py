@@ -24,7 +24,7 @@ from collectors.dicom.structured_report import (
     read_report,
     scanned_at,
 )
-from collectors.dicom.text import text
+from collectors.dicom.text import PARSING_ERRORS, text
 from collectors.errors import NotThePhantomError, RegionAbsentError, UndecodableError
 from collectors.regions import Anatomy, anatomy_of
 from streams.messages import RegionMeasured
@@ -122,8 +122,7 @@ def phantom_report(ds: Dataset, phantom: Phantom, sop_class_uid: str, zone: Zone
         if sop_class_uid not in SR_CLASSES and "ContentSequence" not in ds:
             return None
         report = read_report(ds, zone, anatomy=own)
-    except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
-        # Nested items are parsed on first access, by pydicom's own lights.
+    except PARSING_ERRORS as error:
         raise UndecodableError("an item of the report cannot be decoded") from error
     if report.reading(phantom.region) is None:
         raise RegionAbsentError(phantom.region)

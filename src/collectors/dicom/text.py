@@ -5,6 +5,7 @@ that, else Latin-1: units and region names need no more.
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
@@ -14,6 +15,19 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+
+PARSING_ERRORS: Final = (
+    AttributeError,
+    TypeError,
+    LookupError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    NotImplementedError,
+    EOFError,
+    struct.error,
+)
+"""What pydicom raises on nested items, which it parses on first access."""
 
 _DATE: Final = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
 _TIME: Final = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?")

@@ -35,7 +35,7 @@ from collectors.dicom.mpps.rules import (
 from collectors.dicom.mpps.steps import Operation, Step, StepStore
 from collectors.dicom.mpps.teller import LateTeller
 from collectors.dicom.structured_report import EARLIEST, LATEST
-from collectors.dicom.text import items, performed_at, text
+from collectors.dicom.text import PARSING_ERRORS, items, performed_at, text
 from collectors.dicom.worklist import mode_of
 from collectors.errors import NoRoomError
 from collectors.pseudonym import Pseudonyms
@@ -138,9 +138,9 @@ class StepProxy:
                 return self._decide(device, policy, message)
         except NoRoomError:
             return _refusal(NO_ROOM)
-        except (AttributeError, TypeError, KeyError, ValueError, RecursionError, NotImplementedError) as error:
+        except PARSING_ERRORS as error:
             _log.warning("mpps_undecodable", device=device, error=type(error).__name__)
-            return _refusal(UNDECODABLE)  # nested items are parsed on first access, by pydicom's own lights
+            return _refusal(UNDECODABLE)
 
     def _decide(self, device: str, policy: DevicePolicy, message: StepMessage) -> StepAnswer:
         step = self._steps.step(message.uid)
