@@ -3,7 +3,7 @@
 The layouts, and the values of the examples, follow descriptions of real reports whose identities were blanked
 (protocols reference 1.5); what those do not give (a Norland's single vertebrae, a dual hip's masses) is invented, and
 so are all persons, ids and serial numbers. A page is a list of texts with their places, which a test may change before
-it becomes a PDF. fpdf2, which writes the PDF, is in the extra `test`: only tests and demonstrations print.
+it becomes a PDF. fpdf2 writes the PDF.
 """
 
 from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from streams.messages import Draft, Person, SessionPurpose
+from streams.messages import Attachment, CommissioningStep, Draft, EntryKind, Person, SessionPurpose, StudyKind
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +175,106 @@ class VerifyMeasurement(Request, frozen=True, kw_only=True):
     phantom_id: str
 
 
+class RecordCommissioning(Request, frozen=True, kw_only=True):
+    """Put one step of commissioning on record; `done_on` is a date (ISO 8601)."""
+
+    step: CommissioningStep
+    done_on: str
+    done_by: str
+    organisation: str
+    is_satisfactory: bool
+    result: str = ""
+    reference: str = ""
+    endorsed_by: str = ""
+
+
+class SignOffCommissioning(Request, frozen=True, kw_only=True):
+    """Take responsibility for a device's clinical use; `in_service_since` is a date where a device is adopted."""
+
+    in_service_since: str = ""
+    note: str = ""
+
+
+class ReviewStep(Request, frozen=True, kw_only=True):
+    """Decide what the step between two epochs of a phantom's chart means for comparisons across it."""
+
+    phantom_id: str
+    is_comparable: bool
+    decision: str
+
+
+class AcceptCrossCalibration(Request, frozen=True, kw_only=True):
+    """Accept a cross-calibration of this device against another, as it was derived from its data.
+
+    Lower, upper, intercept and standard error are in g/cm2; dates are ISO 8601.
+    """
+
+    study_id: str
+    kind: StudyKind
+    other_device: str
+    region: str
+    method: str
+    slope: float
+    intercept_g_cm2: float
+    standard_error_g_cm2: float
+    lower_g_cm2: float
+    upper_g_cm2: float
+    n: int
+    data_digest: str
+    valid_from: datetime
+    reason: str
+    valid_until: datetime | None = None
+    approval_reference: str = ""
+
+
+class WithdrawCrossCalibration(Request, frozen=True, kw_only=True):
+    """Withdraw a study: none of its versions is in force any more."""
+
+    study_id: str
+    reason: str
+
+
+class RecordDuty(Request, frozen=True, kw_only=True):
+    """Record that work that comes round was done; dates are ISO 8601."""
+
+    duty_id: str
+    done_on: str
+    done_by: str
+    valid_until: str = ""
+    note: str = ""
+    reference: str = ""
+
+
+class MakeLogEntry(Request, frozen=True, kw_only=True):
+    """Write into the equipment log; a comment names the event that it is about."""
+
+    kind: EntryKind
+    text: str
+    about: str = ""
+
+
+class AddAttachment(Request, frozen=True, kw_only=True):
+    """Add a file, already kept, to what `about` names."""
+
+    attachment: Attachment
+    about: str
+    text: str = ""
+
+
+class RecordIncident(Request, frozen=True, kw_only=True):
+    """Record an incident or a near miss."""
+
+    kind: str
+    text: str
+
+
+class CloseIncident(Request, frozen=True, kw_only=True):
+    """Say what came of looking into an incident."""
+
+    incident_id: str
+    finding: str
+
+
 class RetireDevice(Request, frozen=True, kw_only=True):
     """Take a device out of service for good."""
 
@@ -200,6 +300,16 @@ Command = (
     | DecideReturn
     | RecordRemoteService
     | VerifyMeasurement
+    | RecordCommissioning
+    | SignOffCommissioning
+    | ReviewStep
+    | AcceptCrossCalibration
+    | WithdrawCrossCalibration
+    | RecordDuty
+    | MakeLogEntry
+    | AddAttachment
+    | RecordIncident
+    | CloseIncident
     | RetireDevice
 )
 

@@ -122,6 +122,24 @@ class Mode(msgspec.Struct, frozen=True, array_like=True):
     procedure_codes: tuple[str, ...] = ()
 
 
+class Duty(msgspec.Struct, frozen=True, array_like=True):
+    """Work that comes round on a device, beside its QC: maintenance, a certificate, an archive; local policy.
+
+    Due first on `first_due` (ISO 8601), then every `every` units of days, weeks, months or years from there: doing it
+    late does not shift it. It is due soon `warn_days` before, overdue `grace_days` after, and holds the gate then if
+    `holds`. ``every = 0`` is due once.
+    """
+
+    duty_id: str
+    name: str
+    first_due: str
+    every: int = 1
+    unit: Literal["days", "weeks", "months", "years"] = "months"
+    warn_days: int = 14
+    grace_days: int = 0
+    holds: bool = False
+
+
 class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
     """Everything configured about one device that decisions depend on."""
 
@@ -136,6 +154,7 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
     modes: tuple[Mode, ...] = ()
     ring: str = ""
     checks: CheckRules = CheckRules()
+    duties: tuple[Duty, ...] = ()
 
     @property
     def mode_names(self) -> tuple[str, ...]:
@@ -165,8 +184,17 @@ class Clinic(msgspec.Struct, frozen=True, array_like=True):
     slot_minutes: int = 20
 
 
+class Closure(msgspec.Struct, frozen=True, array_like=True):
+    """No clinic from one day to another, both included (ISO 8601), and why."""
+
+    first: str
+    last: str
+    why: str = ""
+
+
 class ClinicCalendar(msgspec.Struct, frozen=True, array_like=True):
     """The site's time zone and a device's clinics in it."""
 
     time_zone: str = "UTC"
     clinics: tuple[Clinic, ...] = ()
+    closures: tuple[Closure, ...] = ()

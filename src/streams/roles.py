@@ -31,6 +31,12 @@ class Permission(StrEnum):
     HAND_BACK = "hand_back"
     DECIDE_RETURN = "decide_return"
     VERIFY_MEASUREMENT = "verify_measurement"
+    RECORD_COMMISSIONING = "record_commissioning"
+    SIGN_OFF = "sign_off"
+    ACCEPT_STUDY = "accept_study"
+    RECORD_DUTY = "record_duty"
+    WRITE_LOG = "write_log"
+    CLOSE_INCIDENT = "close_incident"
     RETIRE_DEVICE = "retire_device"
     MANAGE_USERS = "manage_users"
 
@@ -53,6 +59,12 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.HAND_BACK: frozenset({Role.OPERATOR, Role.PHYSICIST, Role.ENGINEER}),
     Permission.DECIDE_RETURN: _STAFF,
     Permission.VERIFY_MEASUREMENT: _PHYSICIST,
+    Permission.RECORD_COMMISSIONING: _STAFF,
+    Permission.SIGN_OFF: _PHYSICIST,
+    Permission.ACCEPT_STUDY: _PHYSICIST,
+    Permission.RECORD_DUTY: frozenset({Role.OPERATOR, Role.PHYSICIST, Role.ENGINEER, Role.SERVICE}),
+    Permission.WRITE_LOG: frozenset({Role.OPERATOR, Role.PHYSICIST, Role.ENGINEER, Role.MANAGER}),
+    Permission.CLOSE_INCIDENT: frozenset({Role.PHYSICIST, Role.MANAGER}),
     Permission.RETIRE_DEVICE: frozenset({Role.PHYSICIST, Role.ADMIN}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
 }

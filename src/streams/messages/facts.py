@@ -5,6 +5,19 @@ from enum import StrEnum
 import msgspec
 
 from streams.messages.base import Message, Person, Source, UtcTime
+from streams.messages.equipment import (
+    AttachmentAdded,
+    CommissioningRecorded,
+    CommissioningSignedOff,
+    CrossCalibrationAccepted,
+    CrossCalibrationWithdrawn,
+    DutyDone,
+    IncidentClosed,
+    IncidentRecorded,
+    LogEntryMade,
+    StepReviewed,
+    WatchInterrupted,
+)
 from streams.policy import ClinicCalendar, DevicePolicy
 
 # --- facts: readings ---------------------------------------------------------------------------------------
@@ -238,14 +251,6 @@ class OverrideEnded(Message, frozen=True, tag="bonewatch.override-ended.v1"):
     ended_by: Person
 
 
-class IncidentRecorded(Message, frozen=True, tag="bonewatch.incident-recorded.v1"):
-    """Something that must be looked into later; an override opens one."""
-
-    kind: str
-    text: str
-    recorded_by: Person
-
-
 class Severity(StrEnum):
     """How bad a line of a log is, in the words of RFC 5424."""
 
@@ -445,6 +450,16 @@ Fact = (
     | ReturnDecided
     | ServicedRemotely
     | MeasurementVerified
+    | CommissioningRecorded
+    | CommissioningSignedOff
+    | StepReviewed
+    | CrossCalibrationAccepted
+    | CrossCalibrationWithdrawn
+    | DutyDone
+    | LogEntryMade
+    | AttachmentAdded
+    | IncidentClosed
+    | WatchInterrupted
     | DeviceRegistered
     | DeviceReconfigured
     | ClinicCalendarChanged

@@ -182,4 +182,38 @@ class StateChanged(Message, frozen=True, tag="bonewatch.state-changed.v1"):
     previous: str
 
 
-Outcome = QcJudged | CheckJudged | GateChanged | ReviewOpened | BypassDetected | StateChanged
+class BaselineProposed(Message, frozen=True, tag="bonewatch.baseline-proposed.v1"):
+    """Enough routine scans stand for a new epoch of a phantom's chart; a physicist accepts it, or not.
+
+    `n` scans gave these values; `step_percent` is their mean against that of the epoch in force.
+    """
+
+    phantom_id: str
+    epoch: int
+    n: int
+    mean_g_cm2: float
+    sd_g_cm2: float
+    step_percent: float | None = None
+
+
+class DutyStanding(StrEnum):
+    """How work that comes round stands."""
+
+    OK = "ok"
+    DUE_SOON = "due_soon"
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+class DutyChanged(Message, frozen=True, tag="bonewatch.duty-changed.v1"):
+    """Work that comes round stands otherwise than before; it is due by `due_at`, and overdue after the grace."""
+
+    duty_id: str
+    standing: DutyStanding
+    due_at: UtcTime | None
+    done_on: str = ""
+
+
+Outcome = (
+    QcJudged | CheckJudged | GateChanged | ReviewOpened | BypassDetected | StateChanged | BaselineProposed | DutyChanged
+)
