@@ -8,7 +8,16 @@ from datetime import datetime
 
 import msgspec
 
-from streams.messages import Attachment, CommissioningStep, Draft, EntryKind, Person, SessionPurpose, StudyKind
+from streams.messages import (
+    Attachment,
+    CommissioningStep,
+    Draft,
+    EntryKind,
+    Person,
+    ServiceKind,
+    SessionPurpose,
+    StudyKind,
+)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +139,7 @@ class HandOver(Request, frozen=True, kw_only=True):
     engineer_signed: bool
     hazards: str = ""
     fault_id: str = ""
+    kind: ServiceKind = ServiceKind.BREAKDOWN
 
 
 class SaidAffected(msgspec.Struct, frozen=True):

@@ -294,6 +294,15 @@ class HandoverForm(StrEnum):
     GENERAL = "general"
 
 
+class ServiceKind(StrEnum):
+    """Why an engineer has a device, as the handover form asks; planned work counts apart in uptime."""
+
+    BREAKDOWN = "breakdown"
+    PLANNED_MAINTENANCE = "planned_maintenance"
+    UPGRADE = "upgrade"
+    INSTALLATION = "installation"
+
+
 class Affected(msgspec.Struct, frozen=True):
     """What work could have affected, as the engineer says; `measurement` is work that changes what is measured.
 
@@ -321,6 +330,7 @@ class EquipmentHandedOver(Message, frozen=True, tag="bonewatch.equipment-handed-
     company: str
     hazards: str = ""
     fault_id: str = ""
+    kind: ServiceKind = ServiceKind.BREAKDOWN
 
 
 class EquipmentHandedBack(Message, frozen=True, tag="bonewatch.equipment-handed-back.v1"):

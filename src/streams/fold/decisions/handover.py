@@ -75,6 +75,7 @@ def _hand_over(command: HandOver, state: DeviceState, now: datetime) -> Decision
             company=command.company.strip(),
             hazards=command.hazards.strip(),
             fault_id=command.fault_id,
+            kind=command.kind,
         ),
     )
 
