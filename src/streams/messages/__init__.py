@@ -54,6 +54,7 @@ from streams.messages.facts import (
     PhantomMeasured,
     PhantomScanRefused,
     QcReleased,
+    RefusedRequest,
     RegionMeasured,
     ReturnDecided,
     ReviewDecided,
@@ -65,6 +66,7 @@ from streams.messages.facts import (
     Severity,
     TimeReached,
     VendorQcReported,
+    WorklistRefused,
 )
 from streams.messages.outcomes import (
     BaselineProposed,
@@ -151,6 +153,7 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "RecordedOutcome",
+    "RefusedRequest",
     "RegionMeasured",
     "ReturnDecided",
     "ReviewDecided",
@@ -170,6 +173,7 @@ __all__ = [
     "VendorQcReported",
     "Verdict",
     "WatchInterrupted",
+    "WorklistRefused",
     "event_id",
     "type_name",
 ]
