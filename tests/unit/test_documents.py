@@ -29,10 +29,11 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     (
         "## `[[device]]`",
         config_file.DeviceSection,
-        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed", "file"},
+        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed", "file", "uptime"},
     ),
     ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
     ("### `[device.qc]`", config_file.QcSection, set()),
+    ("### `[device.uptime]`", config_file.UptimeSection, set()),
     ("### `[device.line]`", config_file.LineSection, set()),
     ("### `[[device.standard]]`", config_file.StandardSection, set()),
     ("### `[device.checks]`", config_file.ChecksSection, set()),

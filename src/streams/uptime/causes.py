@@ -14,8 +14,8 @@ PRECEDENCE: Final = (
     ReasonCode.NO_BASELINE,
     ReasonCode.CLOCK_SUSPECT,
     ReasonCode.CHECK_DUE,
-    ReasonCode.INDEPENDENT_OVERDUE,
     ReasonCode.QC_MISSING,
+    ReasonCode.INDEPENDENT_OVERDUE,
     ReasonCode.DRIFT_UNREVIEWED,
 )
 """Where several reasons hold a gate, the first of these accounts for the time: what is wrong with the device before
