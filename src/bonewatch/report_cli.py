@@ -1,5 +1,6 @@
 """The command line's ``report``: what a department shows to others."""
 
+import io
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -56,13 +57,13 @@ def uptime(
 
     now = datetime.now(UTC)
     figures = figures_of(_report(config, first, last, now, device))
-    if output_format == "table":
-        with output.open("w") if output else sys.stdout as file:
-            _show(figures, Console(file=file, highlight=False, width=None if output is None else 140))
+    if output_format == "table" and output is None:
+        _show(figures, out)
         return 0
     if output_format == "pdf" and output is None and sys.stdout.isatty():
         raise ConfigError("a PDF is not for a terminal: give --output FILE, or send it somewhere with >")
     data = {
+        "table": lambda: _text(figures),
         "csv": lambda: csv_from_report(figures).encode(),
         "json": lambda: msgspec.json.format(msgspec.json.encode(figures)) + b"\n",
         "pdf": lambda: pdf_from_report(figures, now),
@@ -81,6 +82,12 @@ def _report(config: Path, first: date, last: date, now: datetime, device: str) -
         return logged_uptime(settings, folder / LOG_FILE).report(first, last, now, device or None)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _text(report: "ReportFigures") -> bytes:
+    page = io.StringIO()
+    _show(report, Console(file=page, highlight=False, width=120))
+    return page.getvalue().encode()
 
 
 def _write(data: bytes, output: Path | None) -> None:

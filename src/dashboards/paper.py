@@ -62,8 +62,8 @@ class Paper(FPDF):
         self.set_auto_page_break(auto=True, margin=MARGIN_MM + 5)
         self.alias_nb_pages()
         self.add_page()
-        self._ink(20, "B")
-        self.multi_cell(0, 9, latin(title), new_x="LMARGIN", new_y="NEXT", align="L")
+        self._ink(17, "B")
+        self.multi_cell(0, 8, latin(title), new_x="LMARGIN", new_y="NEXT", align="L")
 
     def footer(self) -> None:
         """Write the foot of a page; called by fpdf2."""

@@ -155,6 +155,23 @@ def test_an_overridden_gate_lets_patients_through_and_is_told_apart() -> None:
     assert account.availability == 1.0
 
 
+def test_a_gate_that_nothing_is_heard_of_is_held_past_the_time_it_was_open_until() -> None:
+    at = utc("2026-01-05T09:00")
+    lapsing = replace(gate("all", at), valid_until=utc("2026-01-05T12:00"))
+    told = Told().then("2026-01-05T09:00", lapsing)
+    assert hours_lost(reckoned(told, "2026-01-05", "2026-01-05")) == {"state_unknown": 6.0}
+    told.gates("2026-01-05T15:00")
+    assert hours_lost(reckoned(told, "2026-01-05", "2026-01-05")) == {"state_unknown": 3.0}
+
+
+def test_an_override_that_has_run_out_leaves_what_it_was_for() -> None:
+    at = utc("2026-01-05T09:00")
+    overridden = gate("all", at, ReasonCode.INDEPENDENT_OVERDUE, overridden=True)
+    told = Told().then("2026-01-05T09:00", replace(overridden, valid_until=utc("2026-01-05T16:00")))
+    account = reckoned(told, "2026-01-05", "2026-01-05")
+    assert (hours_lost(account), account.overridden_s) == ({"independent_overdue": 2.0}, 7 * HOUR)
+
+
 # --- planned service ---------------------------------------------------------------------------------------
 
 

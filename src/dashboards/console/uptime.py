@@ -28,11 +28,15 @@ REBOOK_SHOWN: Final = 200
 def uptime_page(console: NamedDependency[Console], request: Visit, *, month: FromQuery[str] = "") -> Template:
     """Show a month; this one unless another is chosen."""
     first = _month(console, month)
+    report = _figures(console, first)
+    reckoned = [line for line in report.devices if line.covered_hours or line.not_counted_hours or line.rebook]
     return page(
         console,
         request,
         "uptime.html",
-        report=_figures(console, first),
+        report=report,
+        reckoned=reckoned,
+        without_clinic=[line for line in report.devices if line not in reckoned],
         first=first,
         before=_moved(first, -1),
         after=_moved(first, 1) if _moved(first, 1) <= console.time.now.date() else None,

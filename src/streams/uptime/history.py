@@ -107,6 +107,7 @@ def history_of(device: str, entries: Iterable[Entry]) -> History:
     told = _Told()
     for entry in entries:
         told.take(entry)
+    told.lapse(None)
     repairs = tuple(told.repairs) + ((told.repair,) if told.repair else ())
     return History(device, told.policy, tuple(told.moments), repairs, tuple(told.interrupted))
 
@@ -135,12 +136,25 @@ class _Told:
             self.moments = [moment for moment in self.moments if moment.at <= at]
         elif self._at is not None:
             at = max(at, self._at)
+            self.lapse(at)
         self._at = at
         for message in entry.messages:
             self._note(message, at)
         moment = self._moment(at)
         self.moments.append(moment)
         self._follow(moment, entry)
+
+    def lapse(self, before: datetime | None) -> None:
+        """Hold what was open until a time that has passed unheard: past `valid_until` a gate is held, whoever asks."""
+        while True:
+            ends = [g.valid_until for g in self._gates.values() if g.status is not GateStatus.HELD and g.valid_until]
+            at = min(ends, default=None)
+            if at is None or (before is not None and at >= before):
+                return
+            for mode, gate in self._gates.items():
+                if gate.status is not GateStatus.HELD and gate.valid_until is not None and gate.valid_until <= at:
+                    self._gates[mode] = replace(gate, status=GateStatus.HELD, valid_until=None)
+            self.moments.append(self._moment(at))
 
     def _note(self, message: Message, at: datetime) -> None:
         match message:
