@@ -16,7 +16,7 @@ from dashboards.console.templates import page
 from dashboards.context import Console
 from dashboards.uptime import words
 from dashboards.uptime.csv_file import csv_from_report
-from dashboards.uptime.figures import ReportFigures, figures_of
+from dashboards.uptime.figures import Figures, ReportFigures, figures_of
 from dashboards.uptime.sheet import loss_rows, pdf_from_report
 
 _MONTH: Final = re.compile(r"(2\d{3})-(0[1-9]|1[0-2])", re.ASCII)
@@ -29,7 +29,7 @@ def uptime_page(console: NamedDependency[Console], request: Visit, *, month: Fro
     """Show a month; this one unless another is chosen."""
     first = _month(console, month)
     report = _figures(console, first)
-    reckoned = [line for line in report.devices if line.covered_hours or line.not_counted_hours or line.rebook]
+    reckoned = [line for line in report.devices if _says_something(line)]
     return page(
         console,
         request,
@@ -59,6 +59,11 @@ def uptime_file(console: NamedDependency[Console], name: FromPath[str]) -> Respo
     else:
         data, media_type = pdf_from_report(figures, console.clock()), "application/pdf"
     return Response(data, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
+def _says_something(line: Figures) -> bool:
+    """Whether a device has anything to show: a scale for which no clinic is configured has not."""
+    return bool(line.covered_hours or line.not_counted_hours or line.failures or line.repairs or line.rebook)
 
 
 def _figures(console: Console, first: date) -> ReportFigures:
