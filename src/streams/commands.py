@@ -10,7 +10,6 @@ import msgspec
 
 from streams.messages import (
     Attachment,
-    CommissioningStep,
     Draft,
     EntryKind,
     Person,
@@ -18,6 +17,7 @@ from streams.messages import (
     SessionPurpose,
     StudyKind,
 )
+from streams.policy import CommissioningStep
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
