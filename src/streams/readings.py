@@ -40,6 +40,8 @@ class PhantomStatus(msgspec.Struct, frozen=True):
     failure_confirmed: bool
     passed_since_failure: bool
     drift_open: bool
+    is_proposed: bool = False
+    unreviewed_step: tuple[int, float] | None = None
 
 
 class StandardStatus(msgspec.Struct, frozen=True):

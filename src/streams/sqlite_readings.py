@@ -12,6 +12,7 @@ from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.checks import UNITS
 from streams.fold.checks import lapses_at as check_lapses_at
+from streams.fold.epochs import is_proposed
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
 from streams.fold.state import VENDOR_QC, DeviceState
@@ -283,4 +284,6 @@ def _phantom_status(state: DeviceState, phantom: Phantom, last: QcJudged | None)
         failure_confirmed=head.confirmed,
         passed_since_failure=head.passed_since,
         drift_open=head.drift_open,
+        is_proposed=is_proposed(chart, state.policy.qc.established_at),
+        unreviewed_step=chart.unreviewed_step,
     )

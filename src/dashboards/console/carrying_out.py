@@ -37,6 +37,8 @@ def carry_out(console: Console, action: Action, view: DeviceView, session: Sessi
     if not expected.isdecimal() or len(expected) > 18:
         typed.errors["expected_device_seq"] = "This form is not complete. Check it and send it again."
     command = action.command(_asked(view, session, typed), typed, view)
+    if not typed.errors:
+        command = action.prepare(console, view, typed, command)
     if typed.errors:
         return CarriedOut(422)
     try:

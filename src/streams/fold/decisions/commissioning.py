@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from streams.commands import (
@@ -16,15 +16,14 @@ from streams.commands import (
 )
 from streams.fold import commissioning
 from streams.fold.decisions.base import (
-    EARLIEST_YEAR,
     MISSING,
     NOT_NOW,
     decided,
     drafts_from,
+    refuse_day,
     refuse_role,
     refuse_text,
 )
-from streams.fold.schedule import local_day
 from streams.fold.state import DeviceState
 from streams.messages import (
     CommissioningRecorded,
@@ -146,19 +145,6 @@ def _withdraw(command: WithdrawCrossCalibration, state: DeviceState, now: dateti
     return refusal or drafts_from(
         command, CrossCalibrationWithdrawn(command.study_id, command.reason.strip(), command.actor)
     )
-
-
-def refuse_day(what: str, said: str, state: DeviceState, now: datetime) -> Refusal | None:
-    """Refuse a day that is none, lies in the future, or before any scanner of today."""
-    try:
-        day = date.fromisoformat(said)
-    except ValueError:
-        return Refusal(MISSING, f"Give {what} as a date, such as {now:%Y-%m-%d}.")
-    if day.year < EARLIEST_YEAR:
-        return Refusal(MISSING, f"Give {what}: {said} lies before {EARLIEST_YEAR}.")
-    if day > local_day(now, state.calendar.time_zone):
-        return Refusal(MISSING, f"Give {what}: {said} lies in the future.")
-    return None
 
 
 def _commissioning_now(state: DeviceState) -> Refusal | None:
