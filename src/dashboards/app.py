@@ -28,6 +28,7 @@ from dashboards.users import UserStore
 from streams.lines import NO_LINES, Lines
 from streams.readings import Readings
 from streams.site import SitePort
+from streams.studies import StudyData
 
 MAX_BODY_BYTES: Final = 65_536
 """No form of ours is longer."""
@@ -42,6 +43,7 @@ def create_app(
     demo: DemoControls | None = None,
     clock: Callable[[], datetime] = utc_now,
     lines: Lines = NO_LINES,
+    studies: StudyData | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -49,7 +51,7 @@ def create_app(
     """
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live))
-    console = Console(site, readings, users, settings, live, metrics, clock, demo, lines)
+    console = Console(site, readings, users, settings, live, metrics, clock, demo, lines, studies)
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:

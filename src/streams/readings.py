@@ -11,6 +11,7 @@ import msgspec
 
 from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
 from streams.site import CurrentSession, Gate
+from streams.studies import StudyVersion
 
 BYPASSES_SHOWN_FOR: Final = timedelta(days=7)
 """How long it stays in sight that a patient was scanned past a held gate, from when it was told."""
@@ -139,6 +140,9 @@ class Readings(Protocol):
 
     def epochs(self, device_id: str) -> Sequence[Epoch]:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
+
+    def studies(self, device_id: str) -> Sequence[StudyVersion]:
+        """Return every version of every cross-calibration of a device, oldest first."""
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         """Return the newest outcomes of a device, newest first."""

@@ -20,6 +20,8 @@ from streams.messages import (
     BaselineAccepted,
     BypassDetected,
     CheckJudged,
+    CrossCalibrationAccepted,
+    CrossCalibrationWithdrawn,
     Event,
     QcJudged,
     RecordedOutcome,
@@ -27,11 +29,14 @@ from streams.messages import (
 )
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
+from streams.studies import StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
 _BYPASS: Final = "bonewatch.bypass-detected.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
+_STUDY: Final = "bonewatch.cross-calibration-accepted.v1"
+_STUDY_WITHDRAWN: Final = "bonewatch.cross-calibration-withdrawn.v1"
 _HISTORY: Final = b'"verdict":"history"'
 _FROM_HISTORY: Final = b'"source":"history"'
 
@@ -157,6 +162,16 @@ class SqliteReadings:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
         events = self._events(self._names.get(device_id, ""), _BASELINE)
         return [Epoch(event.recorded_at, event.fact) for event in events if isinstance(event.fact, BaselineAccepted)]
+
+    def studies(self, device_id: str) -> Sequence[StudyVersion]:
+        """Return every version of every cross-calibration of a device, oldest first."""
+        key = self._names.get(device_id, "")
+        events = [*self._events(key, _STUDY), *self._events(key, _STUDY_WITHDRAWN)]
+        events.sort(key=lambda event: event.device_seq)
+        facts = ((event.recorded_at, event.fact) for event in events)
+        return versions(
+            (at, fact) for at, fact in facts if isinstance(fact, CrossCalibrationAccepted | CrossCalibrationWithdrawn)
+        )
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         """Return the newest outcomes of a device, newest first."""
