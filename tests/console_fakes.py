@@ -29,6 +29,7 @@ from streams.messages import (
 from streams.policy import PhantomRole
 from streams.readings import DeviceView, Epoch, Fault, PhantomStatus
 from streams.site import CurrentSession, Gate, Receipt
+from streams.studies import StudyVersion
 
 NOW: Final = datetime(2026, 11, 20, 7, 45, tzinfo=UTC)
 """A Friday morning in winter: site time is UTC."""
@@ -75,6 +76,10 @@ class FakeSite:
         self._history: list[RecordedOutcome] = []
 
     # --- SitePort ---
+
+    def studies(self, device_id: str) -> Sequence[StudyVersion]:
+        del device_id
+        return ()
 
     def append(self, drafts: Sequence[Draft]) -> Receipt:
         raise AssertionError(f"the console records no readings by itself: {drafts}")

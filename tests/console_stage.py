@@ -22,6 +22,7 @@ from dashboards.users import UserStore
 from streams.commands import Command
 from streams.engine import SiteEngine
 from streams.messages import (
+    CommissioningSignedOff,
     DeviceRegistered,
     Draft,
     Fact,
@@ -31,7 +32,7 @@ from streams.messages import (
     VendorQcReported,
     event_id,
 )
-from streams.policy import Phantom, PhantomRole
+from streams.policy import ClinicCalendar, DevicePolicy, Phantom, PhantomRole
 from streams.readings import Readings
 from streams.roles import Role
 from streams.site import Receipt, SitePort
@@ -154,12 +155,7 @@ class SiteStage(Served):
         entries = [
             (at, Draft(event_id(key, str(place)), key, fact))
             for key, (policy, calendar) in devices.items()
-            for place, (at, fact) in enumerate(
-                [
-                    (NOW - timedelta(days=HISTORY_DAYS + 1), DeviceRegistered(policy, calendar)),
-                    *_past(policy.phantoms[0].patient_id, with_todays_qc=key.endswith("2")),
-                ]
-            )
+            for place, (at, fact) in enumerate(_life(policy, calendar, with_todays_qc=key.endswith("2")))
         ]
         self._engine.import_history(sorted(entries, key=lambda entry: entry[0]))
         self._engine.start(devices)
@@ -189,6 +185,13 @@ class SiteStage(Served):
     def _append(self, device_id: str, fact: Fact) -> None:
         key = self._keys[device_id]
         self._engine.append([Draft(event_id(key, str(time.monotonic_ns())), key, fact)])
+
+
+def _life(policy: DevicePolicy, calendar: ClinicCalendar, *, with_todays_qc: bool) -> Iterator[tuple[datetime, Fact]]:
+    start = NOW - timedelta(days=HISTORY_DAYS + 1)
+    yield start, DeviceRegistered(policy, calendar)
+    yield start, CommissioningSignedOff(Person(PHYSICIST, "physicist"))
+    yield from _past(policy.phantoms[0].patient_id, with_todays_qc=with_todays_qc)
 
 
 def _past(phantom_id: str, *, with_todays_qc: bool) -> Iterator[tuple[datetime, Fact]]:

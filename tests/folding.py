@@ -10,6 +10,7 @@ from streams.fold.device import step
 from streams.fold.state import DeviceState
 from streams.messages import (
     BaselineAccepted,
+    CommissioningSignedOff,
     DeviceRegistered,
     Draft,
     Event,
@@ -72,12 +73,19 @@ class Folded:
     """One device's state, moved by facts."""
 
     def __init__(
-        self, policy: DevicePolicy = POLICY, calendar: ClinicCalendar = WEEKDAY_CLINIC, *, start: datetime = MONDAY
+        self,
+        policy: DevicePolicy = POLICY,
+        calendar: ClinicCalendar = WEEKDAY_CLINIC,
+        *,
+        start: datetime = MONDAY,
+        is_signed_off: bool = True,
     ) -> None:
         self.state = DeviceState(DEVICE)
         self.now = start
         self.scans = 0
         self.fact(DeviceRegistered(policy, calendar))
+        if is_signed_off:
+            self.fact(CommissioningSignedOff(PHYSICIST))  # so that the baselines are all that is missing
 
     def fact(self, fact: Fact, *, identity: str | None = None) -> tuple[Outcome, ...]:
         """Fold a fact that is recorded now; time that is due passes first."""

@@ -124,10 +124,11 @@ class Recorded(Folded):
         start: datetime = MONDAY,
         log: "MemoryLog | None" = None,
         device: str = DEVICE,
+        is_signed_off: bool = True,
     ) -> None:
         self.log = log if log is not None else MemoryLog()
         self.device = device
-        super().__init__(policy, calendar, start=start)
+        super().__init__(policy, calendar, start=start, is_signed_off=is_signed_off)
 
     def _fold(self, fact: Fact, identity: str | None) -> tuple[Outcome, ...]:
         seq = self.state.device_seq + 1

@@ -20,9 +20,9 @@ from bonewatch.config import parse
 from bonewatch.config_file import Config
 from simulators.scanner import PhantomLabel, ScannerSession, StoreResult, VirtualScanner
 from streams.engine import SiteEngine
-from streams.messages import DeviceRegistered, Draft, Fact, VendorQcReported, event_id
+from streams.messages import CommissioningSignedOff, DeviceRegistered, Draft, Fact, VendorQcReported, event_id
 from streams.sqlite_log import SqliteEventLog
-from tests.folding import baseline
+from tests.folding import PHYSICIST, baseline
 
 CONFIGURATION = """
 [site]
@@ -101,10 +101,11 @@ def seed(
                     VendorQcReported(passed=True, measured_at=now, performed_by="Oz", reviewed_by="Pat"),
                 )
             )
+            begun = (DeviceRegistered(policy, calendar), CommissioningSignedOff(PHYSICIST))
             given = (facts_of or {}).get(key.rpartition("/")[2], given)
             entries += [
                 (now, Draft(event_id("seed", key, str(place), str(n)), key, fact))
-                for n, fact in enumerate((DeviceRegistered(policy, calendar), *given))
+                for n, fact in enumerate((*begun, *given))
             ]
         SiteEngine(log).import_history(entries)
     return config

@@ -9,6 +9,7 @@ import msgspec
 from streams.engine import SiteEngine
 from streams.messages import (
     Affected,
+    CommissioningSignedOff,
     Draft,
     EquipmentHandedBack,
     EquipmentHandedOver,
@@ -28,7 +29,7 @@ from streams.messages import (
 from streams.messages.facts import DeviceRegistered
 from streams.policy import Clinic, ClinicCalendar, Phantom, PhantomRole
 from streams.sqlite_log import SqliteEventLog
-from tests.folding import OPERATOR, POLICY, baseline
+from tests.folding import OPERATOR, PHYSICIST, POLICY, baseline
 
 MONDAY: Final = datetime(2026, 11, 2, tzinfo=UTC)
 NOW: Final = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
@@ -52,6 +53,7 @@ def write_log(path: Path) -> None:
             phantoms=(Phantom(f"SPINE-{name}", PhantomRole.INDEPENDENT),),
         )
         facts.append((MONDAY + timedelta(hours=7), name, DeviceRegistered(policy, CLINIC)))
+        facts.append((MONDAY + timedelta(hours=7, minutes=5), name, CommissioningSignedOff(PHYSICIST)))
         facts.append((MONDAY + timedelta(hours=7, minutes=10), name, baseline(phantom=f"SPINE-{name}")))
         for day in range(28):
             at = MONDAY + timedelta(days=day, hours=7, minutes=30)

@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
-from bonewatch.config import ConfigError, load, warnings
+from bonewatch.config import ConfigError, data_folder, load, warnings
 from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
 from bonewatch.report_cli import report_app
+from bonewatch.study_cli import study_app
 from storage.errors import StorageError
 from streams.broker import BrokerError
 from streams.sqlite_log import LogError
@@ -38,7 +39,7 @@ log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, db_app, fleet_app, bench_app, report_app):
+for group in (log_app, user_app, db_app, fleet_app, study_app, bench_app, report_app):
     app.command(group)
 app.command(import_file, name="import")
 app.command(enter)
@@ -448,11 +449,6 @@ def _draw(scanner: "Scanner", folder: Path) -> int:
     for path in paths:
         err.print(f"drawn: {path}", markup=False, soft_wrap=True)
     return 0
-
-
-def data_folder(config: Path, data_dir: str) -> Path:
-    """Return the data folder; a relative one lies beside the configuration file."""
-    return (config.resolve().parent / data_dir).resolve()
 
 
 def _site_of(config: Path) -> "tuple[Config, Path]":

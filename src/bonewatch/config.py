@@ -21,6 +21,11 @@ class ConfigError(Exception):
     """The configuration cannot be used; the text is for the person who wrote it."""
 
 
+def data_folder(config: Path, data_dir: str) -> Path:
+    """Return the data folder; a relative one lies beside the configuration file."""
+    return (config.resolve().parent / data_dir).resolve()
+
+
 def load(path: Path) -> Config:
     """Read and check a configuration file.
 

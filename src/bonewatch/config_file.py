@@ -13,6 +13,7 @@ from streams.policy import (
     CheckRules,
     Clinic,
     ClinicCalendar,
+    CommissioningStep,
     DeviceKind,
     DevicePolicy,
     Enforcement,
@@ -148,7 +149,8 @@ class DeviceSection(Section, frozen=True):
     """``[[device]]``: one scanner, scale, stadiometer or hoist. `ring` says whom the operator rings.
 
     With `private_values` densities are also taken from private elements of a Hologic's images. `dicom_host` and
-    `dicom_port` are where a scanner takes reports of Storage Commitment.
+    `dicom_port` are where a scanner takes reports of Storage Commitment. `commissioning_waived` are the steps that
+    local policy does not ask for.
     """
 
     id: str
@@ -173,6 +175,7 @@ class DeviceSection(Section, frozen=True):
     dicom_port: int = 0
     log: tuple[LogSection, ...] = ()
     file: tuple[FileSource, ...] = ()
+    commissioning_waived: tuple[CommissioningStep, ...] = ()
     uptime: UptimeSection | None = None
 
 
@@ -218,6 +221,7 @@ class Config(Section, frozen=True):
             qc=QcRules(**rules),
             modes=tuple(Mode(mode.name, mode.procedure_codes) for mode in device.mode),
             ring=device.ring,
+            commissioning_waived=device.commissioning_waived,
             checks=_checks(device),
         )
 

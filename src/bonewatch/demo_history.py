@@ -11,6 +11,7 @@ from simulators.series import BmdSeries
 from streams.fold.schedule import zone
 from streams.messages import (
     BaselineAccepted,
+    CommissioningSignedOff,
     DeviceRegistered,
     Draft,
     Fact,
@@ -74,6 +75,8 @@ def _facts(
         )
     baseline = Baseline.from_scans(values)
     yield start + timedelta(hours=2), _accepted(story, baseline, 1, None, "commissioning")
+    adopted = CommissioningSignedOff(PHYSICIST, f"{first:%Y-%m-%d}", "Invented for the demonstration")
+    yield start + timedelta(hours=2), adopted
     routine: list[float] = []
     for day in range(1, days):
         date = first + timedelta(days=day)

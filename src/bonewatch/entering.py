@@ -55,7 +55,7 @@ class Entrance:
 
     def offered(self, device: str) -> ActionsOut:
         """Return what the person may do to a device now."""
-        return msgspec.convert(self._ask(f"/api/v1/devices/{quote(device)}/actions"), ActionsOut)
+        return msgspec.convert(self.ask(f"/api/v1/devices/{quote(device)}/actions"), ActionsOut)
 
     def do(self, device: str, offered: ActionsOut, slug: str, values: Mapping[str, str]) -> str:
         """Do it once; return what the site says.
@@ -70,12 +70,13 @@ class Entrance:
         asked = AskedIn(secrets.token_hex(16), offered.device_seq, dict(values))
         path = f"/api/v1/devices/{quote(device)}/actions/{quote(slug)}"
         try:
-            return str(self._ask(path, asked)["done"])
+            return str(self.ask(path, asked)["done"])
         except ConfigError as error:
             lost = "the site's answer was lost: look at the device's page before you enter it again"
             raise ConfigError(f"{lost} ({error})") from error
 
-    def _ask(self, path: str, asked: AskedIn | None = None) -> Any:
+    def ask(self, path: str, asked: msgspec.Struct | None = None) -> Any:
+        """Ask the API for a path, with the person's name and password; return what it answers."""
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             self._url + path,
             data=msgspec.json.encode(asked) if asked is not None else None,

@@ -41,6 +41,7 @@ from streams.lines import NO_LINES, Lines
 from streams.messages import Draft, Person
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
+from streams.studies import StudyData
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
@@ -271,6 +272,7 @@ class Site:
             demo=self._demo,
             clock=self._clock,
             lines=self.lines,
+            studies=StudyData(self._data_dir),
             uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
         )
         server = ConsoleServer(app, settings)

@@ -15,6 +15,7 @@ from dashboards.users import UserStore
 from streams.lines import NO_LINES, Lines
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
+from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
 
 
@@ -31,6 +32,7 @@ class Console:
     clock: Callable[[], datetime]
     demo: DemoControls | None = None
     lines: Lines = NO_LINES
+    studies: StudyData | None = None
     uptime: LoggedUptime | None = None
 
     @property

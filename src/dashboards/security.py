@@ -59,6 +59,6 @@ def csrf_config(settings: HttpSettings, secret: str) -> CSRFConfig:
         cookie_name=CSRF_COOKIE,
         header_name=CSRF_HEADER,
         cookie_secure=settings.secure_cookies,
-        exclude=r"^/api/v1/devices/[^/]+/actions/[^/]+$",
+        exclude=r"^/api/v1/devices/[^/]+/(actions/[^/]+|studies|studies/withdrawn)$",
         **options,
     )

@@ -16,7 +16,9 @@ from storage.rows import (
     BypassRow,
     CalendarRow,
     CheckRow,
+    CommissioningRow,
     ConfigurationRow,
+    CrossCalibrationRow,
     DecisionRow,
     EventRow,
     FaultRow,
@@ -25,7 +27,9 @@ from storage.rows import (
     ReviewRow,
     ServiceRow,
     StageRow,
+    StepReviewRow,
     TableRow,
+    WithdrawalRow,
 )
 from streams.envelope import LogRow
 from streams.messages import (
@@ -35,6 +39,10 @@ from streams.messages import (
     CalibrationCheckRead,
     CheckJudged,
     ClinicCalendarChanged,
+    CommissioningRecorded,
+    CommissioningSignedOff,
+    CrossCalibrationAccepted,
+    CrossCalibrationWithdrawn,
     DeviceReconfigured,
     DeviceRegistered,
     EquipmentHandedBack,
@@ -55,6 +63,7 @@ from streams.messages import (
     ReviewOpened,
     ServicedRemotely,
     StateChanged,
+    StepReviewed,
     TimeReached,
     type_name,
 )
@@ -264,6 +273,79 @@ def _verified(fact: MeasurementVerified, event: Event, place: Place) -> Iterator
     yield ServiceRow(
         *place, "verified", "", "", "", by.name, by.role, fact.phantom_id, "", [], step_percent=fact.step_percent
     )
+
+
+@_of_fact.register
+def _commissioning_recorded(fact: CommissioningRecorded, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.recorded_by
+    yield CommissioningRow(
+        *place,
+        step=fact.step.value,
+        done_on=fact.done_on,
+        done_by=fact.done_by,
+        organisation=fact.organisation,
+        is_satisfactory=fact.is_satisfactory,
+        result=fact.result,
+        reference=fact.reference,
+        endorsed_by=fact.endorsed_by,
+        person=by.name,
+        person_role=by.role,
+    )
+
+
+@_of_fact.register
+def _signed_off(fact: CommissioningSignedOff, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by, blank = fact.signed_by, ("", "")
+    yield CommissioningRow(
+        *place,
+        "signed_off",
+        fact.in_service_since,
+        *blank,
+        True,  # noqa: FBT003
+        fact.note,
+        "",
+        "",
+        by.name,
+        by.role,
+    )
+
+
+@_of_fact.register
+def _step_reviewed(fact: StepReviewed, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.decided_by
+    yield StepReviewRow(*place, fact.phantom_id, fact.epoch, fact.is_comparable, fact.decision, by.name, by.role)
+
+
+@_of_fact.register
+def _study_accepted(fact: CrossCalibrationAccepted, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    yield CrossCalibrationRow(
+        *place,
+        study_id=fact.study_id,
+        version=fact.version,
+        kind=fact.kind.value,
+        other_device=fact.other_device,
+        region=fact.region,
+        method=fact.method,
+        slope=fact.slope,
+        intercept_g_cm2=fact.intercept_g_cm2,
+        standard_error_g_cm2=fact.standard_error_g_cm2,
+        lower_g_cm2=fact.lower_g_cm2,
+        upper_g_cm2=fact.upper_g_cm2,
+        n=fact.n,
+        data_digest=fact.data_digest,
+        valid_from=fact.valid_from,
+        valid_until=fact.valid_until,
+        approval_reference=fact.approval_reference,
+        accepted_by=fact.accepted_by.name,
+        accepted_by_role=fact.accepted_by.role,
+        reason=fact.reason,
+    )
+
+
+@_of_fact.register
+def _study_withdrawn(fact: CrossCalibrationWithdrawn, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.withdrawn_by
+    yield WithdrawalRow(*place, fact.study_id, fact.reason, by.name, by.role)
 
 
 def _affected(affected: Affected) -> list[str]:

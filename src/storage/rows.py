@@ -222,6 +222,77 @@ class GateRow(NamedTuple):
     overridden_by: str
 
 
+class CommissioningRow(NamedTuple):
+    """A step of commissioning, or the sign-off: then `done_on` is since when an adopted device had been in service."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    step: str
+    done_on: str
+    done_by: str
+    organisation: str
+    is_satisfactory: bool
+    result: str
+    reference: str
+    endorsed_by: str
+    person: str
+    person_role: str
+
+
+class StepReviewRow(NamedTuple):
+    """A physicist decided what a step between two epochs means."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    phantom_id: str
+    epoch: int
+    is_comparable: bool
+    decision: str
+    decided_by: str
+    decided_by_role: str
+
+
+class CrossCalibrationRow(NamedTuple):
+    """An accepted version of a cross-calibration."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    study_id: str
+    version: int
+    kind: str
+    other_device: str
+    region: str
+    method: str
+    slope: float
+    intercept_g_cm2: float
+    standard_error_g_cm2: float
+    lower_g_cm2: float
+    upper_g_cm2: float
+    n: int
+    data_digest: str
+    valid_from: datetime
+    valid_until: datetime | None
+    approval_reference: str
+    accepted_by: str
+    accepted_by_role: str
+    reason: str
+
+
+class WithdrawalRow(NamedTuple):
+    """A cross-calibration was withdrawn."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    study_id: str
+    reason: str
+    withdrawn_by: str
+    withdrawn_by_role: str
+
+
 TableRow = (
     EventRow
     | ConfigurationRow
@@ -235,6 +306,10 @@ TableRow = (
     | DecisionRow
     | BypassRow
     | ServiceRow
+    | CommissioningRow
+    | StepReviewRow
+    | CrossCalibrationRow
+    | WithdrawalRow
     | GateRow
 )
 
@@ -272,6 +347,10 @@ TABLES: Final = (
     Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
     Table("review_decisions", DecisionRow, ("device", "device_seq")),
     Table("service_steps", ServiceRow, ("device", "device_seq")),
+    Table("commissioning_records", CommissioningRow, ("device", "device_seq")),
+    Table("step_reviews", StepReviewRow, ("device", "device_seq")),
+    Table("studies", CrossCalibrationRow, ("device", "device_seq")),
+    Table("study_withdrawals", WithdrawalRow, ("device", "device_seq")),
     Table("bypasses", BypassRow, ("device", "device_seq")),
     Table("gate_changes", GateRow, ("device", "mode", "device_seq", "recorded_at"), time="recorded_at"),
     Table("gates", GateRow, ("device", "mode"), newest_by=("device_seq",)),

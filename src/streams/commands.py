@@ -10,7 +10,6 @@ import msgspec
 
 from streams.messages import (
     Attachment,
-    CommissioningStep,
     Draft,
     EntryKind,
     Person,
@@ -18,6 +17,7 @@ from streams.messages import (
     SessionPurpose,
     StudyKind,
 )
+from streams.policy import CommissioningStep
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,10 +83,16 @@ class EnterMeasurement(Request, frozen=True, kw_only=True):
 
 
 class AcceptBaseline(Request, frozen=True, kw_only=True):
-    """Accept the gathered scans of a phantom as its baseline."""
+    """Accept scans of a phantom as its baseline: those gathered, or those of the days that are named.
+
+    Days are ISO 8601; `scans` are their values in g/cm2, as the record has them.
+    """
 
     phantom_id: str
     reason: str
+    first: str = ""
+    last: str = ""
+    scans: tuple[float, ...] = ()
 
 
 class ReleaseQc(Request, frozen=True, kw_only=True):

@@ -140,8 +140,21 @@ class Duty(msgspec.Struct, frozen=True, array_like=True):
     holds: bool = False
 
 
+class CommissioningStep(StrEnum):
+    """What is on record before a scanner first measures patients (DESIGN 5.3)."""
+
+    CRITICAL_EXAMINATION = "critical_examination"
+    OUTPUT_AND_SCATTER = "output_and_scatter"
+    ELECTRICAL_SAFETY = "electrical_safety"
+    ACCEPTANCE_TESTS = "acceptance_tests"
+    ARCHIVE_RECOVERY = "archive_recovery"
+
+
 class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
-    """Everything configured about one device that decisions depend on."""
+    """Everything configured about one device that decisions depend on.
+
+    `commissioning_waived` are the steps that local policy does not ask for.
+    """
 
     kind: DeviceKind
     make: str = ""
@@ -155,6 +168,7 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
     ring: str = ""
     checks: CheckRules = CheckRules()
     duties: tuple[Duty, ...] = ()
+    commissioning_waived: tuple[CommissioningStep, ...] = ()
 
     @property
     def mode_names(self) -> tuple[str, ...]:

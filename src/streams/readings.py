@@ -11,6 +11,7 @@ import msgspec
 
 from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
 from streams.site import CurrentSession, Gate
+from streams.studies import StudyVersion
 
 BYPASSES_SHOWN_FOR: Final = timedelta(days=7)
 """How long it stays in sight that a patient was scanned past a held gate, from when it was told."""
@@ -40,6 +41,8 @@ class PhantomStatus(msgspec.Struct, frozen=True):
     failure_confirmed: bool
     passed_since_failure: bool
     drift_open: bool
+    is_proposed: bool = False
+    unreviewed_step: tuple[int, float] | None = None
 
 
 class StandardStatus(msgspec.Struct, frozen=True):
@@ -137,6 +140,9 @@ class Readings(Protocol):
 
     def epochs(self, device_id: str) -> Sequence[Epoch]:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
+
+    def studies(self, device_id: str) -> Sequence[StudyVersion]:
+        """Return every version of every cross-calibration of a device, oldest first."""
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         """Return the newest outcomes of a device, newest first."""

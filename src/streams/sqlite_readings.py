@@ -12,6 +12,7 @@ from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.checks import UNITS
 from streams.fold.checks import lapses_at as check_lapses_at
+from streams.fold.epochs import is_proposed
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
 from streams.fold.state import VENDOR_QC, DeviceState
@@ -19,6 +20,8 @@ from streams.messages import (
     BaselineAccepted,
     BypassDetected,
     CheckJudged,
+    CrossCalibrationAccepted,
+    CrossCalibrationWithdrawn,
     Event,
     QcJudged,
     RecordedOutcome,
@@ -26,11 +29,14 @@ from streams.messages import (
 )
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
+from streams.studies import StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
 _BYPASS: Final = "bonewatch.bypass-detected.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
+_STUDY: Final = "bonewatch.cross-calibration-accepted.v1"
+_STUDY_WITHDRAWN: Final = "bonewatch.cross-calibration-withdrawn.v1"
 _HISTORY: Final = b'"verdict":"history"'
 _FROM_HISTORY: Final = b'"source":"history"'
 
@@ -156,6 +162,16 @@ class SqliteReadings:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
         events = self._events(self._names.get(device_id, ""), _BASELINE)
         return [Epoch(event.recorded_at, event.fact) for event in events if isinstance(event.fact, BaselineAccepted)]
+
+    def studies(self, device_id: str) -> Sequence[StudyVersion]:
+        """Return every version of every cross-calibration of a device, oldest first."""
+        key = self._names.get(device_id, "")
+        events = [*self._events(key, _STUDY), *self._events(key, _STUDY_WITHDRAWN)]
+        events.sort(key=lambda event: event.device_seq)
+        facts = ((event.recorded_at, event.fact) for event in events)
+        return versions(
+            (at, fact) for at, fact in facts if isinstance(fact, CrossCalibrationAccepted | CrossCalibrationWithdrawn)
+        )
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         """Return the newest outcomes of a device, newest first."""
@@ -283,4 +299,6 @@ def _phantom_status(state: DeviceState, phantom: Phantom, last: QcJudged | None)
         failure_confirmed=head.confirmed,
         passed_since_failure=head.passed_since,
         drift_open=head.drift_open,
+        is_proposed=is_proposed(chart, state.policy.qc.established_at),
+        unreviewed_step=chart.unreviewed_step,
     )

@@ -28,6 +28,9 @@ from storage.sink import Batch, FleetDevice, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
 from streams.messages import (
     Affected,
+    CommissioningRecorded,
+    CommissioningSignedOff,
+    CrossCalibrationWithdrawn,
     EquipmentHandedBack,
     EquipmentHandedOver,
     FaultCleared,
@@ -40,9 +43,12 @@ from streams.messages import (
     ReturnDecided,
     ReviewDecided,
     Severity,
+    StepReviewed,
 )
+from streams.policy import CommissioningStep
 from streams.sqlite_log import SqliteEventLog
 from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, baseline
+from tests.integration.test_studies import accepted
 from tests.postgres import MemoryLog, Recorded, Server, ServerDatabase, database, embedded, server
 from tests.site_logs import write_log
 
@@ -50,6 +56,9 @@ __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 
 SITE = "test-site"
 VIEWS = (
+    "commissioning",
+    "epochs_compared",
+    "studies_in_force",
     "device_bypasses",
     "handovers",
     "scan_constants",
@@ -76,9 +85,9 @@ VIEWS = (
 )
 
 
-def scanner(log: MemoryLog | None = None, *, device: str = "test-site/dxa-1") -> Recorded:
+def scanner(log: MemoryLog | None = None, *, device: str = "test-site/dxa-1", is_signed_off: bool = True) -> Recorded:
     """A scanner with a baseline of 1.000 whose QC of Monday 07:45 has passed."""
-    made = Recorded(log=log, device=device)
+    made = Recorded(log=log, device=device, is_signed_off=is_signed_off)
     made.fact(baseline())
     made.vendor_qc()
     made.scan(1.0)
@@ -586,6 +595,35 @@ def test_a_handover_can_be_asked_for_in_its_stages(database: ServerDatabase) -> 
         ("Oz Operator", "Eve Engineer", "Ltd", "stuck", "belt", ["image_quality"], True, "Pat Physicist", True)
     ]
     assert db.execute("SELECT device, stage FROM stages ORDER BY recorded_at").fetchall()[-1][1] == "commissioning"
+    db.close()
+
+
+def test_commissioning_steps_and_studies_can_be_asked_for(database: ServerDatabase) -> None:
+    device = Recorded()
+    tests = CommissioningStep.ACCEPTANCE_TESTS
+    for is_good in (False, True):
+        device.fact(CommissioningRecorded(tests, "2026-10-30", "Ines Taller", "Ltd", is_good, PHYSICIST))
+    device.fact(CommissioningSignedOff(PHYSICIST, "2021-03-01", "red folder"))
+    for epoch, step in ((1, None), (2, 0.4), (3, -0.9)):
+        device.fact(msgspec.structs.replace(baseline(epoch=epoch), step_percent=step))
+    device.fact(StepReviewed("SPINE-0001", 2, is_comparable=True, decision="small", decided_by=PHYSICIST))
+    for study, version in (("old", 1), ("old", 2), ("gone", 1)):
+        device.fact(msgspec.structs.replace(accepted(version, since=MONDAY), study_id=study))
+    device.fact(CrossCalibrationWithdrawn("gone", "wrong file", PHYSICIST))
+    sink = Sink(database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    sink.close()
+    db = database.connect()
+    assert db.execute("SELECT step, is_satisfactory, done_on FROM commissioning ORDER BY step").fetchall() == [
+        ("acceptance_tests", True, "2026-10-30"),
+        ("signed_off", True, "2021-03-01"),
+    ]
+    assert db.execute("SELECT epoch, step_percent, is_comparable FROM epochs_compared ORDER BY epoch").fetchall() == [
+        (1, None, None),
+        (2, 0.4, True),
+        (3, -0.9, None),
+    ]
+    assert db.execute("SELECT study_id, version, slope FROM studies_in_force").fetchall() == [("old", 2, 1.0)]
     db.close()
 
 

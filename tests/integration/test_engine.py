@@ -18,6 +18,7 @@ from streams.fold import FOLD_VERSION
 from streams.fold.state import DeviceState
 from streams.messages import (
     ClinicCalendarChanged,
+    CommissioningSignedOff,
     DeviceReconfigured,
     DeviceRegistered,
     Draft,
@@ -79,7 +80,8 @@ class Running:
         return self.engine.append([self.draft(bmd, device=device, identity=identity)])
 
     def open_gate(self, device: str = DEVICE) -> None:
-        self.engine.append([Draft(event_id(device, "baseline"), device, baseline())])
+        signed = Draft(event_id(device, "signed"), device, CommissioningSignedOff(PHYSICIST))
+        self.engine.append([signed, Draft(event_id(device, "baseline"), device, baseline())])
         self.vendor_qc(device)
         self.scan(1.0, device=device)
 

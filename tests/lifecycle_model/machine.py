@@ -17,15 +17,18 @@ from streams.commands import (
     HandOver,
     LogFault,
     OverrideGate,
+    RecordCommissioning,
     RecordRemoteService,
     Refusal,
     ReleaseQc,
     RetireDevice,
     SaidAffected,
+    SignOffCommissioning,
     VerifyMeasurement,
 )
 from streams.fold.decisions import decide
 from streams.messages import DeviceRetired, GateStatus, Person, PhantomMeasured
+from streams.policy import CommissioningStep
 from tests.folding import ENGINEER, OPERATOR, PHANTOM, PHYSICIST, Folded, baseline
 from tests.lifecycle_model.oracle import Oracle
 
@@ -52,15 +55,16 @@ class Department(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folded = Folded()
+        self.folded = Folded(is_signed_off=False)
         self.oracle = Oracle()
         self.asked = 0
 
     @initialize(is_in_service=YES)
     def begin(self, *, is_in_service: bool) -> None:
-        """Most scanners have a baseline; some are new."""
+        """Some scanners are in service; some are new."""
         if is_in_service:
             self.record(baseline())
+            self.ask(SignOffCommissioning, PHYSICIST, in_service_since="2020-01-31", note="in the red folder")
 
     # --- hands -----------------------------------------------------------------------------------------------
 
@@ -187,6 +191,32 @@ class Department(RuleBasedStateMachine):
     @rule()
     def a_new_baseline_is_accepted(self) -> None:
         self.record(baseline(epoch=2))
+
+    @rule(actor=PEOPLE, step=st.sampled_from(CommissioningStep), good=YES, adviser=st.sampled_from(["", "Ray Adviser"]))
+    def a_step_of_commissioning_is_recorded(
+        self, actor: Person, step: CommissioningStep, adviser: str, *, good: bool
+    ) -> None:
+        self.ask(
+            RecordCommissioning,
+            actor,
+            step=step,
+            done_on="2026-10-30",
+            done_by="Eve Engineer",
+            organisation="Invented Ltd",
+            is_satisfactory=good,
+            result="as it should be",
+            endorsed_by=adviser,
+        )
+
+    @rule()
+    def every_step_is_recorded(self) -> None:
+        for step in CommissioningStep:
+            self.a_step_of_commissioning_is_recorded(PHYSICIST, step, "Ray Adviser", good=True)
+
+    @rule(actor=PEOPLE, since=st.sampled_from(["", "", "2020-01-31", "2090-01-31"]))
+    def it_is_signed_off(self, actor: Person, since: str) -> None:
+        refusal = self.ask(SignOffCommissioning, actor, in_service_since=since, note="in the red folder")
+        assert refusal is not None or since != "2090-01-31"
 
     @rule(actor=PEOPLE, advised=st.sampled_from(["", "Pat Physicist"]))
     def it_is_overridden(self, actor: Person, advised: str) -> None:

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 from streams.messages import (
     BaselineAccepted,
+    CommissioningRecorded,
+    CommissioningSignedOff,
     EquipmentHandedBack,
     EquipmentHandedOver,
     Fact,
@@ -21,6 +23,14 @@ from streams.messages import (
 LONDON = ZoneInfo("Europe/London")
 TOO_FAR_AHEAD = timedelta(minutes=5)
 OUT_OF_CUSTODY = {"engineer", "back"}
+RECORDS = {
+    "critical_examination",
+    "output_and_scatter",
+    "electrical_safety",
+    "acceptance_tests",
+    "archive_recovery",
+}
+"""What DESIGN 5.3 asks for before a new scanner first measures patients."""
 
 
 @dataclass
@@ -42,9 +52,11 @@ class Oracle:
     """One scanner with one independent phantom (baseline 1.000 g/cm2, 1.5 %) and the manufacturer's QC."""
 
     custody: str = "department"
-    handover: str = ""
+    workers: set[str] = field(default_factory=set)
     retired: bool = False
     has_baseline: bool = False
+    is_signed_off: bool = False
+    on_record: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
     serviced_at: datetime | None = None
     compares: bool = False
@@ -57,6 +69,8 @@ class Oracle:
         match fact:
             case BaselineAccepted():
                 self.has_baseline, self.compares = True, False
+            case CommissioningRecorded() | CommissioningSignedOff():
+                self._take_commissioning(fact)
             case VendorQcReported(passed=passed, measured_at=measured_at):
                 self.vendor.append(Reading(measured_at, now, passed))
             case PhantomMeasured(bmd_g_cm2=bmd, measured_at=measured_at):
@@ -66,16 +80,17 @@ class Oracle:
             case FaultCleared(fault_id=fault_id) if fault_id in self.stopping:
                 self.stopping.remove(fault_id)
                 self.serviced_at = now
-            case EquipmentHandedOver(handover_id=handover_id, handed_over_by=by):
-                self.custody, self.handover = "engineer", handover_id
+            case EquipmentHandedOver(handed_over_by=by, engineer=engineer):
+                self.custody, self.workers = "engineer", {_plain(engineer)}
                 self._only({"operator", "physicist"}, by.role, "handed over")
-            case EquipmentHandedBack(affected=affected):
+            case EquipmentHandedBack(affected=affected, engineer=engineer):
                 self.custody, self.serviced_at = "back", now
+                self.workers.add(_plain(engineer))
                 self.compares |= affected.measurement and self.has_baseline
             case ReturnDecided(returns=returns, decided_by=by):
                 self._only({"operator", "physicist"}, by.role, "returned")
-                if " ".join(by.name.split()).casefold() == "eve engineer":
-                    self.broken.append("the engineer decided on the return")
+                if _plain(by.name) in self.workers:
+                    self.broken.append("who did the work decided on the return")
                 self.custody = "department" if returns else self.custody
             case ServicedRemotely(affected=affected):
                 self.serviced_at = now
@@ -83,12 +98,28 @@ class Oracle:
             case MeasurementVerified():
                 self.compares = False
 
+    def _take_commissioning(self, fact: CommissioningRecorded | CommissioningSignedOff) -> None:
+        if isinstance(fact, CommissioningRecorded):
+            self._only({"operator", "physicist"}, fact.recorded_by.role, "put on record")
+            self.on_record.discard(fact.step.value)
+            self.on_record |= {fact.step.value} if fact.is_satisfactory else set()
+            if fact.step.value == "critical_examination" and not fact.endorsed_by.strip():
+                self.broken.append("a critical examination that no adviser endorsed")
+            return
+        self._only({"physicist"}, fact.signed_by.role, "signed off")
+        self.is_signed_off = True
+        if not self.has_baseline:
+            self.broken.append("signed off without a baseline")
+        if not fact.in_service_since and self.on_record != RECORDS:
+            self.broken.append("signed off without the records of commissioning")
+
     def why_not_open(self, now: datetime) -> list[str]:
         """Return every rule by which no patient may be scanned now."""
         found = list(self.broken)
         found += ["retired"] if self.retired else []
         found += ["not in the department's custody"] if self.custody in OUT_OF_CUSTODY else []
         found += [] if self.has_baseline else ["no baseline"]
+        found += [] if self.is_signed_off else ["not signed off"]
         found += ["a fault stops scanning"] if self.stopping else []
         found += ["work on the measurement is not compared"] if self.compares else []
         for name, readings in (("manufacturer's QC", self.vendor), ("independent phantom", self.phantom)):
@@ -100,7 +131,7 @@ class Oracle:
         """Return what no override may let a patient past."""
         found = ["retired"] if self.retired else []
         found += ["not in the department's custody"] if self.custody in OUT_OF_CUSTODY else []
-        found += [] if self.has_baseline else ["not commissioned"]
+        found += [] if self.has_baseline and self.is_signed_off else ["not commissioned"]
         found += ["a fault stops scanning"] if self.stopping else []
         return found
 
@@ -124,3 +155,7 @@ class Oracle:
     def _only(self, roles: set[str], role: str, what: str) -> None:
         if role not in roles:
             self.broken.append(f"{what} by a {role}")
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).casefold()

@@ -207,6 +207,14 @@ def test_a_hand_back_without_what_it_needs_is_refused(fields: dict[str, Any], wo
     assert scanner.stage == "with_engineer"
 
 
+def test_who_did_the_work_does_not_decide_on_the_return_though_another_signed_for_the_device() -> None:
+    scanner = Serviced()
+    scanner.hand_over(engineer="Ed Other")
+    scanner.hand_back()
+    refused(scanner.decide(Person("EVE  Engineer", "physicist")), "does not decide on the return")
+    refused(scanner.decide(Person("ed other", "physicist")), "does not decide on the return")
+
+
 def test_an_engineer_never_decides_on_the_return_by_role_or_by_name() -> None:
     scanner = Serviced()
     scanner.hand_over()

@@ -5,8 +5,15 @@ from datetime import timedelta
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from streams.messages import EquipmentHandedOver, HandoverForm, Person, VendorQcReported
-from tests.folding import MONDAY, PHANTOM, baseline
+from streams.messages import (
+    CommissioningSignedOff,
+    EquipmentHandedOver,
+    HandoverForm,
+    Person,
+    ReturnDecided,
+    VendorQcReported,
+)
+from tests.folding import MONDAY, OPERATOR, PHYSICIST, baseline
 from tests.lifecycle_model.machine import SEEN, Department
 from tests.lifecycle_model.oracle import Oracle, Reading
 
@@ -27,6 +34,9 @@ def test_the_oracle_objects_where_the_rules_do() -> None:
     oracle = Oracle()
     assert "no baseline" in oracle.why_not_open(MONDAY)
     oracle.take(baseline(), MONDAY)
+    assert "not signed off" in oracle.why_not_open(MONDAY)
+    assert oracle.may_never_be_overridden() == ["not commissioned"]
+    oracle.take(CommissioningSignedOff(PHYSICIST, "2020-01-31"), MONDAY)
     oracle.take(VendorQcReported(passed=True, measured_at=MONDAY, performed_by="Oz", reviewed_by="Pat"), MONDAY)
     assert oracle.why_not_open(MONDAY) == ["independent phantom: no pass of today after service"]
     oracle.phantom.append(Reading(MONDAY, MONDAY, passed=True))
@@ -38,4 +48,10 @@ def test_the_oracle_objects_where_the_rules_do() -> None:
     oracle.take(EquipmentHandedOver("h", HandoverForm.GENERAL, "", engineer, "Eve", "Ltd"), MONDAY)
     assert "handed over by a engineer" in oracle.why_not_open(MONDAY)
     assert oracle.may_never_be_overridden() == ["not in the department's custody"]
-    assert PHANTOM
+    for fact, words in (
+        (CommissioningSignedOff(PHYSICIST), "signed off without the records of commissioning"),
+        (CommissioningSignedOff(OPERATOR, "2020-01-31"), "signed off by a operator"),
+        (ReturnDecided("h", True, Person("eve", "physicist")), "who did the work decided on the return"),  # noqa: FBT003
+    ):
+        oracle.take(fact, MONDAY)
+        assert words in oracle.broken

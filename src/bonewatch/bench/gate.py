@@ -18,7 +18,16 @@ from bonewatch.bench.figures import Spread, disk_creations, disk_syncs, print_sp
 from bonewatch.config import parse
 from bonewatch.site import Site
 from collectors.dicom.store import StoreTiming
-from streams.messages import BaselineAccepted, DeviceRegistered, Draft, Fact, Person, VendorQcReported, event_id
+from streams.messages import (
+    BaselineAccepted,
+    CommissioningSignedOff,
+    DeviceRegistered,
+    Draft,
+    Fact,
+    Person,
+    VendorQcReported,
+    event_id,
+)
 from streams.policy import ClinicCalendar, DevicePolicy
 
 WARM_UP: Final = 20
@@ -144,7 +153,12 @@ def _past(devices: Mapping[str, tuple[DevicePolicy, ClinicCalendar]]) -> list[tu
     entries = []
     for key, (policy, calendar) in devices.items():
         vendor = VendorQcReported(passed=True, measured_at=now, performed_by="Bench", reviewed_by="Bench")
-        facts: tuple[Fact, ...] = (DeviceRegistered(policy, calendar), ACCEPTED, vendor)
+        facts: tuple[Fact, ...] = (
+            DeviceRegistered(policy, calendar),
+            CommissioningSignedOff(ACCEPTED.accepted_by),
+            ACCEPTED,
+            vendor,
+        )
         for place, fact in enumerate(facts):
             entries.append((now, Draft(event_id("bench", key, str(place)), key, fact)))
     return entries

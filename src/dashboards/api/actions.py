@@ -34,7 +34,7 @@ from dashboards.users import LockedOutError, WrongCredentialsError
 @get("/devices/{device_id:str}/actions", opt=PUBLIC, sync_to_thread=True)
 def list_actions(console: NamedDependency[Console], request: Visit, device_id: FromPath[str]) -> ActionsOut:
     """What the person may do to a device now, with the fields."""
-    session = _person(console, request)
+    session = who_asks(console, request)
     view = console.device(device_id)
     actions = tuple(
         ActionOut(
@@ -54,7 +54,7 @@ def do_action(
     data: JSONBody[AskedIn],
 ) -> Response[DoneOut] | Response[dict[str, object]]:
     """Do it once, or say what is missing, by field."""
-    session, action = _person(console, request), _action(slug)
+    session, action = who_asks(console, request), _action(slug)
     view = console.device(device_id)
     if not session.may(action.permission):
         raise PermissionDeniedException(f"The role {session.role.value} may not do this")
@@ -67,7 +67,7 @@ def do_action(
     return problem(result.status, detail, errors=typed.errors)
 
 
-def _person(console: Console, visit: Visit) -> Session:
+def who_asks(console: Console, visit: Visit) -> Session:
     """Return who asks, by name and password."""
     name, password = _credentials(visit.headers.get("authorization", ""))
     try:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from dashboards.api.actions import do_action, list_actions
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
+from dashboards.api.studies import study_handlers
 from dashboards.auth import PUBLIC_STATUS, Visit
 from dashboards.context import Console
 from dashboards.errors import answer_error
@@ -89,7 +90,16 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 api_router = Router(
     path="/api/v1",
-    route_handlers=[list_devices, show_device, show_gate, list_readings, list_epochs, list_actions, do_action],
+    route_handlers=[
+        list_devices,
+        show_device,
+        show_gate,
+        list_readings,
+        list_epochs,
+        list_actions,
+        do_action,
+        *study_handlers,
+    ],
     opt=PUBLIC_STATUS,
     exception_handlers={Exception: answer_error},
 )

@@ -56,6 +56,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that people do to a device through a form.
 
     `barred` says in a sentence why it cannot be done now, where people would look for it; blank otherwise.
+    `prepare` completes a command with what is on record and nobody types.
     """
 
     slug: str
@@ -69,3 +70,4 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     command: Callable[[Asked, Typed, DeviceView], Command]
     grave: bool = False
     barred: Callable[[DeviceView], str] = lambda _: ""
+    prepare: Callable[[Console, DeviceView, Typed, Command], Command] = lambda _, __, ___, command: command

@@ -8,7 +8,7 @@ from dashboards.console.action import Action, Asked
 from dashboards.console.typed import Typed
 from dashboards.context import Console
 from dashboards.sessions import Session
-from streams.commands import Refusal
+from streams.commands import Command, Refusal
 from streams.fold.decisions import FORBIDDEN, NOT_NOW, STALE
 from streams.readings import DeviceView
 from streams.site import EventConflictError, SiteUnavailableError
@@ -17,6 +17,11 @@ DONE: Final = 200
 
 _STATUS_OF_REFUSAL: Final = {STALE: 409, NOT_NOW: 409, FORBIDDEN: 403}
 """By the refusal's code; anything else is 422: something is missing."""
+
+
+_SENT_BEFORE: Final = Refusal(
+    STALE, "This form was sent before with other content, which is in the record. Nothing new was recorded."
+)
 
 
 class CarriedOut(msgspec.Struct, frozen=True):
@@ -37,14 +42,22 @@ def carry_out(console: Console, action: Action, view: DeviceView, session: Sessi
     if not expected.isdecimal() or len(expected) > 18:
         typed.errors["expected_device_seq"] = "This form is not complete. Check it and send it again."
     command = action.command(_asked(view, session, typed), typed, view)
+    if not typed.errors:
+        command = action.prepare(console, view, typed, command)
     if typed.errors:
         return CarriedOut(422)
-    try:
-        result = console.site.execute(command, expected_device_seq=int(expected))
-    except EventConflictError:
+    done = execute(console, command, int(expected))
+    if done.refusal is _SENT_BEFORE:
         typed.values.pop("request_id", None)
-        text = "This form was sent before with other content, which is in the record. Nothing new was recorded."
-        return CarriedOut(409, Refusal(STALE, text))
+    return done
+
+
+def execute(console: Console, command: Command, expected_device_seq: int) -> CarriedOut:
+    """Ask the site for it; say in words what it was refused for."""
+    try:
+        result = console.site.execute(command, expected_device_seq=expected_device_seq)
+    except EventConflictError:
+        return CarriedOut(409, _SENT_BEFORE)
     except SiteUnavailableError:
         text = "Nothing was recorded: the record cannot be written now. Try again in a moment."
         return CarriedOut(503, Refusal("unavailable", text))

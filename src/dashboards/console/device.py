@@ -79,7 +79,10 @@ def _part(console: Console, visit: Visit, view: DeviceView, name: str) -> dict[s
         return {"line": console.lines.status(view.device)}
     if name == "phantoms":
         outcomes = (recorded.outcome for recorded in console.readings.history(view.id, limit=HISTORY_READ))
-        return {"changes": [outcome for outcome in outcomes if isinstance(outcome, GateChanged)][:CHANGES_SHOWN]}
+        now = console.clock()
+        studies = [one for one in console.readings.studies(view.id) if one.is_in_force(now)]
+        changes = [outcome for outcome in outcomes if isinstance(outcome, GateChanged)][:CHANGES_SHOWN]
+        return {"changes": changes, "studies": studies}
     return {}
 
 

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Raised with every change that can change a decision; stands on each event."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold import handover
+from streams.fold import commissioning, epochs, handover
 from streams.fold.checks import checked
 from streams.fold.gate import refresh
 from streams.fold.patients import Scan, bypass
@@ -28,6 +28,9 @@ from streams.messages import (
     CalibrationCheckRead,
     ClinicCalendarChanged,
     ClockCorrected,
+    CommissioningRecorded,
+    CommissioningSignedOff,
+    CrossCalibrationAccepted,
     DeviceReconfigured,
     DeviceRegistered,
     DeviceRetired,
@@ -55,6 +58,7 @@ from streams.messages import (
     SessionOpened,
     Source,
     StateChanged,
+    StepReviewed,
     TimeReached,
     UtcTime,
     VendorQcReported,
@@ -66,7 +70,7 @@ from streams.policy import SECONDS_AHEAD_SUSPECT, DevicePolicy, PhantomRole
 SUSPECT_AHEAD: Final = timedelta(seconds=SECONDS_AHEAD_SUSPECT)
 FIRST_FAILURES_WARN: Final = 2
 WINDOW_READINGS: Final = 64
-SHARED_READINGS: Final = 40
+SHARED_READINGS: Final = 36
 MIN_READINGS: Final = 12
 VENDOR_READINGS: Final = 16
 READINGS_FOR_RULES: Final = 16
@@ -76,6 +80,8 @@ ACQUISITION: Final = 8
 OPEN_FAULTS: Final = 10
 FAULT_TEXT: Final = 60
 FAULT_NAME: Final = 30
+STUDIES: Final = 8
+"""Cross-calibrations of one device whose versions are counted on; older ones begin again under their name."""
 
 Result = tuple[DeviceState, tuple[Outcome, ...]]
 
@@ -150,7 +156,11 @@ def _read(state: DeviceState, event: Event, reading: Reading, subject: Subject, 
     if not all(judged.verdict.passed for judged in placed.judged):
         state = replace(state, override=None)  # an override answers for what was known when it was given
     reviews = tuple(_reviews(chart, placed, subject))
-    return _with_chart(state, subject.phantom_id, placed.chart), (*placed.judged, *reviews)
+    after = epochs.counted(placed.chart, reading, terms)
+    at = terms.rules.established_at
+    is_news = epochs.is_proposed(after, at) and not epochs.is_proposed(chart, at)
+    proposals = (epochs.proposal(after, subject.phantom_id, terms),) if is_news else ()
+    return _with_chart(state, subject.phantom_id, after), (*placed.judged, *reviews, *proposals)
 
 
 def _terms(state: DeviceState, phantom_id: str) -> Terms:
@@ -249,19 +259,37 @@ def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState)
     # Every chart's books are closed: another phantom's baseline tells a wrong phantom, but never in retrospect.
     state = replace(state, charts={name: closed(chart) for name, chart in state.charts.items()})
     chart = _restarted(state.chart(fact.phantom_id))
-    state = _with_chart(state, fact.phantom_id, replace(chart, baseline=fact, candidates=()))
-    state = handover.settled(state, fact.phantom_id)
-    phantoms = state.policy.own_phantoms if state.policy else ()
-    if state.stage == "commissioning" and all(state.chart(p.patient_id).baseline for p in phantoms):
-        return replace(state, stage="clinical"), (StateChanged(stage="clinical", previous="commissioning"),)
-    return state, ()
+    step = None if fact.step_percent is None else (fact.epoch, fact.step_percent)
+    chart = replace(chart, baseline=fact, candidates=(), routine_days=(), unreviewed_step=step)
+    state = _with_chart(state, fact.phantom_id, chart)
+    return commissioning.into_service(handover.settled(state, fact.phantom_id))
+
+
+@_apply.register
+def _step_reviewed(fact: StepReviewed, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    chart = state.chart(fact.phantom_id)
+    if chart.unreviewed_step is None or chart.unreviewed_step[0] != fact.epoch:
+        return state, ()
+    return _with_chart(state, fact.phantom_id, replace(chart, unreviewed_step=None)), ()
+
+
+@_apply.register
+def _commissioning_recorded(fact: CommissioningRecorded, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return commissioning.recorded(state, fact)
+
+
+@_apply.register
+def _commissioning_signed_off(fact: CommissioningSignedOff, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return commissioning.signed_off(state)
 
 
 @_apply.register
 def _qc_released(fact: QcReleased, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     chart = closed(state.chart(fact.phantom_id))
     head = replace(chart.head, failures=0, confirmed=False, passed_since=False)
-    return _with_chart(state, fact.phantom_id, replace(chart, head=head, checkpoint=head, candidates=())), ()
+    return _with_chart(
+        state, fact.phantom_id, replace(chart, head=head, checkpoint=head, candidates=(), routine_days=())
+    ), ()
 
 
 @_apply.register
@@ -338,6 +366,12 @@ def _measurement_verified(fact: MeasurementVerified, event: Event, state: Device
 
 
 @_apply.register
+def _study_accepted(fact: CrossCalibrationAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    studies = dict(state.studies) | {fact.study_id: fact.version}
+    return replace(state, studies=tuple(studies.items())[-STUDIES:]), ()
+
+
+@_apply.register
 def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     state = replace(state, policy=fact.policy, calendar=fact.calendar, stage="commissioning")
     return state, (StateChanged(stage="commissioning", previous="unknown"),)
@@ -351,7 +385,7 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
         return state, ()
     if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
         stage = StateChanged(stage="commissioning", previous=state.stage)
-        anew = replace(state, charts={}, checks={}, session=None, stage="commissioning", override=None)
+        anew = replace(commissioning.begun_anew(state), charts={}, checks={}, session=None, override=None)
         anew = replace(anew, service=None, changed=None, verifying=False)
         return anew, (stage,)
     charts = dict(state.charts)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold import handover
+from streams.fold import commissioning, handover
 from streams.fold.checks import duties
 from streams.fold.patients import held_before
 from streams.fold.qc import spoken
@@ -31,7 +31,7 @@ def assess(state: DeviceState, mode: str) -> Assessment:
         text = "Bonewatch cannot vouch for this device: " + (state.parked or "it has no configuration")
         unknown = Reason(ReasonCode.STATE_UNKNOWN, text, "Ring whoever runs Bonewatch.")
         return Assessment((unknown, *_known_before(state, mode)), None)
-    reasons = [*_life(state), *handover.reasons(state), *_faults(state)]
+    reasons = [*_life(state), *commissioning.reasons(state), *handover.reasons(state), *_faults(state)]
     due_times: list[datetime | None] = []
     if state.policy.kind is DeviceKind.SCANNER:
         for reason, due in _duties(state, state.policy, mode, state.now):
@@ -55,12 +55,6 @@ def _known_before(state: DeviceState, mode: str) -> Iterator[Reason]:
 def _life(state: DeviceState) -> Iterator[Reason]:
     if state.stage == "retired":
         yield Reason(ReasonCode.RETIRED, "retired from service", "Nothing: this device is out of service.")
-    elif state.stage == "commissioning":
-        yield Reason(
-            ReasonCode.NOT_COMMISSIONED,
-            "not yet in clinical use",
-            "A physicist accepts the baseline of every phantom.",
-        )
 
 
 def _faults(state: DeviceState) -> Iterator[Reason]:

@@ -54,7 +54,7 @@ def handed_back(state: DeviceState, fact: EquipmentHandedBack, event: Event) -> 
     service = state.service
     if service is None or service.handover_id != fact.handover_id:
         return state, ()
-    service = replace(service, affected=_any(fact.affected), is_working=fact.is_working)
+    service = replace(service, affected=_any(fact.affected), is_working=fact.is_working, handed_back_by=fact.engineer)
     state = _serviced(replace(state, service=service), fact.affected, event.recorded_at)
     return _staged(state, HANDED_BACK)
 
@@ -141,7 +141,7 @@ def _serviced(state: DeviceState, affected: Affected, at: datetime) -> DeviceSta
     state = to_be_verified(state, at)
     if not before:
         return state
-    charts = state.charts | {name: replace(state.charts[name], candidates=()) for name in before}
+    charts = state.charts | {name: replace(state.charts[name], candidates=(), routine_days=()) for name in before}
     return replace(state, charts=charts, changed=Changed(at, before | (state.changed.before if state.changed else {})))
 
 

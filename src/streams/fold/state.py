@@ -15,7 +15,7 @@ from streams.messages import (
     UtcTime,
     Verdict,
 )
-from streams.policy import ClinicCalendar, DevicePolicy
+from streams.policy import ClinicCalendar, CommissioningStep, DevicePolicy
 
 VENDOR_QC: Final = "manufacturer"
 """Chart key of the scanner's own QC, which has a verdict but no number."""
@@ -72,7 +72,9 @@ class Chart(msgspec.Struct, frozen=True, array_like=True):
     `closed_at` is when the books were closed: nothing up to it is judged again. `settled` are the acquisitions
     behind it, and those that could not be placed: none of them can ever count as a new scan. `unplaced` is a
     reading with an unbelievable time, or a failure that came late: it holds until a newer scan passes.
-    `candidates` are acquisitions and values that a new baseline could rest on.
+    `candidates` are acquisitions and values that a new baseline could rest on, `routine_days` the days on which
+    they were gathered since a provisional baseline stands. `unreviewed_step` is the epoch and size in percent of a step
+    that breaks comparability until a physicist has looked at it.
     """
 
     checkpoint: Head = Head()
@@ -83,6 +85,8 @@ class Chart(msgspec.Struct, frozen=True, array_like=True):
     unplaced: Verdict | None = None
     baseline: BaselineAccepted | None = None
     candidates: tuple[tuple[str, float], ...] = ()
+    routine_days: tuple[int, ...] = ()
+    unreviewed_step: tuple[int, float] | None = None
 
 
 class Override(msgspec.Struct, frozen=True, array_like=True):
@@ -147,7 +151,10 @@ class HeldSpan(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True):
-    """A handover to an engineer that is not over: who has the device, since when, and where it stood before."""
+    """A handover to an engineer that is not over: who has the device, since when, and where it stood before.
+
+    `handed_back_by` is the engineer who did the work, where it was not the one who signed for the device.
+    """
 
     handover_id: str
     form: HandoverForm
@@ -157,6 +164,7 @@ class Service(msgspec.Struct, frozen=True, array_like=True):
     stage_before: str
     affected: bool = False
     is_working: bool = True
+    handed_back_by: str = ""
 
 
 class Changed(msgspec.Struct, frozen=True, array_like=True):
@@ -169,6 +177,13 @@ class Changed(msgspec.Struct, frozen=True, array_like=True):
     before: dict[str, float]
 
 
+class Commissioning(msgspec.Struct, frozen=True, array_like=True):
+    """What is on record of a device's commissioning: the satisfactory steps, and whether a physicist signed it off."""
+
+    done: tuple[CommissioningStep, ...] = ()
+    is_signed: bool = False
+
+
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     """Everything the fold remembers about a device.
 
@@ -176,7 +191,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
     last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
     were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
-    measurement and is not yet verified.
+    measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each.
     """
 
     device: str
@@ -198,6 +213,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     bypassed: tuple[str, ...] = ()
     service: Service | None = None
     changed: Changed | None = None
+    commissioning: Commissioning = Commissioning()
+    studies: tuple[tuple[str, int], ...] = ()
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""

@@ -5,18 +5,9 @@ from enum import StrEnum
 import msgspec
 
 from streams.messages.base import Message, Person, UtcTime
+from streams.policy import CommissioningStep
 
 # --- commissioning and comparability -----------------------------------------------------------------------
-
-
-class CommissioningStep(StrEnum):
-    """What is on record before a scanner first measures patients (DESIGN 5.3)."""
-
-    CRITICAL_EXAMINATION = "critical_examination"
-    OUTPUT_AND_SCATTER = "output_and_scatter"
-    ELECTRICAL_SAFETY = "electrical_safety"
-    ACCEPTANCE_TESTS = "acceptance_tests"
-    ARCHIVE_RECOVERY = "archive_recovery"
 
 
 class CommissioningRecorded(Message, frozen=True, tag="bonewatch.commissioning-recorded.v1"):

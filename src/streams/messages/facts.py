@@ -222,7 +222,10 @@ class DeviceHeard(Message, frozen=True, tag="bonewatch.device-heard.v1"):
 
 
 class BaselineAccepted(Message, frozen=True, tag="bonewatch.baseline-accepted.v1"):
-    """A physicist accepted a baseline: a new epoch of one phantom's chart; never edited afterwards."""
+    """A physicist accepted a baseline: a new epoch of one phantom's chart; never edited afterwards.
+
+    `first` and `last` are the days (ISO 8601) of its scans, where it was taken out of a scanner's history.
+    """
 
     phantom_id: str
     epoch: int
@@ -236,6 +239,8 @@ class BaselineAccepted(Message, frozen=True, tag="bonewatch.baseline-accepted.v1
     accepted_by: Person
     reason: str
     step_percent: float | None = None
+    first: str = ""
+    last: str = ""
 
 
 class QcReleased(Message, frozen=True, tag="bonewatch.qc-released.v1"):

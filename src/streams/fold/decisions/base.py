@@ -1,10 +1,11 @@
 """What every decision shares: the dispatch by command, refusals that recur, drafts."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import singledispatch
 from typing import Final
 
 from streams.commands import Command, Decision, Refusal, Request
+from streams.fold.schedule import local_day
 from streams.fold.state import DeviceState
 from streams.messages import Draft, Fact, event_id
 from streams.policy import SECONDS_AHEAD_SUSPECT
@@ -58,4 +59,17 @@ def refuse_time(measured_at: datetime, now: datetime) -> Refusal | None:
         return Refusal(MISSING, f"The time of measurement lies before {EARLIEST_YEAR}.")
     if measured_at.astimezone(UTC) > now + timedelta(seconds=SECONDS_AHEAD_SUSPECT):
         return Refusal(MISSING, "The time of measurement lies in the future.")
+    return None
+
+
+def refuse_day(what: str, said: str, state: DeviceState, now: datetime) -> Refusal | None:
+    """Refuse a day that is none, lies in the future, or before any scanner of today."""
+    try:
+        day = date.fromisoformat(said)
+    except ValueError:
+        return Refusal(MISSING, f"Give {what} as a date, such as {now:%Y-%m-%d}.")
+    if day.year < EARLIEST_YEAR:
+        return Refusal(MISSING, f"Give {what}: {said} lies before {EARLIEST_YEAR}.")
+    if day > local_day(now, state.calendar.time_zone):
+        return Refusal(MISSING, f"Give {what}: {said} lies in the future.")
     return None

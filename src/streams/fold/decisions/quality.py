@@ -4,25 +4,34 @@ from datetime import datetime
 
 from qa_models.baseline import Baseline
 from streams.commands import AcceptBaseline, DecideReview, Decision, Refusal, ReleaseQc
-from streams.fold.decisions.base import MISSING, NOT_NOW, decided, drafts_from, refuse_role, refuse_text
+from streams.fold.commissioning import COMMISSIONING
+from streams.fold.decisions.base import MISSING, NOT_NOW, decided, drafts_from, refuse_day, refuse_role, refuse_text
 from streams.fold.state import DeviceState
 from streams.messages import BaselineAccepted, QcReleased, ReviewDecided
 from streams.roles import Permission
 
 
 @decided.register
-def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
+def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime) -> Decision:
     refusal = refuse_role(command, Permission.ACCEPT_BASELINE) or refuse_text("the reason", command.reason)
     if refusal:
         return refusal
     if state.policy is None or state.policy.phantom(command.phantom_id) is None:
         return Refusal(MISSING, f"{command.phantom_id} is not a phantom of this scanner.")
     rules, chart = state.policy.qc, state.chart(command.phantom_id)
-    if len(chart.candidates) < rules.min_scans:
-        text = f"A baseline needs {rules.min_scans} scans; {len(chart.candidates)} are on record."
-        return Refusal(NOT_NOW, text)
+    is_past = bool(command.first or command.last)
+    if is_past and state.stage != COMMISSIONING:
+        return Refusal(NOT_NOW, "Only a scanner that is being adopted takes its baseline from its history.")
+    if is_past and (
+        refusal := refuse_day("the first day of the scans", command.first, state, now)
+        or refuse_day("the last day of the scans", command.last, state, now)
+    ):
+        return refusal
+    scans = command.scans if is_past else [value for _, value in chart.candidates]
+    if len(scans) < rules.min_scans:
+        return Refusal(NOT_NOW, f"A baseline needs {rules.min_scans} scans; {len(scans)} are on record.")
     new = Baseline.from_scans(
-        [value for _, value in chart.candidates],
+        scans,
         min_scans=rules.min_scans,
         tolerance_percent=rules.tolerance_percent,
         sigma_floor_percent=rules.sigma_floor_percent,
@@ -44,6 +53,8 @@ def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime)
             accepted_by=command.actor,
             reason=command.reason.strip(),
             step_percent=100.0 * (new.mean / old.mean_g_cm2 - 1.0) if old else None,
+            first=command.first,
+            last=command.last,
         ),
     )
 
