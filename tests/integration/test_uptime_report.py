@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,15 @@ from dashboards.uptime import words
 from dashboards.uptime.csv_file import COLUMNS, csv_from_report
 from dashboards.uptime.figures import CAUSES, NOT_COUNTED, ReportFigures, figures_of
 from dashboards.users import UserStore
-from streams.messages import ReasonCode
+from streams.engine import SiteEngine
+from streams.messages import Draft, FaultLogged, ReasonCode
 from streams.roles import Role
-from streams.sqlite_log import LogError
+from streams.sqlite_log import LogError, SqliteEventLog
 from streams.uptime.reader import LoggedUptime
 from streams.uptime.report import Target
 from tests.console_client import Visitor
 from tests.console_fakes import department
+from tests.folding import OPERATOR
 from tests.uptime_site import NOW, write_log
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of an invented user
@@ -132,6 +134,22 @@ def test_a_day_before_the_device_came_is_not_counted(uptime: LoggedUptime) -> No
     one = figures_of(uptime.report(date(2026, 10, 30), date(2026, 11, 2), NOW)).devices[0]
     assert one.not_counted_hours == {"not_registered": 8.0}  # Friday 30 October
     assert one.covered_hours == 8.0
+
+
+def test_what_is_new_in_the_log_is_added_to_what_was_read_before(tmp_path: Path) -> None:
+    log = tmp_path / "site-log.sqlite"
+    write_log(log)
+    reader = LoggedUptime(log, "Bath", "Europe/London", {"dxa-2": "bath/dxa-2"}, {})
+    before = figures_of(reader.report(FIRST, LAST, NOW)).devices[0]
+    fault = FaultLogged("f2", "No X-rays", stops_scanning=True, logged_by=OPERATOR)
+    with SqliteEventLog(log) as open_log:
+        at = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)
+        SiteEngine(open_log, clock=_now).import_history([(at, Draft("f2", "bath/dxa-2", fault))])
+    after = figures_of(reader.report(FIRST, LAST, NOW)).devices[0]
+    assert (before.unplanned_hours, before.failures) == (0.0, 0)
+    assert (after.unplanned_hours, after.failures) == (1.0, 1)  # Friday, 16 to 17
+    fresh = LoggedUptime(log, "Bath", "Europe/London", {"dxa-2": "bath/dxa-2"}, {})
+    assert after == figures_of(fresh.report(FIRST, LAST, NOW)).devices[0]
 
 
 def test_every_reason_has_a_name() -> None:

@@ -212,3 +212,4 @@ def test_a_scanners_refused_query_over_the_wire_is_told(tmp_path: Path, ris: Vir
         (fact,) = rig.site.facts.values()
     assert isinstance(fact, WorklistRefused)
     assert [one.accession_number for one in fact.requests] == ["ACC00001", "ACC00002"]
+    assert "TEST" not in str(fact)  # of names and ids

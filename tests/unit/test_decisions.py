@@ -21,7 +21,16 @@ from streams.commands import (
 )
 from streams.fold.decisions import decide
 from streams.fold.schedule import clinic_ends
-from streams.messages import GateOverridden, GateStatus, IncidentRecorded, Person, ReasonCode, Verdict
+from streams.messages import (
+    GateOverridden,
+    GateStatus,
+    IncidentRecorded,
+    Person,
+    ReasonCode,
+    RefusedRequest,
+    Verdict,
+    WorklistRefused,
+)
 from streams.roles import PERMITTED, Permission, Role, may
 from tests.folding import DEVICE, ENGINEER, MONDAY, OPERATOR, PHANTOM, PHYSICIST, Folded, baseline, in_service
 
@@ -258,3 +267,23 @@ def test_a_fault_is_logged_and_cleared_by_hand() -> None:
     scanner.now += timedelta(minutes=5)
     assert scanner.command(replace(clear, request_id="c2")) == Refusal("not_now", "That fault is not open.")
     assert scanner.scan(1.0).verdict is Verdict.PASS
+
+
+def test_what_is_noted_for_the_record_alone_makes_no_page_out_of_date() -> None:
+    folded = in_service()
+    refused = WorklistRefused(None, ("qc_missing",), (RefusedRequest("ACC1"),))
+    folded.fact(refused)
+    folded.fact(refused)
+    fault = LogFault(device=DEVICE, actor=OPERATOR, request_id="r1", text="It squeaks", stops_scanning=False)
+    assert folded.command(fault, stale_by=2) is None
+
+
+@pytest.mark.parametrize("stale_by", [3, -1])
+def test_what_came_before_such_notes_still_does(stale_by: int) -> None:
+    folded = in_service()
+    folded.fact(WorklistRefused(None, ("qc_missing",), (RefusedRequest("ACC1"),)))
+    folded.fact(WorklistRefused(None, ("qc_missing",), (RefusedRequest("ACC2"),)))
+    fault = LogFault(device=DEVICE, actor=OPERATOR, request_id="r1", text="It squeaks", stops_scanning=False)
+    refusal = folded.command(fault, stale_by=stale_by)
+    assert refusal is not None
+    assert refusal.code == "stale"

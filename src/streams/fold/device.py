@@ -63,6 +63,7 @@ from streams.messages import (
     UtcTime,
     VendorQcReported,
     Verdict,
+    WorklistRefused,
     event_id,
 )
 from streams.policy import SECONDS_AHEAD_SUSPECT, DevicePolicy, PhantomRole
@@ -99,15 +100,17 @@ def step(state: DeviceState, event: Event) -> Step:
     now = event.fact.due_at if isinstance(event.fact, TimeReached) else event.recorded_at
     if not isinstance(event.fact, ClockCorrected):
         now = latest(state.now, now) or now
+    notes = state.notes + 1 if isinstance(event.fact, WorklistRefused) else 0
     state = replace(state, device_seq=event.device_seq, now=now)
     state, outcomes = (_parked if state.parked is not None else _apply)(event.fact, event, state)
     state, changes = refresh(state)
-    return Step(state, (*outcomes, *changes), state.deadline)
+    outcomes = (*outcomes, *changes)
+    return Step(replace(state, notes=0 if outcomes else notes), outcomes, state.deadline)
 
 
 def park(state: DeviceState, event: Event, why: str) -> Step:
     """Stop understanding a device whose event could not be folded: held until it is folded anew."""
-    state = replace(state, device_seq=event.device_seq, now=event.recorded_at, parked=why, override=None)
+    state = replace(state, device_seq=event.device_seq, now=event.recorded_at, parked=why, override=None, notes=0)
     state, changes = refresh(state)
     return Step(state, changes, state.deadline)
 

@@ -192,6 +192,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
     were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
     measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each.
+    `notes` is how many of the last events were notes for the record, which nobody decides on.
     """
 
     device: str
@@ -215,6 +216,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     changed: Changed | None = None
     commissioning: Commissioning = Commissioning()
     studies: tuple[tuple[str, int], ...] = ()
+    notes: int = 0
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""

@@ -104,18 +104,17 @@ def entry_of(event: Event, outcomes: Iterable[Outcome]) -> Entry:
 
 def history_of(device: str, entries: Iterable[Entry]) -> History:
     """Return a device's history from its entries in the order of its log, from the first."""
-    told = _Told()
+    told = Historian(device)
     for entry in entries:
         told.take(entry)
-    told.lapse(None)
-    repairs = tuple(told.repairs) + ((told.repair,) if told.repair else ())
-    return History(device, told.policy, tuple(told.moments), repairs, tuple(told.interrupted))
+    return told.history()
 
 
-class _Told:
-    """What the entries so far have told."""
+class Historian:
+    """What the entries so far have told of one device; take them in order, and ask for the history at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self.device = device
         self.policy: DevicePolicy | None = None
         self.moments: list[Moment] = []
         self.repairs: list[Repair] = []
@@ -130,13 +129,22 @@ class _Told:
         self._passed_at: datetime | None = None
         self._at: datetime | None = None
 
+    def history(self) -> History:
+        """Return the history as far as it is told."""
+        moments, gates = list(self.moments), dict(self._gates)
+        self._lapse(None)
+        moments, self.moments, self._gates = self.moments, moments, gates  # what lapses may yet be heard of
+        repairs = tuple(self.repairs) + ((self.repair,) if self.repair else ())
+        return History(self.device, self.policy, tuple(moments), repairs, tuple(self.interrupted))
+
     def take(self, entry: Entry) -> None:
+        """Take the next entry."""
         at = entry.at
         if any(isinstance(message, ClockCorrected) for message in entry.messages):
             self.moments = [moment for moment in self.moments if moment.at <= at]
         elif self._at is not None:
             at = max(at, self._at)
-            self.lapse(at)
+            self._lapse(at)
         self._at = at
         for message in entry.messages:
             self._note(message, at)
@@ -144,7 +152,7 @@ class _Told:
         self.moments.append(moment)
         self._follow(moment, entry)
 
-    def lapse(self, before: datetime | None) -> None:
+    def _lapse(self, before: datetime | None) -> None:
         """Hold what was open until a time that has passed unheard: past `valid_until` a gate is held, whoever asks."""
         while True:
             ends = [g.valid_until for g in self._gates.values() if g.status is not GateStatus.HELD and g.valid_until]

@@ -1,6 +1,7 @@
 """Reads a site's log for its uptime: its own read-only connection, beside a running site or without one."""
 
 import sqlite3
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -12,7 +13,7 @@ from streams import codec
 from streams.messages import PatientMeasured, PatientScanStarted, WorklistRefused
 from streams.sqlite_log import LogError
 from streams.uptime.clinic_hours import period_of
-from streams.uptime.history import Entry, History, entry_of, history_of
+from streams.uptime.history import Entry, Historian, History, entry_of
 from streams.uptime.rebooking import Refusals, Seen
 from streams.uptime.report import Report, Target, report_of
 
@@ -63,6 +64,8 @@ class LoggedUptime:
     ) -> None:
         self._path, self._site, self.time_zone = path, site, time_zone
         self._names, self._targets = names, targets
+        self._told: dict[str, tuple[int, Historian]] = {}
+        self._lock = threading.Lock()
 
     def report(self, first: date, last: date, now: datetime, device: str | None = None) -> Report:
         """Return the report from one day to another, both included, of one device or of all.
@@ -81,36 +84,46 @@ class LoggedUptime:
         try:
             with closing(sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)) as db:
                 db.execute("BEGIN")  # one view of the log for all of it
-                histories = [_history(db, key) for key in keys]
+                histories = [self._history(db, key) for key in keys]
                 seen = _seen(db, keys, period.start)
         except sqlite3.Error as error:
             raise LogError(f"{self._path} cannot be read: {error}") from error
         return report_of(self._site, self.time_zone, (first, last), now, histories, targets=self._targets, seen=seen)
 
+    def _history(self, db: sqlite3.Connection, key: str) -> History:
+        """Return a device's history; only what is new in the log since the last time is read."""
+        with self._lock:
+            reached, historian = self._told.pop(key, (0, Historian(key)))
+            for position, entry in _entries(db, key, reached):
+                historian.take(entry)
+                reached = position
+            self._told[key] = (reached, historian)  # only now: what fails half way is begun anew
+            return historian.history()
 
-def _history(db: sqlite3.Connection, key: str) -> History:
-    return history_of(key, _entries(db, key))
 
-
-def _entries(db: sqlite3.Connection, key: str) -> Iterator[Entry]:
-    """Yield what matters of a device's log, in its order: few of its events do."""
+def _entries(db: sqlite3.Connection, key: str, after: int) -> Iterator[tuple[int, Entry]]:
+    """Yield what matters of a device's log after a position, in its order: few of its events do."""
     outcomes = defaultdict[int, list[bytes]](list)
+    of_type = f"(type IN ({_marks(_OUTCOMES)}) OR (type = ? AND instr(body, ?) > 0))"
     for position, body in db.execute(
-        f"SELECT event_position, body FROM outcomes WHERE device = ? AND (type IN ({_marks(_OUTCOMES)})"  # noqa: S608
-        " OR (type = ? AND instr(body, ?) > 0)) ORDER BY position",
-        (key, *_OUTCOMES, _QC, _CONFIRMED),
+        f"SELECT event_position, body FROM outcomes WHERE device = ? AND event_position > ? AND {of_type}"  # noqa: S608
+        " ORDER BY position",
+        (key, after, *_OUTCOMES, _QC, _CONFIRMED),
     ):
         outcomes[position].append(body)
     facts: dict[int, bytes] = dict(
         db.execute(
-            f"SELECT position, body FROM events WHERE device = ? AND type IN ({_marks(_FACTS)})",  # noqa: S608
-            (key, *_FACTS),
+            f"SELECT position, body FROM events WHERE device = ? AND position > ? AND type IN ({_marks(_FACTS)})",  # noqa: S608
+            (key, after, *_FACTS),
         )
     )
     for position in sorted({*outcomes, *facts}):
         body = facts.get(position) or _one(db, position)
-        yield entry_of(
-            codec.decode_event(body), [codec.decode_outcome(outcome).outcome for outcome in outcomes[position]]
+        yield (
+            position,
+            entry_of(
+                codec.decode_event(body), [codec.decode_outcome(outcome).outcome for outcome in outcomes[position]]
+            ),
         )
 
 

@@ -11,7 +11,7 @@ from streams.fold.state import DeviceState
 
 def decide(state: DeviceState, command: Command, *, expected_device_seq: int, now: datetime) -> Decision:
     """Return the facts that `command` becomes, or why it is refused; the state is left as it is."""
-    if expected_device_seq != state.device_seq:
+    if not state.device_seq - state.notes <= expected_device_seq <= state.device_seq:
         text = "This page is out of date: the device has changed since it was loaded. Look again, then decide."
         return Refusal(STALE, text)
     if state.policy is None:
