@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 import msgspec
 import structlog
 
+from bonewatch.alive import interruption, marked
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from bonewatch.dicom_services import dicom_services
@@ -113,6 +114,10 @@ class Site:
         self._stack.callback(self.engine.stop)
         followers = [follower for follower in (self._database_sink(), self._forwarder()) if follower is not None]
         self.engine.start(devices)
+        if missed := interruption(self._data_dir, list(devices), self._clock()):
+            self.engine.append(missed)
+            self._logger.warning("was_not_watching", devices=len(missed), see="bonewatch report gap")
+        self._stack.enter_context(marked(self._data_dir, self._clock))
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         quarantine = self._quarantine()

@@ -63,6 +63,7 @@ from streams.messages import (
     UtcTime,
     VendorQcReported,
     Verdict,
+    WatchInterrupted,
     event_id,
 )
 from streams.policy import SECONDS_AHEAD_SUSPECT, DevicePolicy, PhantomRole
@@ -369,6 +370,11 @@ def _measurement_verified(fact: MeasurementVerified, event: Event, state: Device
 def _study_accepted(fact: CrossCalibrationAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     studies = dict(state.studies) | {fact.study_id: fact.version}
     return replace(state, studies=tuple(studies.items())[-STUDIES:]), ()
+
+
+@_apply.register
+def _watch_interrupted(fact: WatchInterrupted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, unwatched=(fact.since, fact.until)), ()
 
 
 @_apply.register

@@ -191,7 +191,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
     last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
     were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
-    measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each.
+    measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each;
+    `unwatched` is when Bonewatch itself was last not running.
     """
 
     device: str
@@ -215,6 +216,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     changed: Changed | None = None
     commissioning: Commissioning = Commissioning()
     studies: tuple[tuple[str, int], ...] = ()
+    unwatched: tuple[UtcTime, UtcTime] | None = None
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""
