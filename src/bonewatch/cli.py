@@ -19,6 +19,7 @@ from bonewatch.config import ConfigError, data_folder, load, warnings
 from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
+from bonewatch.report_cli import report_app
 from bonewatch.study_cli import study_app
 from storage.errors import StorageError
 from streams.broker import BrokerError
@@ -38,7 +39,7 @@ log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, db_app, fleet_app, study_app, bench_app):
+for group in (log_app, user_app, db_app, fleet_app, study_app, bench_app, report_app):
     app.command(group)
 app.command(import_file, name="import")
 app.command(enter)

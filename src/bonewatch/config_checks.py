@@ -83,6 +83,8 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     faults: list[tuple[str, str]] = []
     if not device.id or "/" in device.id:
         faults.append((f"{path}.id", "a device's id is a short word without a slash"))
+    if device.uptime is not None and not 0 < device.uptime.target_percent <= 100:
+        faults.append((f"{path}.uptime.target_percent", "target_percent lies above 0, up to 100"))
     if device.kind is not DeviceKind.SCANNER:
         return faults + _line_faults(path, device) + _standard_faults(path, device)
     if device.port or device.protocol or device.standard:

@@ -25,6 +25,7 @@ from streams.policy import (
     RunRules,
     Standard,
 )
+from streams.uptime.report import Target
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -118,6 +119,13 @@ class ChecksSection(Section, frozen=True):
     fail_mm: float = 5.0
 
 
+class UptimeSection(Section, frozen=True):
+    """``[device.uptime]``: what a device's service contract promises."""
+
+    target_percent: float
+    counts_planned: bool = False
+
+
 class LogSection(Section, frozen=True):
     """``[[device.log]]``: where a device's log comes from, by syslog (`address`) or as a `file`, and what it means."""
 
@@ -168,6 +176,7 @@ class DeviceSection(Section, frozen=True):
     log: tuple[LogSection, ...] = ()
     file: tuple[FileSource, ...] = ()
     commissioning_waived: tuple[CommissioningStep, ...] = ()
+    uptime: UptimeSection | None = None
 
 
 class ClinicSection(Section, frozen=True):
@@ -224,6 +233,14 @@ class Config(Section, frozen=True):
             if clinic.device == device.id
         )
         return ClinicCalendar(self.site.time_zone, clinics)
+
+    def targets(self) -> dict[str, Target]:
+        """Return what service contracts promise, by device key."""
+        return {
+            self.key(device.id): Target(device.uptime.target_percent, device.uptime.counts_planned)
+            for device in self.device
+            if device.uptime is not None
+        }
 
     def devices(self) -> dict[str, tuple[DevicePolicy, ClinicCalendar]]:
         """Return policy and calendar by device key, in the file's order."""

@@ -19,6 +19,7 @@ from bonewatch.dicom_services import dicom_services
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
+from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
 from collectors.dicom.entity import DicomEntity
 from collectors.dicom.store import StoreTiming
@@ -277,6 +278,7 @@ class Site:
             clock=self._clock,
             lines=self.lines,
             studies=StudyData(self._data_dir),
+            uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -29,6 +29,7 @@ from streams.lines import NO_LINES, Lines
 from streams.readings import Readings
 from streams.site import SitePort
 from streams.studies import StudyData
+from streams.uptime.reader import LoggedUptime
 
 MAX_BODY_BYTES: Final = 65_536
 """No form of ours is longer."""
@@ -44,6 +45,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     lines: Lines = NO_LINES,
     studies: StudyData | None = None,
+    uptime: LoggedUptime | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -51,7 +53,9 @@ def create_app(
     """
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live))
-    console = Console(site, readings, users, settings, live, metrics, clock, demo, lines, studies)
+    console = Console(
+        site, readings, users, settings, live, metrics, clock, demo, lines, studies=studies, uptime=uptime
+    )
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from streams.lines import NO_LINES, Lines
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
 from streams.studies import StudyData
+from streams.uptime.reader import LoggedUptime
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Console:
     demo: DemoControls | None = None
     lines: Lines = NO_LINES
     studies: StudyData | None = None
+    uptime: LoggedUptime | None = None
 
     @property
     def time(self) -> SiteTime:

@@ -17,8 +17,9 @@ from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore
 from structlog.testing import capture_logs
 
 from collectors.dicom.deadline_socket import RequestingEntity
+from collectors.dicom.requests import mode_of, procedure_codes, station_ae_titles
 from collectors.dicom.upstream import PendingItem
-from collectors.dicom.worklist import WorklistProxy, mode_of, procedure_codes, station_ae_titles
+from collectors.dicom.worklist import WorklistProxy
 from collectors.settings import Upstream
 from simulators.ris import Appointment, VirtualRis, invented_clinic, worklist_item
 from simulators.scanner import WorklistResult, worklist_query

@@ -12,6 +12,7 @@ from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings, MppsUpstream, Pacs, Upstream
 from streams.roles import PERMITTED, Permission, Role
+from streams.uptime.causes import PRECEDENCE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -29,10 +30,11 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     (
         "## `[[device]]`",
         config_file.DeviceSection,
-        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed", "file"},
+        {"phantom", "qc", "mode", "line", "standard", "checks", "log", "printed", "file", "uptime"},
     ),
     ("### `[[device.phantom]]`", config_file.PhantomSection, set()),
     ("### `[device.qc]`", config_file.QcSection, set()),
+    ("### `[device.uptime]`", config_file.UptimeSection, set()),
     ("### `[device.line]`", config_file.LineSection, set()),
     ("### `[[device.standard]]`", config_file.StandardSection, set()),
     ("### `[device.checks]`", config_file.ChecksSection, set()),
@@ -77,3 +79,8 @@ def test_the_table_of_roles_is_the_one_in_force() -> None:
         if len(cells) == len(roles) + 1 and (name := re.search(r"`(\w+)`", cells[0])):
             documented[name.group(1)] = {role for role, cell in zip(roles, cells[1:], strict=True) if cell == "yes"}
     assert documented == {permission.value: {r.value for r in PERMITTED[permission]} for permission in Permission}
+
+
+def test_the_order_of_reasons_in_uptime_is_as_documented() -> None:
+    listed = re.findall(r"^\d+\. `(\w+)`$", (DOCS / "uptime.md").read_text(), re.MULTILINE)
+    assert listed == [code.value for code in PRECEDENCE]

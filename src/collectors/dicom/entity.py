@@ -21,9 +21,11 @@ from collectors.archive import Archive
 from collectors.dicom.deadline_socket import BUSY_SLEEP_S
 from collectors.dicom.patients import Forwarding, PatientObjects, PrintedPages
 from collectors.dicom.received import ReceivedObject
+from collectors.dicom.refusals import RefusalTeller
 from collectors.dicom.server import ScannerServer, serve
 from collectors.dicom.services import DicomService
 from collectors.dicom.store import Answer, ObjectStore, StoreTiming
+from collectors.dicom.upstream import UpstreamWorklist
 from collectors.dicom.worklist import WorklistProxy
 from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
@@ -115,7 +117,11 @@ class DicomEntity:
             max_bytes=settings.max_object_bytes,
             on_store=on_store,
         )
-        self._worklist = WorklistProxy(site, devices, settings.upstream)
+        source = UpstreamWorklist(settings.upstream) if settings.upstream else None
+        self._refusals = RefusalTeller(site, source, zone(time_zone), clock=clock)
+        self._worklist = WorklistProxy(
+            site, devices, settings.upstream, source=source, on_refused=self._refusals.refused
+        )
         self._server: ScannerServer | None = None
 
     @property
@@ -139,6 +145,7 @@ class DicomEntity:
         server = ScannerServer(entity, self._settings, handlers)
         self._server = server
         serve(server)
+        self._refusals.start()
         for service in self._services:
             service.start()
         _log.info("dicom_listening", ae_title=self._settings.ae_title, host=self._settings.host, port=self.port)
@@ -148,6 +155,7 @@ class DicomEntity:
         if self._server is not None:
             self._server.stop()
             self._server = None
+            self._refusals.stop()
             for service in self._services:
                 service.stop()
 

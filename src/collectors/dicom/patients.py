@@ -23,9 +23,9 @@ from collectors.dicom.patient_report import (
     read_patient_report,
 )
 from collectors.dicom.received import ReceivedObject
+from collectors.dicom.requests import mode_of
 from collectors.dicom.structured_report import EARLIEST, LATEST, SR_CLASSES, acquisition_id, scanned_at
 from collectors.dicom.text import measured_at, text
-from collectors.dicom.worklist import mode_of
 from collectors.errors import CollectorError, ConflictingObjectError, NoRoomError, UndecodableError
 from collectors.printed.errors import MixedReportError
 from collectors.pseudonym import Pseudonyms

@@ -97,6 +97,11 @@ def performed_at(ds: Dataset, zone: ZoneInfo) -> datetime | None:
     return _from_pair(ds, "PerformedProcedureStepStart", zone)
 
 
+def scheduled_at(ds: Dataset, zone: ZoneInfo) -> datetime | None:
+    """Return when a scheduled procedure step is to begin, UTC; None where it is not said."""
+    return _from_pair(ds, "ScheduledProcedureStepStart", zone)
+
+
 def _from_pair(ds: Dataset, source: str, zone: ZoneInfo) -> datetime | None:
     return _aware(text(ds, f"{source}Date"), text(ds, f"{source}Time"), text(ds, "TimezoneOffsetFromUTC"), zone)
 

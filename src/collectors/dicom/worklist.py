@@ -13,7 +13,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from collectors import metrics
-from collectors.dicom.text import items, text
+from collectors.dicom.refusals import Refused
+from collectors.dicom.requests import mode_of, procedure_codes, station_ae_titles
+from collectors.dicom.text import text
 from collectors.dicom.upstream import PendingItem, QueryCancelledError, UpstreamError, UpstreamWorklist, WorklistSource
 from collectors.errors import CollectorError
 from collectors.settings import Upstream
@@ -38,6 +40,8 @@ class _Sorted(msgspec.Struct, frozen=True):
     passed: tuple[PendingItem, ...]
     own: Gate
     withholding: Gate | None
+    withheld: tuple[Dataset, ...] | None = None
+    """What the caller's own gates withheld, where it was fetched."""
 
 
 class WorklistProxy:
@@ -53,6 +57,8 @@ class WorklistProxy:
         The RIS, or None: then every query that no gate refuses fails, saying so.
     source
         What to ask instead of an association to `upstream`.
+    on_refused
+        Told of each refusal by the caller's own gate, after it was answered; must not wait.
     """
 
     def __init__(
@@ -62,10 +68,12 @@ class WorklistProxy:
         upstream: Upstream | None,
         *,
         source: WorklistSource | None = None,
+        on_refused: Callable[[Refused], None] = lambda _: None,
     ) -> None:
         self._site = site
         self._by_ae = {policy.ae_title: (key, policy) for key, policy in devices.items() if policy.ae_title}
         self._source = source or (UpstreamWorklist(upstream) if upstream else None)
+        self._on_refused = on_refused
 
     def answer(self, calling_ae: str, query: Dataset, is_cancelled: Callable[[], bool]) -> Iterator[Response]:
         """Yield the responses to one query: pending items, then the final status unless it is success."""
@@ -80,11 +88,22 @@ class WorklistProxy:
                     yield self._final(device, CANCELLED, "cancelled", "")
                     return
                 yield pending.status, "", pending.item
-            yield self._outcome(device, policy, query, ours)
+            final = self._outcome(device, policy, query, ours)
+            try:
+                yield final
+            finally:  # whoever sends a failure does not come back for more
+                if final[0] == HELD and not _is_for_phantom(query, policy):
+                    self._tell(device, policy, ours)
         except QueryCancelledError:
             yield self._final(device, CANCELLED, "cancelled", "")
         except UpstreamError as error:
             yield self._without_upstream(device, policy, error)
+
+    def _tell(self, device: str, policy: DevicePolicy, ours: _Sorted) -> None:
+        """Say what was refused, unless it was for other scanners' gates alone."""
+        if not ours.own.lets_patients_through and (ours.withheld is None or ours.withheld):
+            passed = tuple(pending.item for pending in ours.passed)
+            self._on_refused(Refused(device, policy, ours.own, ours.withheld, passed))
 
     def _collect(self, device: str, policy: DevicePolicy, query: Dataset, is_cancelled: Callable[[], bool]) -> _Sorted:
         """Ask upstream, then read the gates; from a held scanner only for what may pass: its phantoms' items.
@@ -136,7 +155,12 @@ class WorklistProxy:
         own = gates.read(device)
         withholding = next((gate for _, gate in verdicts if gate is not None), None)
         if policy.enforcement is Enforcement.WORKLIST:
-            return _Sorted(tuple(pending for pending, gate in verdicts if gate is None), own, withholding)
+            passed = tuple(pending for pending, gate in verdicts if gate is None)
+            modes = (
+                (one.item, mode_of(policy, procedure_codes(one.item))) for one, gate in verdicts if gate is not None
+            )
+            by_own = tuple(item for item, mode in modes if not gates.read(device, mode).lets_patients_through)
+            return _Sorted(passed, own, withholding, by_own)
         if withholding is not None or not own.lets_patients_through:
             metrics.WOULD_REFUSE.labels(device).inc()
         return _Sorted(found, own, None)
@@ -166,7 +190,7 @@ class WorklistProxy:
         """Return the final status after the items that passed."""
         if policy.enforcement is not Enforcement.WORKLIST:
             return self._final(device, SUCCESS, "success", "")
-        asked_for_phantom = policy.phantom(text(query, "PatientID")) is not None
+        asked_for_phantom = _is_for_phantom(query, policy)
         withheld_all = ours.withholding is not None and not ours.passed
         if ours.own.lets_patients_through:
             is_refused = withheld_all
@@ -203,6 +227,10 @@ class _Gates:
         return self._read[key]
 
 
+def _is_for_phantom(query: Dataset, policy: DevicePolicy) -> bool:
+    return policy.phantom(text(query, "PatientID")) is not None
+
+
 def _for_phantoms_only(query: Dataset, policy: DevicePolicy) -> list[Dataset]:
     """Return the query once for each phantom it may mean: a held scanner's patients are not even fetched."""
     asked = text(query, "PatientID").strip()
@@ -214,28 +242,3 @@ def _for_phantoms_only(query: Dataset, policy: DevicePolicy) -> list[Dataset]:
         one["PatientID"] = DataElement(0x00100020, "LO", patient_id)  # a new element: the query keeps its own
         narrowed.append(one)
     return narrowed
-
-
-def station_ae_titles(item: Dataset) -> frozenset[str]:
-    """Return every station AE title that an item names, in any of its steps; none if it names none."""
-    titles = (
-        title.strip()
-        for step in items(item, "ScheduledProcedureStepSequence")
-        for title in text(step, "ScheduledStationAETitle").split("\\")
-    )
-    return frozenset(filter(None, titles))
-
-
-def procedure_codes(item: Dataset) -> frozenset[str]:
-    """Return the codes of the requested procedure and of the scheduled protocols."""
-    sequences = [items(item, "RequestedProcedureCodeSequence")]
-    sequences += [
-        items(step, "ScheduledProtocolCodeSequence") for step in items(item, "ScheduledProcedureStepSequence")
-    ]
-    return frozenset(filter(None, (text(code, "CodeValue") for sequence in sequences for code in sequence)))
-
-
-def mode_of(policy: DevicePolicy, codes: frozenset[str]) -> str | None:
-    """Return the mode that procedure codes ask for; None, the strictest gate, if none or more than one does."""
-    modes = [mode.name for mode in policy.modes if codes.intersection(mode.procedure_codes)]
-    return modes[0] if len(modes) == 1 else None

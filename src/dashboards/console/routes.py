@@ -14,6 +14,7 @@ from dashboards.console.forms import form_handlers
 from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
 from dashboards.console.templates import STATIC
+from dashboards.console.uptime import uptime_handlers
 
 
 @get("/favicon.ico", opt=PUBLIC, sync_to_thread=True)
@@ -34,6 +35,7 @@ def console_router(*, demo: bool) -> Router:
         *device_handlers,
         *form_handlers,
         *sign_in_handlers,
+        *uptime_handlers,
         events,
         favicon,
         static,

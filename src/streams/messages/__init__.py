@@ -53,6 +53,7 @@ from streams.messages.facts import (
     PhantomMeasured,
     PhantomScanRefused,
     QcReleased,
+    RefusedRequest,
     RegionMeasured,
     ReturnDecided,
     ReviewDecided,
@@ -64,6 +65,7 @@ from streams.messages.facts import (
     Severity,
     TimeReached,
     VendorQcReported,
+    WorklistRefused,
 )
 from streams.messages.outcomes import (
     BaselineProposed,
@@ -149,6 +151,7 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "RecordedOutcome",
+    "RefusedRequest",
     "RegionMeasured",
     "ReturnDecided",
     "ReviewDecided",
@@ -168,6 +171,7 @@ __all__ = [
     "VendorQcReported",
     "Verdict",
     "WatchInterrupted",
+    "WorklistRefused",
     "event_id",
     "type_name",
 ]

@@ -163,6 +163,26 @@ class PatientScanStarted(Message, frozen=True, tag="bonewatch.patient-scan-start
     pseudonym: str = ""
 
 
+class RefusedRequest(msgspec.Struct, frozen=True):
+    """A request that a scanner was refused, by its accession number; `mode` is empty where its codes ask for none."""
+
+    accession_number: str
+    scheduled_at: UtcTime | None = None
+    mode: str = ""
+
+
+class WorklistRefused(Message, frozen=True, tag="bonewatch.worklist-refused.v1"):
+    """Requests were refused on a scanner's worklist while its gate was held: each is told once in a held time.
+
+    `held_since` is when that began, `reasons` what held. It names nobody; of very many, `left_out` are not listed.
+    """
+
+    held_since: UtcTime | None
+    reasons: tuple[str, ...]
+    requests: tuple[RefusedRequest, ...]
+    left_out: int = 0
+
+
 class ObjectKind(StrEnum):
     """What a patient's object without values is."""
 
@@ -451,6 +471,7 @@ Fact = (
     | PatientMeasured
     | PatientScanStarted
     | PatientObjectReceived
+    | WorklistRefused
     | DeviceHeard
     | BaselineAccepted
     | QcReleased

@@ -1,0 +1,21 @@
+"""The uptime of a configured site, from its log."""
+
+from pathlib import Path
+
+from bonewatch.config_file import Config
+from streams.sqlite_log import LogError
+from streams.uptime.reader import LoggedUptime
+
+
+def logged_uptime(config: Config, log: Path) -> LoggedUptime:
+    """Return what reads a site's uptime from its log.
+
+    Raises
+    ------
+    LogError
+        There is no log yet.
+    """
+    if not log.is_file():
+        raise LogError(f"{log} is not there: the site has not run yet, or its data_dir is another")
+    names = {device.id: config.key(device.id) for device in config.device}
+    return LoggedUptime(log, config.site.name or config.site.id, config.site.time_zone, names, config.targets())

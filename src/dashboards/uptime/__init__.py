@@ -1,0 +1,1 @@
+"""Uptime for people and programs: figures, CSV, a sheet of paper."""
