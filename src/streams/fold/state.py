@@ -8,6 +8,7 @@ import msgspec
 from streams.messages import (
     BaselineAccepted,
     CheckVerdict,
+    DutyStanding,
     GateStatus,
     HandoverForm,
     Reason,
@@ -169,6 +170,20 @@ class Changed(msgspec.Struct, frozen=True, array_like=True):
     before: dict[str, float]
 
 
+class DutyKept(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered of work that comes round; days as ordinals, 0 where there is none.
+
+    `done` is the latest day that it was done, `covers` the last due day that is done with, `until` the day that a
+    certificate itself names. `standing` and `due` are what was published last.
+    """
+
+    done: int = 0
+    covers: int = 0
+    until: int = 0
+    standing: DutyStanding | None = None
+    due: int = 0
+
+
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     """Everything the fold remembers about a device.
 
@@ -176,7 +191,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
     last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
     were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
-    measurement and is not yet verified.
+    measurement and is not yet verified. `duties` are the work that comes round.
     """
 
     device: str
@@ -198,6 +213,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     bypassed: tuple[str, ...] = ()
     service: Service | None = None
     changed: Changed | None = None
+    duties: dict[str, DutyKept] = {}
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""
