@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
+from bonewatch.archive_cli import archive, check_archive
 from bonewatch.config import ConfigError, load, warnings
 from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
+from bonewatch.report_due import due
 from storage.errors import StorageError
 from streams.broker import BrokerError
 from streams.sqlite_log import LogError
@@ -37,8 +39,12 @@ log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, db_app, fleet_app, bench_app):
+report_app: Final = cyclopts.App(name="report", help="Reports from the site's record.")
+for group in (log_app, user_app, db_app, fleet_app, bench_app, report_app):
     app.command(group)
+report_app.command(due)
+app.command(archive)
+app.command(check_archive, name="check-archive")
 app.command(import_file, name="import")
 app.command(enter)
 app.command(files)

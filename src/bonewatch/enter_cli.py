@@ -48,7 +48,7 @@ def enter(
     as_json
         Print JSON for a program to read.
     """
-    entrance = Entrance(url or _address(config), person, _password(person))
+    entrance = Entrance(url or console_address(config), person, password_of(person))
     try:
         offered = entrance.offered(device)
         if not action:
@@ -68,7 +68,8 @@ def enter(
     return 0
 
 
-def _address(config: Path | None) -> str:
+def console_address(config: Path | None) -> str:
+    """Return the address of a site's console on this machine."""
     if config is None:
         raise ConfigError("say which site: -c FILE, or --url of its console")
     http = load(config).http
@@ -76,7 +77,8 @@ def _address(config: Path | None) -> str:
     return f"http://[{host}]:{http.port}" if ":" in host else f"http://{host}:{http.port}"
 
 
-def _password(person: str) -> str:
+def password_of(person: str) -> str:
+    """Ask for a password, or read it from the first line of the input."""
     if sys.stdin.isatty():
         return getpass.getpass(f"Password of {person}: ")
     return sys.stdin.readline().rstrip("\n")
