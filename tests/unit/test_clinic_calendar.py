@@ -8,8 +8,12 @@ import pytest
 from bonewatch.calendar_file import CalendarFileError, closures_from
 from bonewatch.clinic_calendar import ClosureSection, closures_of
 from bonewatch.config import ConfigError, load, parse
+from streams import codec
+from streams.engine import SiteEngine
 from streams.fold.schedule import clinic_ends, clinics_on, has_clinic, last_clinic_day, next_clinic_day
+from streams.messages import ClinicCalendarChanged, DeviceRegistered
 from streams.policy import Clinic, ClinicCalendar, Closure
+from streams.sqlite_log import SqliteEventLog
 from tests.running import configuration
 
 TODAY = date(2026, 11, 22)
@@ -148,6 +152,23 @@ def test_closures_stand_in_the_calendar_of_each_device(tmp_path: Path) -> None:
     devices = load(tmp_path / "site.toml", today=TODAY).devices()
     assert devices["test-site/dxa-1"][1].closures == (Closure("2026-12-25", "2026-12-25", "Closed"),)
     assert [one.first for one in devices["test-site/dxa-2"][1].closures] == ["2026-12-25", "2026-12-31"]
+
+
+def test_a_changed_calendar_file_is_on_record_at_the_next_start_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
+    text = configuration(scanners=1) + CLINIC + '[calendar]\nics = ["bank-holidays.ics"]\n'
+    (tmp_path / "site.toml").write_text(text, encoding="utf-8")
+    dates = ("20261225", "20261225", "20261228")
+    for day in dates:
+        written(tmp_path, event(f"DTSTART;VALUE=DATE:{day}"))
+        with SqliteEventLog(tmp_path / "log.sqlite") as log:
+            engine = SiteEngine(log, clock=lambda: utc(2026, 11, 22, 12))
+            engine.start(load(tmp_path / "site.toml", today=TODAY).devices())
+            engine.stop()
+    with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log:
+        facts = [codec.decode_event(row.body).fact for row in log.rows()]
+    assert [type(fact) for fact in facts] == [DeviceRegistered, ClinicCalendarChanged]
+    assert isinstance(facts[-1], ClinicCalendarChanged)
+    assert [one.first for one in facts[-1].calendar.closures] == ["2026-12-28"]
 
 
 @pytest.mark.parametrize(
