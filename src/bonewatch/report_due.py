@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -40,8 +40,8 @@ class DueRow(msgspec.Struct, frozen=True):
     holds: bool
 
 
-def rows_at(data_dir: Path, now: datetime) -> list[DueRow]:
-    """Return everything that comes round at a site as it stands at `now`, the most urgent first.
+def rows_at(data_dir: Path, devices: Collection[str], now: datetime) -> list[DueRow]:
+    """Return everything that comes round on these devices (by key) as it stands at `now`, the most urgent first.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def rows_at(data_dir: Path, now: datetime) -> list[DueRow]:
 
     rows = list[DueRow]()
     with open_log(data_dir) as log:
-        for kept in log.states():
+        for kept in (state for state in log.states() if state.device in devices):
             if kept.fold_version != FOLD_VERSION:
                 raise ConfigError(f"{kept.device} was kept by another version of Bonewatch: start the site once")
             name = kept.device.rpartition("/")[2]
@@ -81,7 +81,7 @@ def due(
     """
     settings = load(config)
     data_dir = (config.resolve().parent / settings.site.data_dir).resolve()
-    everything = rows_at(data_dir, datetime.now(UTC))
+    everything = rows_at(data_dir, settings.devices().keys(), datetime.now(UTC))
     rows = [row for row in everything if kind in {"", row.kind}]
     if kind and not rows:
         known = ", ".join(sorted({row.kind for row in everything})) or "nothing"

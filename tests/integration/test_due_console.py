@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import icalendar
 import msgspec
@@ -194,7 +195,7 @@ def basic(name: str, password: str) -> dict[str, str]:
 def test_the_calendar_holds_each_next_due_day_for_a_session_and_for_a_password(visitor: Visitor) -> None:
     by_password = visitor.client.get("/due.ics", headers=basic("The manager", PASSWORD))
     assert by_password.headers["content-type"].startswith("text/calendar")
-    events = icalendar.Calendar.from_ical(by_password.content).walk("VEVENT")
+    events: list[Any] = icalendar.Calendar.from_ical(by_password.content).walk("VEVENT")
     told = [(str(event["SUMMARY"]), event["DTSTART"].dt, event["DTEND"].dt) for event in events]
     assert told == [
         ("OVERDUE Scale scale-1: Yearly calibration", date(2026, 11, 17), date(2026, 11, 18)),
