@@ -1,6 +1,6 @@
 """Rows of the tables: a field is a column of the same name, with its unit in it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 
@@ -20,7 +20,7 @@ class EventRow(NamedTuple):
 
 
 class ConfigurationRow(NamedTuple):
-    """A device as configured from here; `phantoms` and `qc` are JSON."""
+    """A device as configured from here; `phantoms`, `qc` and `duties` are JSON."""
 
     device: str
     device_seq: int
@@ -35,16 +35,18 @@ class ConfigurationRow(NamedTuple):
     modes: list[str]
     phantoms: str
     qc: str
+    duties: str
 
 
 class CalendarRow(NamedTuple):
-    """A device's clinics from here; `clinics` is JSON."""
+    """A device's clinics from here; `clinics` and `closures` are JSON."""
 
     device: str
     device_seq: int
     recorded_at: datetime
     time_zone: str
     clinics: str
+    closures: str
 
 
 class StageRow(NamedTuple):
@@ -204,6 +206,35 @@ class ServiceRow(NamedTuple):
     step_percent: float | None = None
 
 
+class DutyRecordRow(NamedTuple):
+    """Due work was recorded as done; a day is absent where the log holds none that can be read."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    duty_id: str
+    done_on: date | None
+    done_by: str
+    valid_until: date | None
+    note: str
+    reference: str
+    person: str
+    person_role: str
+
+
+class DutyChangeRow(NamedTuple):
+    """Due work stands otherwise from `effective_at` on."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    duty_id: str
+    effective_at: datetime
+    standing: str
+    due_at: datetime | None
+    done_on: date | None
+
+
 class GateRow(NamedTuple):
     """The gate of one mode from `effective_at` on; `reasons` is JSON."""
 
@@ -310,6 +341,8 @@ TableRow = (
     | StepReviewRow
     | CrossCalibrationRow
     | WithdrawalRow
+    | DutyRecordRow
+    | DutyChangeRow
     | GateRow
 )
 
@@ -351,6 +384,8 @@ TABLES: Final = (
     Table("step_reviews", StepReviewRow, ("device", "device_seq")),
     Table("studies", CrossCalibrationRow, ("device", "device_seq")),
     Table("study_withdrawals", WithdrawalRow, ("device", "device_seq")),
+    Table("duty_records", DutyRecordRow, ("device", "device_seq")),
+    Table("duty_changes", DutyChangeRow, ("device", "device_seq", "duty_id")),
     Table("bypasses", BypassRow, ("device", "device_seq")),
     Table("gate_changes", GateRow, ("device", "mode", "device_seq", "recorded_at"), time="recorded_at"),
     Table("gates", GateRow, ("device", "mode"), newest_by=("device_seq",)),

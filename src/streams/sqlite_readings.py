@@ -12,6 +12,7 @@ from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.checks import UNITS
 from streams.fold.checks import lapses_at as check_lapses_at
+from streams.fold.due_work import due_list
 from streams.fold.epochs import is_proposed
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
@@ -140,6 +141,7 @@ class SqliteReadings:
             if (service := state.service)
             else None,
             to_verify=tuple(state.changed.before) if state.changed else (),
+            due=due_list(state, now),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
         )
 

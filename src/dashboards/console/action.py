@@ -23,6 +23,7 @@ class FieldKind(StrEnum):
     TICK = "tick"
     CLOCK = "clock"
     MOMENT = "moment"
+    DAY = "day"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

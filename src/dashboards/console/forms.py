@@ -9,6 +9,7 @@ from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath
 from litestar.response import Redirect
+from msgspec.structs import replace
 
 from dashboards.auth import Visit, require
 from dashboards.console.action import Action
@@ -27,10 +28,10 @@ FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENC
 def show_form(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], slug: FromPath[str]
 ) -> Response[Any]:
-    """Show an empty form."""
+    """Show an empty form; `chosen` is the value of a choice that was made on the way here."""
     action, view = _action(slug), console.device(device_id)
     require(request, action.permission)
-    return _form(console, request, action, view, Typed({}, console.time))
+    return _form(console, request, action, view, Typed({}, console.time), chosen=request.query_params.get("chosen", ""))
 
 
 @post("/devices/{device_id:str}/do/{slug:str}", sync_to_thread=True, status_code=200)
@@ -64,7 +65,9 @@ def _form(
     *,
     refusal: Refusal | None = None,
     status_code: int = 200,
+    chosen: str = "",
 ) -> Response[Any]:
+    fields = [replace(one, value=chosen) if chosen in one.choices else one for one in action.fields(console, view)]
     kept_id = typed.values.get("request_id", "") if "request_id" not in typed.errors else ""
     return page(
         console,
@@ -73,7 +76,7 @@ def _form(
         status_code=status_code,
         action=action,
         view=view,
-        fields=action.fields(console, view),
+        fields=fields,
         typed=typed,
         refusal=refusal,
         request_id=kept_id or secrets.token_hex(16),

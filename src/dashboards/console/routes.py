@@ -9,6 +9,7 @@ from litestar.types import ControllerRouterHandler
 from dashboards.auth import PUBLIC
 from dashboards.console.demo import run_demo_action
 from dashboards.console.device import device_handlers
+from dashboards.console.due import due_handlers
 from dashboards.console.events import events
 from dashboards.console.forms import form_handlers
 from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
@@ -34,6 +35,7 @@ def console_router(*, demo: bool) -> Router:
         *status_handlers,
         *device_handlers,
         *form_handlers,
+        *due_handlers,
         *sign_in_handlers,
         *uptime_handlers,
         events,

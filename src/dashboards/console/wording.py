@@ -1,11 +1,13 @@
 """What the console says about a device, in plain words for somebody at 07:45."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
 from typing import Final
 
 from dashboards.site_time import SiteTime
-from streams.messages import BypassEvidence, CheckVerdict, GateStatus, ReasonCode, Verdict
-from streams.policy import Enforcement
+from streams.due import DueItem, QcKind
+from streams.messages import BypassEvidence, CheckVerdict, DutyStanding, GateStatus, ReasonCode, Verdict
+from streams.policy import DutyKind, Enforcement
 from streams.readings import DeviceView, PhantomStatus, StandardStatus
 from streams.roles import Role
 from streams.site import Gate
@@ -73,6 +75,30 @@ _EVIDENCE: Final = {
     BypassEvidence.MEASURED: "its report came",
     BypassEvidence.OBJECT: "its images came",
 }
+
+_KINDS: Final = {
+    QcKind.MANUFACTURER_QC: "Manufacturer's QC",
+    QcKind.INDEPENDENT_QC: "Independent phantom",
+    QcKind.CHECK: "Checks",
+    DutyKind.MAINTENANCE: "Maintenance",
+    DutyKind.CALIBRATION: "Calibration",
+    DutyKind.CERTIFICATE: "Certificates",
+    DutyKind.REPLACEMENT: "Replacement",
+    DutyKind.DAILY_ARCHIVE: "Daily archive",
+    DutyKind.DATABASE_ARCHIVE: "Database archive",
+    DutyKind.RECORD_ARCHIVE: "Bonewatch's archive",
+    DutyKind.OTHER: "Other",
+}
+
+_STANDINGS: Final = {
+    DutyStanding.OVERDUE: "Overdue",
+    DutyStanding.DUE: "Due",
+    DutyStanding.DUE_SOON: "Due soon",
+    DutyStanding.OK: "In order",
+}
+
+FAR_DAYS: Final = 60
+"""Days beyond this are not counted for people."""
 
 DEMO_ROLES: Final = {
     Role.OPERATOR: "Scans patients; enters the daily QC",
@@ -203,6 +229,51 @@ def line_state(state: str) -> str:
 def condition(value: str) -> str:
     """Say how a device stands with its reading."""
     return _CONDITIONS.get(value, value)
+
+
+def due_kind(kind: QcKind | DutyKind) -> str:
+    """Name a kind of work that comes round."""
+    return _KINDS[kind]
+
+
+def standing(value: DutyStanding, *, group: bool = False) -> str:
+    """Say how work stands; as the title of a group, what is neither due nor soon is coming."""
+    return "Coming" if group and value is DutyStanding.OK else _STANDINGS[value]
+
+
+def day(value: date, t: SiteTime) -> str:
+    """Say a day: ``today``, ``tomorrow``, ``Tue 3 Nov``, ``3 Nov 2025``."""
+    return t.day(datetime.combine(value, time(12), t.zone))
+
+
+def due_when(item: DueItem, t: SiteTime) -> str:
+    """Say when work is due, or since when it is overdue."""
+    if item.due_on is None:
+        return "not due any more"
+    days = (item.due_on - t.now.date()).days
+    count = abs(days)
+    if count < 2:
+        return f"due {day(item.due_on, t)}"
+    if days < 0:
+        return f"was due {day(item.due_on, t)}, {count} days ago"
+    return f"due {day(item.due_on, t)}" + (f", in {count} days" if count < FAR_DAYS else "")
+
+
+def due_title(groups: Mapping[DutyStanding, Sequence[object]]) -> str:
+    """Answer what is due over all devices."""
+    overdue, due = len(groups[DutyStanding.OVERDUE]), len(groups[DutyStanding.DUE])
+    if overdue:
+        return f"Due work: {overdue} overdue" + (f", {due} due" if due else "")
+    return f"Due work: {due} due" if due else "Due work: nothing is overdue"
+
+
+def board_due(view: DeviceView) -> Sequence[DueItem]:
+    """Return what a board says of due work: QC that is due or overdue stands among the gate's reasons already."""
+    return [
+        item
+        for item in view.due
+        if item.standing is DutyStanding.DUE_SOON or (item.duty_id and item.standing is not DutyStanding.OK)
+    ]
 
 
 def phantom_name(phantom: PhantomStatus) -> str:
