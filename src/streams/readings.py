@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from streams.equipment_log import OpenIncident
 from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
 from streams.site import CurrentSession, Gate
 
@@ -83,7 +84,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     """One device as people see it: configuration in force, gate now, each phantom, faults, sequence number.
 
     `to_verify` are the phantoms whose measurement work could have changed. `bypasses` are the patients scanned while
-    it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first.
+    it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first. `incidents` are those that are open.
     """
 
     id: str
@@ -114,6 +115,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     bypasses: tuple[BypassDetected, ...] = ()
     service: WithEngineer | None = None
     to_verify: tuple[str, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
 
 
 class Readings(Protocol):

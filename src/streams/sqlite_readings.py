@@ -26,6 +26,7 @@ from streams.messages import (
 )
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
+from streams.sqlite_equipment_log import SqliteEquipmentLog
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
@@ -65,7 +66,7 @@ class _Newest:
 
 
 class SqliteReadings:
-    """What people read of a site (see `streams.readings.Readings`).
+    """What people read of a site (see `streams.readings.Readings`); `equipment_log` is its other half.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ class SqliteReadings:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
         self._engine = engine
         self._names = names
+        self.equipment_log = SqliteEquipmentLog(path, names)
         self._charted: dict[str, _Charted] = {}
         self._newest: dict[str, _Newest] = {}
         self._lock = threading.Lock()
@@ -134,6 +136,7 @@ class SqliteReadings:
             if (service := state.service)
             else None,
             to_verify=tuple(state.changed.before) if state.changed else (),
+            incidents=tuple(self.equipment_log.open_incidents(device_id)),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
         )
 
