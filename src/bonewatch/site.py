@@ -19,6 +19,7 @@ from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from collectors.archive import Archive
+from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
 from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
@@ -262,6 +263,8 @@ class Site:
         )
         users = UserStore(self._data_dir / USERS_FILE)
         self._stack.callback(users.close)
+        files = Attachments(self._data_dir)
+        self._stack.callback(files.close)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -270,6 +273,8 @@ class Site:
             demo=self._demo,
             clock=self._clock,
             lines=self.lines,
+            equipment_log=self.readings.equipment_log,
+            files=files,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -25,6 +25,8 @@ from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
 from dashboards.user_tables import utc_now
 from dashboards.users import UserStore
+from streams.attachments import NO_FILES, FileStore
+from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.readings import Readings
 from streams.site import SitePort
@@ -42,6 +44,8 @@ def create_app(
     demo: DemoControls | None = None,
     clock: Callable[[], datetime] = utc_now,
     lines: Lines = NO_LINES,
+    equipment_log: EquipmentLog = NO_EQUIPMENT_LOG,
+    files: FileStore = NO_FILES,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -49,7 +53,7 @@ def create_app(
     """
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live))
-    console = Console(site, readings, users, settings, live, metrics, clock, demo, lines)
+    console = Console(site, readings, users, settings, live, metrics, clock, demo, lines, equipment_log, files)
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:

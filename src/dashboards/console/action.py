@@ -1,6 +1,6 @@
 """What can be asked for through a form: who may, when it is offered, its fields, the command it becomes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -23,6 +23,7 @@ class FieldKind(StrEnum):
     TICK = "tick"
     CLOCK = "clock"
     MOMENT = "moment"
+    HIDDEN = "hidden"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,9 @@ class Asked(msgspec.Struct, frozen=True):
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that people do to a device through a form.
 
-    `barred` says in a sentence why it cannot be done now, where people would look for it; blank otherwise.
+    `barred` says in a sentence why it cannot be done now, where people would look for it; blank otherwise. `prefill`
+    fills in fields by what the address that led to the form names; `page` is the page of the device that the form
+    belongs to, its own where none is named.
     """
 
     slug: str
@@ -69,3 +72,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     command: Callable[[Asked, Typed, DeviceView], Command]
     grave: bool = False
     barred: Callable[[DeviceView], str] = lambda _: ""
+    prefill: Callable[[DeviceView, Mapping[str, str]], Mapping[str, str]] = lambda _, __: {}
+    page: str = ""
+
+    def address(self, view: DeviceView) -> str:
+        """Return the address of the page that the form belongs to."""
+        return f"/devices/{view.id}{'/' if self.page else ''}{self.page}"

@@ -6,12 +6,15 @@ from typing import Final
 from dashboards.console.action import Action
 from dashboards.console.check_actions import CHECK_ACTIONS
 from dashboards.console.gate_actions import GATE_ACTIONS
+from dashboards.console.log_actions import LOG_ACTIONS
 from dashboards.console.quality_actions import QUALITY_ACTIONS
 from dashboards.console.service_actions import SERVICE_ACTIONS
 from dashboards.sessions import Session
 from streams.readings import DeviceView
 
-ACTIONS: Final = {action.slug: action for action in (*CHECK_ACTIONS, *QUALITY_ACTIONS, *SERVICE_ACTIONS, *GATE_ACTIONS)}
+ACTIONS: Final = {
+    action.slug: action for action in (*CHECK_ACTIONS, *QUALITY_ACTIONS, *SERVICE_ACTIONS, *GATE_ACTIONS, *LOG_ACTIONS)
+}
 """By the last part of their address."""
 
 
