@@ -1,6 +1,7 @@
 """The equipment log's pages: the list of a device, one thing in it with what was added, files up and down."""
 
 import secrets
+from contextlib import nullcontext
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -136,11 +137,13 @@ def add_file(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], item_id: FromPath[str], data: FileForm
 ) -> Response[Any]:
     """Keep a file durably, then record it; or show the form again with what is wrong."""
-    session = require(request, ADD_FILE.permission)
-    view = console.device(device_id)
-    item = _item(console, view, item_id)
-    typed = Typed(data, console.time)
-    result = _add(console, session, view, item, typed=typed, upload=data.get("file"))
+    upload = data.get("file")
+    with upload.file if isinstance(upload, UploadFile) else nullcontext():
+        session = require(request, ADD_FILE.permission)
+        view = console.device(device_id)
+        item = _item(console, view, item_id)
+        typed = Typed(data, console.time)
+        result = _add(console, session, view, item, typed=typed, upload=upload)
     if result.is_done:
         return Redirect(f"/devices/{view.id}/log/{quote(item.id)}?done={ADD_FILE.slug}", status_code=303)
     if result.refusal is not None:
@@ -213,8 +216,7 @@ def _kept(console: Console, typed: Typed, upload: object) -> KeptFile | CarriedO
     if typed.errors or not isinstance(upload, UploadFile):
         return CarriedOut(422)
     try:
-        with upload.file as file:
-            return console.files.keep(file.read())
+        return console.files.keep(upload.file.read())
     except FileRefusedError as error:
         typed.errors["file"] = str(error)
         return CarriedOut(422)

@@ -24,7 +24,7 @@ _REASONS: Final = {
 }
 _STATUS: Final = {"works": "Operational", "limits": "Operational with limits", "broken": "Not operational"}
 _CLEANED: Final = {"yes": "Done", "no": "Not done", "none": "Not needed"}
-_DECISION: Final = {"returns": "It returns, once every QC has passed", "stays": "It stays out of use"}
+_DECISION: Final = {"returns": "It returns, once all has passed", "stays": "It stays out of use"}
 _AFFECTED: Final = {
     "dose": "Could it affect patient dose?",
     "image_quality": "Could it affect image quality?",
@@ -126,6 +126,7 @@ def _stage_3(sheet: Sheet, view: DeviceView, handover: Handover | None, zone: Zo
         f"Filled in by the department, never by the engineer. Before patients {qc} must pass, measured after stage 2.",
         room_mm=52,
     )
+    tests = "QC" if scanner else "Checks"
     decision = handover.decision if handover else None
     at = full_time(handover.decided_at, zone) if handover and handover.decided_at else ""
     chosen = None if decision is None else ("returns" if decision.returns else "stays")
@@ -134,7 +135,7 @@ def _stage_3(sheet: Sheet, view: DeviceView, handover: Handover | None, zone: Zo
         if handover and handover.verified_at
         else ""
     )
-    sheet.row(Box("QC before use", ticks(_YES_NO, "yes")), Box("Result of the QC", passed, 2.4))
+    sheet.row(Box(f"{tests} before use", ticks(_YES_NO, "yes")), Box(f"Result: {tests}", passed, 2.4))
     sheet.row(Box("Decision", ticks(_DECISION, chosen), 3), Box("Date and time decided", at, 1.4))
     sheet.row(Box("Note", decision.note if decision else "", lines=1.6))
     by = f"{decision.decided_by.name}, {decision.decided_by.role}" if decision else ""
