@@ -62,11 +62,10 @@ class Department:
         self.engine.start({DEVICE: (policy, WEEKDAY_CLINIC), OTHER: (policy, WEEKDAY_CLINIC)})
         self.log = SqliteEquipmentLog(path, {"dxa-1": DEVICE, "dxa-2": OTHER})
 
-    def ask(
-        self, command: type[Command], actor: Person = OPERATOR, /, device: str = DEVICE, **fields: object
-    ) -> Receipt | Refusal:
+    def ask(self, command: type[Command], actor: Person = OPERATOR, /, **fields: Any) -> Receipt | Refusal:
         self.asked += 1
         self.now += timedelta(minutes=1)
+        device = fields.pop("device", DEVICE)
         whole: Any = {"device": device, "actor": actor, "request_id": f"request-{self.asked}", **fields}
         seq = self.engine.states[device].device_seq
         return self.engine.execute(command(**whole), expected_device_seq=seq)

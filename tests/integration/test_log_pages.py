@@ -9,6 +9,7 @@ import httpx
 import pypdfium2
 import pytest
 from argon2 import PasswordHasher
+from litestar import Litestar
 from litestar.testing import TestClient
 
 from collectors.attachments import Attachments
@@ -32,7 +33,7 @@ NOTHING = SaidAffected(dose=False, image_quality=False, safety=False, measuremen
 class Console(Visitor):
     """A visitor who changes roles, before a department with a log."""
 
-    def __init__(self, client: "TestClient[object]", department: Department, folder: Path) -> None:
+    def __init__(self, client: "TestClient[Litestar]", department: Department, folder: Path) -> None:
         super().__init__(client)
         self.department = department
         self.folder = folder
