@@ -23,6 +23,7 @@ from dashboards.live import LiveHub
 from dashboards.metrics import MetricsPage, SiteCollector
 from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
+from dashboards.uploads import MemoryRequest
 from dashboards.user_tables import utc_now
 from dashboards.users import UserStore
 from streams.attachments import NO_FILES, FileStore
@@ -78,6 +79,7 @@ def create_app(
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC, include_in_schema=False),
         ),
+        request_class=MemoryRequest,
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

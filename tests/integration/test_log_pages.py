@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +190,33 @@ def test_a_file_that_is_not_kept_is_refused_and_nothing_is_recorded(
     entry = console.become("operator").entry()
     answer = console.send(entry, data, "report.pdf" if data else "")
     assert (answer.status_code, says in answer.text) == (status, True)
+    assert console.newest() == entry
+
+
+def test_a_large_file_never_lies_unsealed_on_the_disk(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = console.become("operator").entry()
+    monkeypatch.setattr(tempfile, "tempdir", str(console.folder / "no such folder"))
+    large = PDF + b"\n%" + b"x" * 3_000_000 + b"\n%%EOF"
+    assert console.send(entry, large).status_code == 303
+    assert console.get(f"/devices/dxa-1/files/{console.newest()}").content == large
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"garbage",
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-',
+        b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--x--\r\n',
+        b"".join(b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n' % n for n in range(60)) + b"--x--\r\n",
+    ],
+    ids=["empty", "garbage", "cut off", "no UTF-8", "too many fields"],
+)
+def test_a_form_that_cannot_be_read_is_refused(console: Console, body: bytes) -> None:
+    entry = console.become("operator").entry()
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    answer = console.client.post(f"{LOG}/{entry}/file", content=body, headers=kind)
+    assert answer.status_code in {400, 403}
     assert console.newest() == entry
 
 

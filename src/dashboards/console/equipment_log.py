@@ -1,12 +1,10 @@
 """The equipment log's pages: the list of a device, one thing in it with what was added, files up and down."""
 
 import secrets
-from contextlib import nullcontext
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from litestar import Response, get, post
-from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException
@@ -23,6 +21,7 @@ from dashboards.console.templates import page
 from dashboards.console.typed import Typed
 from dashboards.context import Console
 from dashboards.sessions import Session
+from dashboards.uploads import Sent
 from streams.attachments import FileRefusedError, FileStoreError, KeptFile, clean_name
 from streams.commands import AddAttachment, Refusal
 from streams.equipment_log import LogItem, LogKind
@@ -137,13 +136,11 @@ def add_file(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], item_id: FromPath[str], data: FileForm
 ) -> Response[Any]:
     """Keep a file durably, then record it; or show the form again with what is wrong."""
-    upload = data.get("file")
-    with upload.file if isinstance(upload, UploadFile) else nullcontext():
-        session = require(request, ADD_FILE.permission)
-        view = console.device(device_id)
-        item = _item(console, view, item_id)
-        typed = Typed(data, console.time)
-        result = _add(console, session, view, item, typed=typed, upload=upload)
+    session = require(request, ADD_FILE.permission)
+    view = console.device(device_id)
+    item = _item(console, view, item_id)
+    typed = Typed(data, console.time)
+    result = _add(console, session, view, item, typed=typed, upload=data.get("file"))
     if result.is_done:
         return Redirect(f"/devices/{view.id}/log/{quote(item.id)}?done={ADD_FILE.slug}", status_code=303)
     if result.refusal is not None:
@@ -193,7 +190,7 @@ def _add(
     kept = _kept(console, typed, upload)
     if isinstance(kept, CarriedOut):
         return kept
-    name = clean_name(upload.filename if isinstance(upload, UploadFile) else "", kept.media_type)
+    name = clean_name(upload.name if isinstance(upload, Sent) else "", kept.media_type)
 
     def command(asked: Asked, typed: Typed, _: DeviceView) -> AddAttachment:
         return AddAttachment(
@@ -211,12 +208,12 @@ def _add(
 def _kept(console: Console, typed: Typed, upload: object) -> KeptFile | CarriedOut:
     """Keep what was sent, or say what is wrong with it."""
     typed.optional("text")
-    if not isinstance(upload, UploadFile):
+    if not isinstance(upload, Sent):
         typed.errors["file"] = "Choose one file"
-    if typed.errors or not isinstance(upload, UploadFile):
+    if typed.errors or not isinstance(upload, Sent):
         return CarriedOut(422)
     try:
-        return console.files.keep(upload.file.read())
+        return console.files.keep(upload.data)
     except FileRefusedError as error:
         typed.errors["file"] = str(error)
         return CarriedOut(422)
