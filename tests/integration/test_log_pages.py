@@ -181,7 +181,7 @@ def test_a_file_twice_is_recorded_twice_and_kept_once(console: Console) -> None:
         (b"<script>alert(1)</script>", 422, "no PDF, PNG or JPEG"),
         (PDF[:200], 422, "not whole"),
         (PDF + bytes(10_000_001 - len(PDF)), 422, "larger than 10 MB"),
-        (PDF + bytes(10_200_000), 413, ""),
+        (PDF + bytes(10_200_000), 413, "at most 10 MB"),
     ],
 )
 def test_a_file_that_is_not_kept_is_refused_and_nothing_is_recorded(
