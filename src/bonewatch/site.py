@@ -21,6 +21,7 @@ from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
+from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
 from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
@@ -269,6 +270,8 @@ class Site:
         )
         users = UserStore(self._data_dir / USERS_FILE)
         self._stack.callback(users.close)
+        files = Attachments(self._data_dir)
+        self._stack.callback(files.close)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -279,6 +282,8 @@ class Site:
             lines=self.lines,
             studies=StudyData(self._data_dir),
             uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
+            equipment_log=self.readings.equipment_log,
+            files=files,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

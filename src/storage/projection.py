@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from storage.rows import (
+    AttachmentRow,
     BaselineRow,
     BypassRow,
     CalendarRow,
@@ -25,6 +26,8 @@ from storage.rows import (
     EventRow,
     FaultRow,
     GateRow,
+    IncidentRow,
+    LogEntryRow,
     QcRow,
     ReviewRow,
     ServiceRow,
@@ -35,8 +38,10 @@ from storage.rows import (
 )
 from streams.envelope import LogRow
 from streams.fold.due_dates import day_of
+from streams.log_names import opens_incident
 from streams.messages import (
     Affected,
+    AttachmentAdded,
     BaselineAccepted,
     BypassDetected,
     CalibrationCheckRead,
@@ -57,6 +62,9 @@ from streams.messages import (
     FaultCleared,
     FaultLogged,
     GateChanged,
+    IncidentClosed,
+    IncidentRecorded,
+    LogEntryMade,
     MeasurementVerified,
     Outcome,
     Person,
@@ -369,6 +377,35 @@ def _study_withdrawn(fact: CrossCalibrationWithdrawn, event: Event, place: Place
     yield WithdrawalRow(*place, fact.study_id, fact.reason, by.name, by.role)
 
 
+@_of_fact.register
+def _entry_made(fact: LogEntryMade, event: Event, place: Place) -> Iterator[TableRow]:
+    by = fact.made_by
+    yield LogEntryRow(*place, event.event_id, fact.kind.value, fact.text, fact.about, by.name, by.role)
+
+
+@_of_fact.register
+def _incident_recorded(fact: IncidentRecorded, event: Event, place: Place) -> Iterator[TableRow]:
+    by = fact.recorded_by
+    yield IncidentRow(
+        *place, event.event_id, is_closed=False, kind=fact.kind, text=fact.text, person=by.name, person_role=by.role
+    )
+
+
+@_of_fact.register
+def _incident_closed(fact: IncidentClosed, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.closed_by
+    yield IncidentRow(
+        *place, fact.incident_id, is_closed=True, kind="", text=fact.finding, person=by.name, person_role=by.role
+    )
+
+
+@_of_fact.register
+def _attached(fact: AttachmentAdded, event: Event, place: Place) -> Iterator[TableRow]:
+    by, file = fact.added_by, fact.attachment
+    about = (event.event_id, fact.about)
+    yield AttachmentRow(*place, *about, file.digest, file.name, file.media_type, file.size, fact.text, by.name, by.role)
+
+
 def _affected(affected: Affected) -> list[str]:
     return [name for name in affected.__struct_fields__ if getattr(affected, name)]
 
@@ -434,6 +471,10 @@ def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> It
                 reason_codes=[code.value for code in outcome.reasons],
                 enforcement=outcome.enforcement.value,
             )
+            if opens_incident(outcome):
+                held = ", ".join(code.value for code in outcome.reasons)  # not the request: views leave it out
+                name = recorded.outcome_id
+                yield IncidentRow(*place, name, is_closed=False, kind="bypass", text=held, person="", person_role="")
         case StateChanged(stage=stage, previous=previous):
             yield StageRow(*place, stage=stage, previous=previous)
         case DutyChanged():

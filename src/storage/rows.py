@@ -235,6 +235,51 @@ class DutyChangeRow(NamedTuple):
     done_on: date | None
 
 
+class LogEntryRow(NamedTuple):
+    """Somebody wrote into the equipment log; a comment is `about` an event or outcome."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    event_id: str
+    kind: str
+    text: str
+    about: str
+    person: str
+    person_role: str
+
+
+class IncidentRow(NamedTuple):
+    """An incident was opened, or closed; a bypass opens one without a person."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    incident_id: str
+    is_closed: bool
+    kind: str
+    text: str
+    person: str
+    person_role: str
+
+
+class AttachmentRow(NamedTuple):
+    """A file was added to what `about` names; `digest` is its SHA-256, `size` in bytes."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    event_id: str
+    about: str
+    digest: str
+    name: str
+    media_type: str
+    size: int
+    text: str
+    person: str
+    person_role: str
+
+
 class GateRow(NamedTuple):
     """The gate of one mode from `effective_at` on; `reasons` is JSON."""
 
@@ -337,6 +382,9 @@ TableRow = (
     | DecisionRow
     | BypassRow
     | ServiceRow
+    | LogEntryRow
+    | IncidentRow
+    | AttachmentRow
     | CommissioningRow
     | StepReviewRow
     | CrossCalibrationRow
@@ -380,6 +428,9 @@ TABLES: Final = (
     Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
     Table("review_decisions", DecisionRow, ("device", "device_seq")),
     Table("service_steps", ServiceRow, ("device", "device_seq")),
+    Table("log_entries", LogEntryRow, ("device", "device_seq")),
+    Table("incident_reports", IncidentRow, ("device", "device_seq", "incident_id")),
+    Table("attachments", AttachmentRow, ("device", "device_seq")),
     Table("commissioning_records", CommissioningRow, ("device", "device_seq")),
     Table("step_reviews", StepReviewRow, ("device", "device_seq")),
     Table("studies", CrossCalibrationRow, ("device", "device_seq")),

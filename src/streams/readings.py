@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from streams.due import DueItem
+from streams.equipment_log import OpenIncident
 from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
 from streams.site import CurrentSession, Gate
 from streams.studies import StudyVersion
@@ -88,7 +89,8 @@ class DeviceView(msgspec.Struct, frozen=True):
 
     `to_verify` are the phantoms whose measurement work could have changed. `bypasses` are the patients scanned while
     it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first.
-    `due` is everything that comes round on it, QC and checks too, the most urgent first.
+    `incidents` are those that are open. `due` is everything that comes round on it, QC and checks too, the most urgent
+    first.
     """
 
     id: str
@@ -120,6 +122,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     service: WithEngineer | None = None
     to_verify: tuple[str, ...] = ()
     due: tuple[DueItem, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
 
 
 class Readings(Protocol):

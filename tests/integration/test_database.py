@@ -28,17 +28,24 @@ from storage.sink import Batch, FleetDevice, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
 from streams.messages import (
     Affected,
+    Attachment,
+    AttachmentAdded,
     ClinicCalendarChanged,
     CommissioningRecorded,
     CommissioningSignedOff,
     CrossCalibrationWithdrawn,
     DeviceReconfigured,
     DutyDone,
+    EntryKind,
     EquipmentHandedBack,
     EquipmentHandedOver,
     FaultCleared,
     FaultLogged,
     HandoverForm,
+    IncidentClosed,
+    IncidentRecorded,
+    LogEntryMade,
+    PatientScanStarted,
     Person,
     PhantomMeasured,
     QcJudged,
@@ -59,6 +66,8 @@ __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 
 SITE = "test-site"
 VIEWS = (
+    "incidents",
+    "equipment_log",
     "commissioning",
     "epochs_compared",
     "studies_in_force",
@@ -660,6 +669,43 @@ def test_due_work_can_be_asked_for_as_it_stands_and_as_it_was_done(database: Ser
         (None,),
         ("Christmas Day",),
     ]
+    db.close()
+
+
+HELD = "qc_missing, independent_overdue, no_baseline, not_commissioned"
+"""What holds a scanner that was only registered."""
+
+
+def test_incidents_entries_and_files_can_be_asked_for(database: ServerDatabase) -> None:
+    device = Recorded()
+    operator = Person("Oz Operator", "operator")
+    device.fact(LogEntryMade(EntryKind.DAILY, "quiet", operator))
+    entry = device.log.rows[-1].event.event_id
+    device.fact(LogEntryMade(EntryKind.COMMENT, "seen", PHYSICIST, entry))
+    device.fact(IncidentRecorded("near_miss", "wrong side", operator))
+    incident = device.log.rows[-1].event.event_id
+    device.fact(AttachmentAdded(Attachment("a" * 64, "photo.png", "image/png", 1200), incident, operator, "the table"))
+    device.fact(PatientScanStarted("A1", device.now, "1.2.3"))
+    bypass = device.log.rows[-1].outcomes[-1].outcome_id
+    device.fact(IncidentClosed(incident, "marked anew", PHYSICIST))
+    sink = Sink(database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    sink.close()
+    db = database.connect()
+    asked = "incident_id, kind, text, opened_by, finding, closed_by, is_open, files"
+    assert db.execute(f"SELECT {asked} FROM incidents ORDER BY opened_at, kind DESC").fetchall() == [
+        (incident, "near_miss", "wrong side", "Oz Operator", "marked anew", "Pat Physicist", False, 1),
+        (bypass, "bypass", HELD, "", None, None, True, 0),
+    ]
+    assert db.execute("SELECT kind, title, text, about FROM equipment_log ORDER BY device_seq").fetchall() == [
+        ("entry", "daily", "quiet", ""),
+        ("comment", "comment", "seen", entry),
+        ("incident", "near_miss", "wrong side", ""),
+        ("file", "photo.png", "the table", incident),
+        ("incident", "bypass", HELD, ""),
+        ("incident", "closed", "marked anew", incident),
+    ]
+    assert db.execute("SELECT digest, media_type, size FROM attachments").fetchall() == [("a" * 64, "image/png", 1200)]
     db.close()
 
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Final
 
+from dashboards.sessions import Session
 from dashboards.site_time import SiteTime
 from streams.due import DueItem, QcKind
 from streams.messages import BypassEvidence, CheckVerdict, DutyStanding, GateStatus, ReasonCode, Verdict
 from streams.policy import DutyKind, Enforcement
 from streams.readings import DeviceView, PhantomStatus, StandardStatus
-from streams.roles import Role
+from streams.roles import Permission, Role
 from streams.site import Gate
 
 _VERDICTS: Final = {
@@ -287,3 +288,18 @@ def baseline(phantom: PhantomStatus) -> str:
         return f"No baseline: {phantom.candidates} of {phantom.candidates_needed} scans gathered"
     kind = "established" if phantom.baseline_established else "provisional"
     return f"Epoch {phantom.epoch}, {kind}, {phantom.baseline_scans} scans, mean {phantom.mean:.4f} g/cm²"
+
+
+def may_hand_over(view: DeviceView, visitor: Session | None) -> bool:
+    """Whether a visitor may hand a device over to an engineer now."""
+    return visitor is not None and visitor.may(Permission.HAND_OVER) and view.stage not in {"retired", "with_engineer"}
+
+
+def works_on_devices(visitor: Session) -> bool:
+    """Whether a visitor's role hands devices over or back."""
+    return visitor.may(Permission.HAND_BACK)
+
+
+def size(count: int) -> str:
+    """``1.2 MB`` or ``340 kB``."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
