@@ -545,9 +545,7 @@ def test_the_state_with_due_work_is_bounded_and_survives_its_bytes() -> None:
 
 def test_the_most_that_can_be_configured_takes_no_more_than_six_kilobytes_on_top() -> None:
     duties = tuple(
-        Duty(
-            f"{'i' * 38}{n:02}", "n" * MAX_NAME, "2026-10-01", 600, "months", 1100, 366, True, DutyKind.DATABASE_ARCHIVE
-        )
+        Duty(f"{'i' * 38}{n:02}", "n" * MAX_NAME, "2026-10-01", 600, "months", 1100, 366, holds=True)
         for n in range(MAX_DUTIES)
     )
     day = date(2026, 12, 1)
