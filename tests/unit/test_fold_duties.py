@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bonewatch.clinic_calendar import MAX_CLOSURES, WHY
+from bonewatch.duty_sections import MAX_DUTIES, MAX_NAME
 from streams.commands import RecordDuty, Refusal, RetireDevice
 from streams.due import DueItem
 from streams.fold.due_dates import due_after, due_up_to
@@ -206,6 +208,13 @@ def test_done_once_it_covers_every_date_that_was_missed() -> None:
     assert next_due(folded, "service") == "2026-01-31"
     did(folded, "service", "2026-05-04")
     assert next_due(folded, "service") == "2026-05-31"
+
+
+def test_told_twice_of_one_day_it_counts_once() -> None:
+    folded = with_duties(replace(MONTHLY, warn_days=27), start=at(2026, 2, 5, 9))
+    for _ in range(2):
+        did(folded, "service", "2026-02-05")  # late for 31 January, and within 27 days of 28 February
+        assert next_due(folded, "service") == "2026-02-28"
 
 
 def test_recorded_afterwards_it_counts_by_the_day_on_which_it_was_done() -> None:
@@ -532,6 +541,20 @@ def test_the_state_with_due_work_is_bounded_and_survives_its_bytes() -> None:
     assert abs(sizes[-1] - sizes[60]) < 64, "the state must not grow with history"
     assert state_from_blob(blob_from_state(scanner.state)) == scanner.state
     assert max(sizes) < 4096 + 1536
+
+
+def test_the_most_that_can_be_configured_takes_no_more_than_six_kilobytes_on_top() -> None:
+    duties = tuple(
+        Duty(f"{'i' * 38}{n:02}", "n" * MAX_NAME, "2026-10-01", 600, "months", 1100, 366, holds=True)
+        for n in range(MAX_DUTIES)
+    )
+    day = date(2026, 12, 1)
+    closures = tuple(
+        Closure(str(day + timedelta(days=n)), str(day + timedelta(days=n)), "w" * WHY, "12:00", "13:00")
+        for n in range(MAX_CLOSURES)
+    )
+    plain, full = Folded(), Folded(replace(POLICY, duties=duties), replace(WEEKDAY_CLINIC, closures=closures))
+    assert len(blob_from_state(full.state)) - len(blob_from_state(plain.state)) < 6144
 
 
 def test_a_gate_that_work_holds_says_what_clears_it() -> None:

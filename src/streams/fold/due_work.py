@@ -35,7 +35,8 @@ def done(state: DeviceState, fact: DutyDone, event: Event) -> DeviceState:
     kept = state.duties.get(duty.duty_id, DutyKept())
     if day.toordinal() < kept.done:
         return state
-    covers = _covered(duty, state.calendar, kept, day)
+    is_same_day = day.toordinal() == kept.done  # told twice, or its certificate's day put right: it counts once
+    covers = kept.covers if is_same_day else _covered(duty, state.calendar, kept, day)
     until = day_of(fact.valid_until) if fact.valid_until else None
     named = until.toordinal() if until is not None and until.year in YEARS else 0
     return _with(state, duty, replace(kept, done=day.toordinal(), covers=covers, until=named))
