@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
+from bonewatch.archive_cli import archive, check_archive
 from bonewatch.config import ConfigError, data_folder, load, warnings
 from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
 from bonewatch.report_cli import report_app
+from bonewatch.report_due import due
 from bonewatch.study_cli import study_app
 from storage.errors import StorageError
 from streams.broker import BrokerError
@@ -41,6 +43,9 @@ bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with th
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
 for group in (log_app, user_app, db_app, fleet_app, study_app, bench_app, report_app):
     app.command(group)
+report_app.command(due)
+app.command(archive)
+app.command(check_archive, name="check-archive")
 app.command(import_file, name="import")
 app.command(enter)
 app.command(files)

@@ -1,10 +1,13 @@
 """One TOML file configures a site; an error says which line, what is wrong and what to write."""
 
 import tomllib
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 
+from bonewatch.calendar_file import CalendarFileError, closures_from
+from bonewatch.clinic_calendar import closure_faults, without_repeats
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
 from bonewatch.exported_files import file_sources
@@ -14,6 +17,7 @@ from collectors.fault_logs.rules import RulesError
 from collectors.files.errors import MapError
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import ProfileError
+from streams.fold.schedule import local_day
 from streams.policy import DeviceKind
 
 
@@ -26,8 +30,10 @@ def data_folder(config: Path, data_dir: str) -> Path:
     return (config.resolve().parent / data_dir).resolve()
 
 
-def load(path: Path) -> Config:
-    """Read and check a configuration file.
+def load(path: Path, *, today: date | None = None) -> Config:
+    """Read and check a configuration file, and the calendars that it names.
+
+    `today` says from which year on closures are read; the site's day if not given.
 
     Raises
     ------
@@ -54,7 +60,21 @@ def load(path: Path) -> Config:
         file_sources(config, path.resolve().parent)
     except MapError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return config
+    return _with_calendars(config, path, today or local_day(datetime.now(UTC), config.site.time_zone))
+
+
+def _with_calendars(config: Config, path: Path, today: date) -> Config:
+    """Return the configuration with the closures of its iCalendar files beside those it names itself."""
+    found = list(config.closure)
+    try:
+        for name in config.calendar.ics:
+            found += closures_from(path.resolve().parent / name, time_zone=config.site.time_zone, today=today)
+    except CalendarFileError as error:
+        raise ConfigError(f"{path}: [calendar] {error}") from error
+    whole = msgspec.structs.replace(config, closure=without_repeats(found))
+    for _, words in closure_faults(whole.closure, whole.calendar, [device.id for device in whole.device]):
+        raise ConfigError(f"{path}: [calendar] {words}")
+    return whole
 
 
 def parse(text: str, name: str) -> Config:

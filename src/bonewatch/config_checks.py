@@ -4,8 +4,10 @@ from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bonewatch.clinic_calendar import closure_faults
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
 from bonewatch.dicom_services import dicom_faults
+from bonewatch.duty_sections import duty_faults, life_faults
 from bonewatch.exported_files import files_faults
 from bonewatch.fault_logs import log_faults, syslog_faults
 from bonewatch.printed_reports import printed_faults
@@ -41,7 +43,16 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     known = {device.id for device in config.device}
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
-    return faults
+    return faults + _due_faults(config)
+
+
+def _due_faults(config: Config) -> list[tuple[str, str]]:
+    faults = closure_faults(config.closure, config.calendar, [device.id for device in config.device])
+    wrong = duty_faults(config.duty, [(device.id, device.kind) for device in config.device])
+    if not wrong:
+        for place, device in enumerate(config.device):
+            wrong += life_faults(f"$.device[{place}]", device.life, config.policy(device).duties)
+    return faults + wrong
 
 
 def _database_faults(path: str, database: DatabaseSettings) -> list[tuple[str, str]]:

@@ -1,9 +1,11 @@
 """The shape of a site's configuration file, section by section, and what it makes of each device."""
 
+from datetime import date
 from typing import Final, Literal
 
-import msgspec
-
+from bonewatch.clinic_calendar import CalendarSection, ClosureSection, closures_of
+from bonewatch.duty_sections import DutySection, Life, duties_of
+from bonewatch.section import Section
 from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
@@ -28,10 +30,6 @@ from streams.policy import (
 from streams.uptime.report import Target
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file; a key that is not known is an error, not a silent default."""
 
 
 class SiteSection(Section, frozen=True):
@@ -101,11 +99,15 @@ class LineSection(Section, frozen=True):
 
 
 class StandardSection(Section, frozen=True):
-    """``[[device.standard]]``: a weight (kg) or rod (cm) of known value, and its certificate."""
+    """``[[device.standard]]``: a weight (kg) or rod (cm) of known value, and its certificate.
+
+    With `valid_until` the renewal of the certificate is due then.
+    """
 
     id: str
     nominal: float
     certificate: str = ""
+    valid_until: date | None = None
 
 
 class ChecksSection(Section, frozen=True):
@@ -150,7 +152,8 @@ class DeviceSection(Section, frozen=True):
 
     With `private_values` densities are also taken from private elements of a Hologic's images. `dicom_host` and
     `dicom_port` are where a scanner takes reports of Storage Commitment. `commissioning_waived` are the steps that
-    local policy does not ask for.
+    local policy does not ask for. Its replacement is due at the end of its service life, and at the maker's
+    `end_of_life`.
     """
 
     id: str
@@ -177,6 +180,15 @@ class DeviceSection(Section, frozen=True):
     file: tuple[FileSource, ...] = ()
     commissioning_waived: tuple[CommissioningStep, ...] = ()
     uptime: UptimeSection | None = None
+    installed: date | None = None
+    service_life_years: int = 0
+    end_of_life: date | None = None
+
+    @property
+    def life(self) -> Life:
+        """What is said of its certificates and its end."""
+        certificates = tuple((one.id, one.valid_until) for one in self.standard if one.valid_until)
+        return Life(self.installed, self.service_life_years, self.end_of_life, certificates)
 
 
 class ClinicSection(Section, frozen=True):
@@ -202,6 +214,9 @@ class Config(Section, frozen=True):
     syslog: SyslogSettings = SyslogSettings()
     device: tuple[DeviceSection, ...] = ()
     clinic: tuple[ClinicSection, ...] = ()
+    closure: tuple[ClosureSection, ...] = ()
+    calendar: CalendarSection = CalendarSection()
+    duty: tuple[DutySection, ...] = ()
 
     def key(self, device_id: str) -> str:
         """Return the device's key in the log, ``site/device``."""
@@ -223,16 +238,18 @@ class Config(Section, frozen=True):
             ring=device.ring,
             commissioning_waived=device.commissioning_waived,
             checks=_checks(device),
+            duties=duties_of(device.id, device.kind, self.duty, device.life),
         )
 
-    def calendar(self, device: DeviceSection) -> ClinicCalendar:
-        """Return the clinics that the file gives a device."""
+    def clinics(self, device: DeviceSection) -> ClinicCalendar:
+        """Return the clinics and closures that the file gives a device."""
         clinics = tuple(
             Clinic(tuple(WEEKDAYS.index(day) for day in clinic.days), clinic.starts, clinic.ends, clinic.slot_minutes)
             for clinic in self.clinic
             if clinic.device == device.id
         )
-        return ClinicCalendar(self.site.time_zone, clinics)
+        closures = closures_of(device.id, self.closure, self.calendar.except_dates)
+        return ClinicCalendar(self.site.time_zone, clinics, closures)
 
     def targets(self) -> dict[str, Target]:
         """Return what service contracts promise, by device key."""
@@ -244,7 +261,7 @@ class Config(Section, frozen=True):
 
     def devices(self) -> dict[str, tuple[DevicePolicy, ClinicCalendar]]:
         """Return policy and calendar by device key, in the file's order."""
-        return {self.key(device.id): (self.policy(device), self.calendar(device)) for device in self.device}
+        return {self.key(device.id): (self.policy(device), self.clinics(device)) for device in self.device}
 
 
 def _checks(device: DeviceSection) -> CheckRules:

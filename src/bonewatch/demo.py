@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bonewatch.config import parse
 from bonewatch.demo_corner import WeighingCorner
+from bonewatch.demo_due import due_sections
 from bonewatch.demo_history import HISTORY_DAYS, ScannerStory, history
 from bonewatch.site import LOG_FILE, Site
 from dashboards.demo_panel import DemoAction
@@ -23,7 +24,7 @@ from simulators.patient_objects import PatientScan, objects_of
 from simulators.ris import Appointment, VirtualRis, invented_clinic
 from simulators.scanner import PhantomLabel, ScannerConnectionError, VirtualScanner
 from simulators.series import BmdSeries
-from streams.fold.schedule import zone
+from streams.fold.schedule import local_day, zone
 from streams.messages import ClinicCalendarChanged, Draft, VendorQcReported, event_id
 from streams.policy import Clinic, ClinicCalendar
 
@@ -192,7 +193,8 @@ class Demo:
         text = self._department.configuration(port=port, dicom_port=dicom_port, ris_port=self._ris.port)
         corner = WeighingCorner()
         self._stack.callback(corner.stop)
-        config = parse(text + corner.configuration(), "the demo's configuration")
+        text += corner.configuration() + due_sections(local_day(self._clock(), TIME_ZONE))
+        config = parse(text, "the demo's configuration")
         self._devices = config.devices()
         past = []
         if not (data_dir / LOG_FILE).exists():

@@ -48,7 +48,7 @@ def enter(
     as_json
         Print JSON for a program to read.
     """
-    entrance = Entrance(url or address_of(config), person, password_of(person))
+    entrance = Entrance(url or console_address(config), person, password_of(person))
     try:
         offered = entrance.offered(device)
         if not action:
@@ -68,7 +68,7 @@ def enter(
     return 0
 
 
-def address_of(config: Path | None) -> str:
+def console_address(config: Path | None) -> str:
     """Return the address of a site's console on this machine."""
     if config is None:
         raise ConfigError("say which site: -c FILE, or --url of its console")

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 import msgspec
 import structlog
 
+from bonewatch.alive import interruption, marked
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from bonewatch.dicom_services import dicom_services
@@ -20,6 +21,7 @@ from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
+from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
 from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
@@ -114,6 +116,10 @@ class Site:
         self._stack.callback(self.engine.stop)
         followers = [follower for follower in (self._database_sink(), self._forwarder()) if follower is not None]
         self.engine.start(devices)
+        if missed := interruption(self._data_dir, list(devices), self._clock()):
+            self.engine.append(missed)
+            self._logger.warning("was_not_watching", devices=len(missed), see="bonewatch report gap")
+        self._stack.enter_context(marked(self._data_dir, self._clock))
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         quarantine = self._quarantine()
@@ -264,6 +270,8 @@ class Site:
         )
         users = UserStore(self._data_dir / USERS_FILE)
         self._stack.callback(users.close)
+        files = Attachments(self._data_dir)
+        self._stack.callback(files.close)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -274,6 +282,8 @@ class Site:
             lines=self.lines,
             studies=StudyData(self._data_dir),
             uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
+            equipment_log=self.readings.equipment_log,
+            files=files,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bonewatch.config import ConfigError, data_folder, load
-from bonewatch.enter_cli import address_of, password_of
+from bonewatch.enter_cli import console_address, password_of
 from bonewatch.entering import Entrance, NotDoneError
 from bonewatch.site import LOG_FILE
 from dashboards.api.studies import StudyIn, WithdrawIn
@@ -116,7 +116,7 @@ def accept(
             approval_reference=approval,
         )
 
-    answer = _sent(Entrance(url or address_of(config), person, password_of(person)), device, "studies", asked)
+    answer = _sent(Entrance(url or console_address(config), person, password_of(person)), device, "studies", asked)
     if answer is None:
         return 1
     out.print(f"accepted as version {answer['version']} of {escape(answer['study_id'])}, data {pairs.digest[:12]}")
@@ -152,7 +152,7 @@ def withdraw(
     def asked(device_seq: int) -> WithdrawIn:
         return WithdrawIn(request_id=secrets.token_hex(16), device_seq=device_seq, study_id=study, reason=reason)
 
-    entrance = Entrance(url or address_of(config), person, password_of(person))
+    entrance = Entrance(url or console_address(config), person, password_of(person))
     if _sent(entrance, device, "studies/withdrawn", asked) is None:
         return 1
     out.print(f"withdrawn: {escape(study)}")

@@ -23,8 +23,11 @@ from dashboards.live import LiveHub
 from dashboards.metrics import MetricsPage, SiteCollector
 from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
+from dashboards.uploads import MemoryRequest
 from dashboards.user_tables import utc_now
 from dashboards.users import UserStore
+from streams.attachments import NO_FILES, FileStore
+from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.readings import Readings
 from streams.site import SitePort
@@ -46,6 +49,8 @@ def create_app(
     lines: Lines = NO_LINES,
     studies: StudyData | None = None,
     uptime: LoggedUptime | None = None,
+    equipment_log: EquipmentLog = NO_EQUIPMENT_LOG,
+    files: FileStore = NO_FILES,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -54,7 +59,19 @@ def create_app(
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live))
     console = Console(
-        site, readings, users, settings, live, metrics, clock, demo, lines, studies=studies, uptime=uptime
+        site,
+        readings,
+        users,
+        settings,
+        live,
+        metrics,
+        clock,
+        demo,
+        lines,
+        studies=studies,
+        uptime=uptime,
+        equipment_log=equipment_log,
+        files=files,
     )
 
     @asynccontextmanager
@@ -80,6 +97,7 @@ def create_app(
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC, include_in_schema=False),
         ),
+        request_class=MemoryRequest,
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

@@ -12,6 +12,8 @@ from dashboards.metrics import MetricsPage
 from dashboards.settings import HttpSettings
 from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
+from streams.attachments import NO_FILES, FileStore
+from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
@@ -34,6 +36,8 @@ class Console:
     lines: Lines = NO_LINES
     studies: StudyData | None = None
     uptime: LoggedUptime | None = None
+    equipment_log: EquipmentLog = NO_EQUIPMENT_LOG
+    files: FileStore = NO_FILES
 
     @property
     def time(self) -> SiteTime:

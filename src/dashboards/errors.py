@@ -18,6 +18,7 @@ _log = structlog.get_logger("dashboards")
 _ADVICE = {
     403: "If you think you should be allowed to, ask your administrator. If this page was open for long, load it anew.",
     404: "The address may be mistyped, or the device is no longer configured.",
+    413: "Nothing was recorded. A file may have at most 10 MB: make it smaller, or split it.",
     503: "Nothing was recorded. Try again in a moment.",
 }
 

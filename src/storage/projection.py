@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from storage.rows import (
+    AttachmentRow,
     BaselineRow,
     BypassRow,
     CalendarRow,
@@ -20,9 +21,13 @@ from storage.rows import (
     ConfigurationRow,
     CrossCalibrationRow,
     DecisionRow,
+    DutyChangeRow,
+    DutyRecordRow,
     EventRow,
     FaultRow,
     GateRow,
+    IncidentRow,
+    LogEntryRow,
     QcRow,
     ReviewRow,
     ServiceRow,
@@ -32,8 +37,11 @@ from storage.rows import (
     WithdrawalRow,
 )
 from streams.envelope import LogRow
+from streams.fold.due_dates import day_of
+from streams.log_names import opens_incident
 from streams.messages import (
     Affected,
+    AttachmentAdded,
     BaselineAccepted,
     BypassDetected,
     CalibrationCheckRead,
@@ -45,6 +53,8 @@ from streams.messages import (
     CrossCalibrationWithdrawn,
     DeviceReconfigured,
     DeviceRegistered,
+    DutyChanged,
+    DutyDone,
     EquipmentHandedBack,
     EquipmentHandedOver,
     Event,
@@ -52,6 +62,9 @@ from streams.messages import (
     FaultCleared,
     FaultLogged,
     GateChanged,
+    IncidentClosed,
+    IncidentRecorded,
+    LogEntryMade,
     MeasurementVerified,
     Outcome,
     Person,
@@ -294,6 +307,22 @@ def _commissioning_recorded(fact: CommissioningRecorded, event: Event, place: Pl
 
 
 @_of_fact.register
+def _duty_done(fact: DutyDone, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.recorded_by
+    yield DutyRecordRow(
+        *place,
+        duty_id=fact.duty_id,
+        done_on=day_of(fact.done_on),
+        done_by=fact.done_by,
+        valid_until=day_of(fact.valid_until),
+        note=fact.note,
+        reference=fact.reference,
+        person=by.name,
+        person_role=by.role,
+    )
+
+
+@_of_fact.register
 def _signed_off(fact: CommissioningSignedOff, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
     by, blank = fact.signed_by, ("", "")
     yield CommissioningRow(
@@ -348,6 +377,35 @@ def _study_withdrawn(fact: CrossCalibrationWithdrawn, event: Event, place: Place
     yield WithdrawalRow(*place, fact.study_id, fact.reason, by.name, by.role)
 
 
+@_of_fact.register
+def _entry_made(fact: LogEntryMade, event: Event, place: Place) -> Iterator[TableRow]:
+    by = fact.made_by
+    yield LogEntryRow(*place, event.event_id, fact.kind.value, fact.text, fact.about, by.name, by.role)
+
+
+@_of_fact.register
+def _incident_recorded(fact: IncidentRecorded, event: Event, place: Place) -> Iterator[TableRow]:
+    by = fact.recorded_by
+    yield IncidentRow(
+        *place, event.event_id, is_closed=False, kind=fact.kind, text=fact.text, person=by.name, person_role=by.role
+    )
+
+
+@_of_fact.register
+def _incident_closed(fact: IncidentClosed, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
+    by = fact.closed_by
+    yield IncidentRow(
+        *place, fact.incident_id, is_closed=True, kind="", text=fact.finding, person=by.name, person_role=by.role
+    )
+
+
+@_of_fact.register
+def _attached(fact: AttachmentAdded, event: Event, place: Place) -> Iterator[TableRow]:
+    by, file = fact.added_by, fact.attachment
+    about = (event.event_id, fact.about)
+    yield AttachmentRow(*place, *about, file.digest, file.name, file.media_type, file.size, fact.text, by.name, by.role)
+
+
 def _affected(affected: Affected) -> list[str]:
     return [name for name in affected.__struct_fields__ if getattr(affected, name)]
 
@@ -376,12 +434,14 @@ def _configuration(policy: DevicePolicy, place: Place) -> ConfigurationRow:
         modes=list(policy.mode_names),
         phantoms=_json_text([msgspec.structs.asdict(phantom) for phantom in policy.phantoms]),
         qc=_json_text(msgspec.structs.asdict(policy.qc)),
+        duties=_json_text([msgspec.structs.asdict(duty) for duty in policy.duties]),
     )
 
 
 def _calendar(calendar: ClinicCalendar, place: Place) -> CalendarRow:
     clinics = [msgspec.structs.asdict(clinic) for clinic in calendar.clinics]
-    return CalendarRow(*place, time_zone=calendar.time_zone, clinics=_json_text(clinics))
+    closures = [msgspec.structs.asdict(closure) for closure in calendar.closures]
+    return CalendarRow(*place, time_zone=calendar.time_zone, clinics=_json_text(clinics), closures=_json_text(closures))
 
 
 # --- outcomes ----------------------------------------------------------------------------------------------
@@ -411,8 +471,21 @@ def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> It
                 reason_codes=[code.value for code in outcome.reasons],
                 enforcement=outcome.enforcement.value,
             )
+            if opens_incident(outcome):
+                held = ", ".join(code.value for code in outcome.reasons)  # not the request: views leave it out
+                name = recorded.outcome_id
+                yield IncidentRow(*place, name, is_closed=False, kind="bypass", text=held, person="", person_role="")
         case StateChanged(stage=stage, previous=previous):
             yield StageRow(*place, stage=stage, previous=previous)
+        case DutyChanged():
+            yield DutyChangeRow(
+                *place,
+                duty_id=outcome.duty_id,
+                effective_at=_effective_at(event),
+                standing=outcome.standing.value,
+                due_at=outcome.due_at,
+                done_on=day_of(outcome.done_on),
+            )
 
 
 def _checked(judged: CheckJudged, event: Event) -> Iterator[CheckRow]:
@@ -472,15 +545,18 @@ def _judged(judged: QcJudged, recorded: RecordedOutcome, event: Event) -> QcRow:
     )
 
 
+def _effective_at(event: Event) -> datetime:
+    """Return when a change took effect: one that time brought when it fell due, not when it was recorded."""
+    return event.fact.due_at if isinstance(event.fact, TimeReached) else event.recorded_at
+
+
 def _gate(gate: GateChanged, event: Event) -> GateRow:
-    """Return the change; one that time brought took effect when it fell due, not when it was recorded."""
-    fact = event.fact
     return GateRow(
         device=event.device,
         mode=gate.mode,
         device_seq=event.device_seq,
         recorded_at=event.recorded_at,
-        effective_at=fact.due_at if isinstance(fact, TimeReached) else event.recorded_at,
+        effective_at=_effective_at(event),
         status=gate.status.value,
         since=gate.since,
         valid_until=gate.valid_until,

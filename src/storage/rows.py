@@ -1,6 +1,6 @@
 """Rows of the tables: a field is a column of the same name, with its unit in it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 
@@ -20,7 +20,7 @@ class EventRow(NamedTuple):
 
 
 class ConfigurationRow(NamedTuple):
-    """A device as configured from here; `phantoms` and `qc` are JSON."""
+    """A device as configured from here; `phantoms`, `qc` and `duties` are JSON."""
 
     device: str
     device_seq: int
@@ -35,16 +35,18 @@ class ConfigurationRow(NamedTuple):
     modes: list[str]
     phantoms: str
     qc: str
+    duties: str
 
 
 class CalendarRow(NamedTuple):
-    """A device's clinics from here; `clinics` is JSON."""
+    """A device's clinics from here; `clinics` and `closures` are JSON."""
 
     device: str
     device_seq: int
     recorded_at: datetime
     time_zone: str
     clinics: str
+    closures: str
 
 
 class StageRow(NamedTuple):
@@ -204,6 +206,80 @@ class ServiceRow(NamedTuple):
     step_percent: float | None = None
 
 
+class DutyRecordRow(NamedTuple):
+    """Due work was recorded as done; a day is absent where the log holds none that can be read."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    duty_id: str
+    done_on: date | None
+    done_by: str
+    valid_until: date | None
+    note: str
+    reference: str
+    person: str
+    person_role: str
+
+
+class DutyChangeRow(NamedTuple):
+    """Due work stands otherwise from `effective_at` on."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    duty_id: str
+    effective_at: datetime
+    standing: str
+    due_at: datetime | None
+    done_on: date | None
+
+
+class LogEntryRow(NamedTuple):
+    """Somebody wrote into the equipment log; a comment is `about` an event or outcome."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    event_id: str
+    kind: str
+    text: str
+    about: str
+    person: str
+    person_role: str
+
+
+class IncidentRow(NamedTuple):
+    """An incident was opened, or closed; a bypass opens one without a person."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    incident_id: str
+    is_closed: bool
+    kind: str
+    text: str
+    person: str
+    person_role: str
+
+
+class AttachmentRow(NamedTuple):
+    """A file was added to what `about` names; `digest` is its SHA-256, `size` in bytes."""
+
+    device: str
+    device_seq: int
+    recorded_at: datetime
+    event_id: str
+    about: str
+    digest: str
+    name: str
+    media_type: str
+    size: int
+    text: str
+    person: str
+    person_role: str
+
+
 class GateRow(NamedTuple):
     """The gate of one mode from `effective_at` on; `reasons` is JSON."""
 
@@ -306,10 +382,15 @@ TableRow = (
     | DecisionRow
     | BypassRow
     | ServiceRow
+    | LogEntryRow
+    | IncidentRow
+    | AttachmentRow
     | CommissioningRow
     | StepReviewRow
     | CrossCalibrationRow
     | WithdrawalRow
+    | DutyRecordRow
+    | DutyChangeRow
     | GateRow
 )
 
@@ -347,10 +428,15 @@ TABLES: Final = (
     Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
     Table("review_decisions", DecisionRow, ("device", "device_seq")),
     Table("service_steps", ServiceRow, ("device", "device_seq")),
+    Table("log_entries", LogEntryRow, ("device", "device_seq")),
+    Table("incident_reports", IncidentRow, ("device", "device_seq", "incident_id")),
+    Table("attachments", AttachmentRow, ("device", "device_seq")),
     Table("commissioning_records", CommissioningRow, ("device", "device_seq")),
     Table("step_reviews", StepReviewRow, ("device", "device_seq")),
     Table("studies", CrossCalibrationRow, ("device", "device_seq")),
     Table("study_withdrawals", WithdrawalRow, ("device", "device_seq")),
+    Table("duty_records", DutyRecordRow, ("device", "device_seq")),
+    Table("duty_changes", DutyChangeRow, ("device", "device_seq", "duty_id")),
     Table("bypasses", BypassRow, ("device", "device_seq")),
     Table("gate_changes", GateRow, ("device", "mode", "device_seq", "recorded_at"), time="recorded_at"),
     Table("gates", GateRow, ("device", "mode"), newest_by=("device_seq",)),

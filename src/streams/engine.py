@@ -15,8 +15,10 @@ from streams import codec
 from streams.commands import Command, Refusal
 from streams.fold import FOLD_VERSION
 from streams.fold.decisions import decide
+from streams.fold.decisions.records import refuse_unnamed
 from streams.fold.state import DeviceState, state_from_blob
 from streams.gates import gate_from_state, held_unknown
+from streams.log_names import LogNames
 from streams.messages import (
     ClinicCalendarChanged,
     ClockCorrected,
@@ -55,6 +57,7 @@ class SiteEngine:
         self._restored = False
         self._upgrades: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._writer = SiteWriter(log, clock)
+        self._named = LogNames(log.fetch)
         self._logger = structlog.get_logger("streams.engine")
 
     # --- life ----------------------------------------------------------------------------------------------
@@ -146,9 +149,12 @@ class SiteEngine:
         """Decide a command against the state at its turn, and record what it becomes."""
         if command.device not in self._devices:
             return Refusal("missing", f"There is no device {command.device}.")
-        return self._writer.submit(
-            command.device, lambda state, now: decide(state, command, expected_device_seq=expected_device_seq, now=now)
-        )
+
+        def work(state: DeviceState, now: datetime) -> Sequence[Draft] | Refusal:
+            decision = decide(state, command, expected_device_seq=expected_device_seq, now=now)
+            return decision if isinstance(decision, Refusal) else refuse_unnamed(command, self._named) or decision
+
+        return self._writer.submit(command.device, work)
 
     def session(self, device: str) -> CurrentSession | None:
         """Return the session that is open on a device now; one past its time is over, recorded or not."""

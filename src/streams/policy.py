@@ -122,22 +122,39 @@ class Mode(msgspec.Struct, frozen=True, array_like=True):
     procedure_codes: tuple[str, ...] = ()
 
 
+class DutyKind(StrEnum):
+    """What kind of work comes round; `RECORD_ARCHIVE` is of Bonewatch's own record, the other archives of a device."""
+
+    MAINTENANCE = "maintenance"
+    CALIBRATION = "calibration"
+    CERTIFICATE = "certificate"
+    REPLACEMENT = "replacement"
+    DAILY_ARCHIVE = "daily_archive"
+    DATABASE_ARCHIVE = "database_archive"
+    RECORD_ARCHIVE = "record_archive"
+    OTHER = "other"
+
+
+DutyUnit = Literal["days", "weeks", "months", "years"]
+
+
 class Duty(msgspec.Struct, frozen=True, array_like=True):
     """Work that comes round on a device, beside its QC: maintenance, a certificate, an archive; local policy.
 
     Due first on `first_due` (ISO 8601), then every `every` units of days, weeks, months or years from there: doing it
     late does not shift it. It is due soon `warn_days` before, overdue `grace_days` after, and holds the gate then if
-    `holds`. ``every = 0`` is due once.
+    `holds`. ``every = 0`` is due once; what is due every day is due on days with a clinic.
     """
 
     duty_id: str
     name: str
     first_due: str
     every: int = 1
-    unit: Literal["days", "weeks", "months", "years"] = "months"
+    unit: DutyUnit = "months"
     warn_days: int = 14
     grace_days: int = 0
     holds: bool = False
+    kind: DutyKind = DutyKind.OTHER
 
 
 class CommissioningStep(StrEnum):
@@ -180,6 +197,10 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
         """The phantoms with a duty here: all but those that circulate."""
         return tuple(p for p in self.phantoms if p.role is not PhantomRole.CIRCULATING)
 
+    def duty(self, duty_id: str) -> Duty | None:
+        """Return the work that comes round under `duty_id`, or None."""
+        return next((duty for duty in self.duties if duty.duty_id == duty_id), None)
+
     def phantom(self, patient_id: str) -> Phantom | None:
         """Return the phantom filed under `patient_id`, or None."""
         return next((p for p in self.phantoms if p.patient_id == patient_id), None)
@@ -199,11 +220,17 @@ class Clinic(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Closure(msgspec.Struct, frozen=True, array_like=True):
-    """No clinic from one day to another, both included (ISO 8601), and why."""
+    """No clinic from one day to another, both included (ISO 8601), and why.
+
+    Where `starts` or `ends` (``HH:MM`` in the site's zone) is given, it is a part of one day: from its beginning, or to
+    its end, where the other is empty.
+    """
 
     first: str
     last: str
     why: str = ""
+    starts: str = ""
+    ends: str = ""
 
 
 class ClinicCalendar(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from streams.due import DueItem
+from streams.equipment_log import OpenIncident
 from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
 from streams.site import CurrentSession, Gate
 from streams.studies import StudyVersion
@@ -87,6 +89,8 @@ class DeviceView(msgspec.Struct, frozen=True):
 
     `to_verify` are the phantoms whose measurement work could have changed. `bypasses` are the patients scanned while
     it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first.
+    `incidents` are those that are open. `due` is everything that comes round on it, QC and checks too, the most urgent
+    first.
     """
 
     id: str
@@ -117,6 +121,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     bypasses: tuple[BypassDetected, ...] = ()
     service: WithEngineer | None = None
     to_verify: tuple[str, ...] = ()
+    due: tuple[DueItem, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
 
 
 class Readings(Protocol):

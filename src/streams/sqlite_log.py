@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from streams import codec
 from streams.chain import first_link, next_link
@@ -216,6 +216,10 @@ class SqliteEventLog:
             (event_id,),
         )
         return tuple(bytes(row[0]) for row in rows)
+
+    def fetch(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Return what a query finds, on the log's own connection."""
+        return self._db.execute(sql, values).fetchall()
 
     def states(self) -> list[StoredState]:
         """Return the states as last committed."""

@@ -12,6 +12,7 @@ from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.checks import UNITS
 from streams.fold.checks import lapses_at as check_lapses_at
+from streams.fold.due_work import due_list
 from streams.fold.epochs import is_proposed
 from streams.fold.gate import lapses_at
 from streams.fold.schedule import clinics_on, local_day
@@ -29,6 +30,7 @@ from streams.messages import (
 )
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
+from streams.sqlite_equipment_log import SqliteEquipmentLog
 from streams.studies import StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
@@ -71,7 +73,7 @@ class _Newest:
 
 
 class SqliteReadings:
-    """What people read of a site (see `streams.readings.Readings`).
+    """What people read of a site (see `streams.readings.Readings`); `equipment_log` is its other half.
 
     Parameters
     ----------
@@ -87,6 +89,7 @@ class SqliteReadings:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
         self._engine = engine
         self._names = names
+        self.equipment_log = SqliteEquipmentLog(path, names)
         self._charted: dict[str, _Charted] = {}
         self._newest: dict[str, _Newest] = {}
         self._lock = threading.Lock()
@@ -140,6 +143,8 @@ class SqliteReadings:
             if (service := state.service)
             else None,
             to_verify=tuple(state.changed.before) if state.changed else (),
+            due=due_list(state, now),
+            incidents=tuple(self.equipment_log.open_incidents(device_id)),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
         )
 

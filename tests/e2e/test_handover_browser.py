@@ -52,6 +52,7 @@ def test_a_fault_goes_to_the_engineer_and_comes_back_after_a_failed_and_a_passed
     page.get_by_label("Yes: no patients until it is cleared").check()
     page.get_by_role("button", name="Report").click()
     do(page, "Hand over to an engineer")
+    page.get_by_label("Breakdown").check()
     page.fill("[name=reason]", "The table is stuck")
     page.get_by_label("The table is stuck").check()
     page.fill("[name=engineer]", "Eve Engineer")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,24 @@ from storage.sink import Batch, FleetDevice, Reached, Sink, SinkRow
 from storage.upkeep import keep_up
 from streams.messages import (
     Affected,
+    Attachment,
+    AttachmentAdded,
+    ClinicCalendarChanged,
     CommissioningRecorded,
     CommissioningSignedOff,
     CrossCalibrationWithdrawn,
+    DeviceReconfigured,
+    DutyDone,
+    EntryKind,
     EquipmentHandedBack,
     EquipmentHandedOver,
     FaultCleared,
     FaultLogged,
     HandoverForm,
+    IncidentClosed,
+    IncidentRecorded,
+    LogEntryMade,
+    PatientScanStarted,
     Person,
     PhantomMeasured,
     QcJudged,
@@ -45,9 +55,9 @@ from streams.messages import (
     Severity,
     StepReviewed,
 )
-from streams.policy import CommissioningStep
+from streams.policy import Closure, CommissioningStep, Duty, DutyKind
 from streams.sqlite_log import SqliteEventLog
-from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, baseline
+from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, POLICY, WEEKDAY_CLINIC, baseline
 from tests.integration.test_studies import accepted
 from tests.postgres import MemoryLog, Recorded, Server, ServerDatabase, database, embedded, server
 from tests.site_logs import write_log
@@ -56,11 +66,15 @@ __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 
 SITE = "test-site"
 VIEWS = (
+    "incidents",
+    "equipment_log",
     "commissioning",
     "epochs_compared",
     "studies_in_force",
     "device_bypasses",
     "handovers",
+    "duty_now",
+    "duty_history",
     "scan_constants",
     "devices",
     "gate_now",
@@ -624,6 +638,74 @@ def test_commissioning_steps_and_studies_can_be_asked_for(database: ServerDataba
         (3, -0.9, None),
     ]
     assert db.execute("SELECT study_id, version, slope FROM studies_in_force").fetchall() == [("old", 2, 1.0)]
+    db.close()
+
+
+def test_due_work_can_be_asked_for_as_it_stands_and_as_it_was_done(database: ServerDatabase) -> None:
+    device = Recorded()
+    service = Duty("service", "Maintenance", "2026-11-02", 6, "months", holds=True, kind=DutyKind.MAINTENANCE)
+    gone = Duty("gone", "Gone", "2026-11-02", 0)
+    device.fact(DeviceReconfigured(msgspec.structs.replace(POLICY, duties=(service, gone))))
+    device.fact(DeviceReconfigured(msgspec.structs.replace(POLICY, duties=(service,))))
+    closures = (Closure("2026-12-25", "2026-12-25", "Christmas Day"),)
+    device.fact(ClinicCalendarChanged(msgspec.structs.replace(WEEKDAY_CLINIC, closures=closures)))
+    device.fact(DutyDone("service", "2026-11-02", "Eve of Invented Ltd", PHYSICIST, reference="R 17"))
+    device.fact(DutyDone("service", "some day", "Eve", PHYSICIST))
+    sink = Sink(database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    sink.close()
+    db = database.connect()
+    now = db.execute("SELECT device_id, duty_id, name, kind, holds, standing, due_at, done_on FROM duty_now").fetchall()
+    due_at, done_on = datetime(2027, 5, 3, tzinfo=UTC) - timedelta(hours=1), date(2026, 11, 2)
+    assert now == [("dxa-1", "service", "Maintenance", "maintenance", True, "ok", due_at, done_on)]
+    assert db.execute(
+        "SELECT standing, effective_at = recorded_at FROM duty_changes WHERE duty_id = 'service' ORDER BY device_seq"
+    ).fetchall() == [("due", True), ("ok", True)]
+    assert db.execute("SELECT done_on, done_by, reference, person FROM duty_history ORDER BY done_on").fetchall() == [
+        (done_on, "Eve of Invented Ltd", "R 17", "Pat Physicist"),
+        (None, "Eve", "", "Pat Physicist"),
+    ]
+    assert db.execute("SELECT closures->0->>'why' FROM clinic_calendars ORDER BY device_seq").fetchall() == [
+        (None,),
+        ("Christmas Day",),
+    ]
+    db.close()
+
+
+HELD = "qc_missing, independent_overdue, no_baseline, not_commissioned"
+"""What holds a scanner that was only registered."""
+
+
+def test_incidents_entries_and_files_can_be_asked_for(database: ServerDatabase) -> None:
+    device = Recorded()
+    operator = Person("Oz Operator", "operator")
+    device.fact(LogEntryMade(EntryKind.DAILY, "quiet", operator))
+    entry = device.log.rows[-1].event.event_id
+    device.fact(LogEntryMade(EntryKind.COMMENT, "seen", PHYSICIST, entry))
+    device.fact(IncidentRecorded("near_miss", "wrong side", operator))
+    incident = device.log.rows[-1].event.event_id
+    device.fact(AttachmentAdded(Attachment("a" * 64, "photo.png", "image/png", 1200), incident, operator, "the table"))
+    device.fact(PatientScanStarted("A1", device.now, "1.2.3"))
+    bypass = device.log.rows[-1].outcomes[-1].outcome_id
+    device.fact(IncidentClosed(incident, "marked anew", PHYSICIST))
+    sink = Sink(database.connect)
+    sink.apply("test-site", device.log.rows, len(device.log.rows))
+    sink.close()
+    db = database.connect()
+    asked = "incident_id, kind, text, opened_by, finding, closed_by, is_open, files"
+    assert db.execute(f"SELECT {asked} FROM incidents ORDER BY opened_at, kind DESC").fetchall() == [
+        (incident, "near_miss", "wrong side", "Oz Operator", "marked anew", "Pat Physicist", False, 1),
+        (bypass, "bypass", HELD, "", None, None, True, 0),
+    ]
+    assert db.execute("SELECT kind, title, text, about FROM equipment_log ORDER BY device_seq").fetchall() == [
+        ("entry", "daily", "quiet", ""),
+        ("comment", "comment", "seen", entry),
+        ("incident", "near_miss", "wrong side", ""),
+        ("file", "photo.png", "the table", incident),
+        ("incident", "bypass", HELD, ""),
+        ("incident", "closed", "marked anew", incident),
+    ]
+    assert db.execute("SELECT digest, media_type, size FROM attachments").fetchall() == [("a" * 64, "image/png", 1200)]
     db.close()
 
 

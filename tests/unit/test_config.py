@@ -99,3 +99,106 @@ def test_the_line_of_a_path(path: str, line: int | None) -> None:
         '[[device]]\nid = "b"\n[[device.phantom]]\nrole = "t"\n'
     )
     assert line_of(text, path) == line
+
+
+# --- work that comes round --------------------------------------------------------------------------------------
+
+SCALE = """
+[[device]]
+id = "scale-1"
+kind = "scale"
+installed = 2020-02-29
+service_life_years = 10
+end_of_life = 2031-12-31
+  [device.checks]
+  limit_kg = 0.1
+  [[device.standard]]
+  id = "W20"
+  nominal = 20
+  valid_until = 2027-03-01
+"""
+
+
+def duties(text: str, device: str) -> list[tuple[str, str, int, str, int]]:
+    policy, _ = parse(GOOD + SCALE + text, "site.toml").devices()[f"test-site/{device}"]
+    return [(duty.duty_id, duty.first_due, duty.every, duty.unit, duty.warn_days) for duty in policy.duties]
+
+
+def test_a_duty_takes_what_it_does_not_say_from_its_kind() -> None:
+    text = '[[duty]]\nkind = "maintenance"\nfirst_due = 2027-01-31\n'
+    assert duties(text, "dxa-1") == [("maintenance", "2027-01-31", 12, "months", 30)]
+    assert duties(text, "dxa-2") == duties(text, "dxa-1")
+    more = text + 'every = 2\nunit = "weeks"\nwarn_days = 3\nid = "m"\ndevices = ["dxa-2"]\n'
+    assert duties(more, "dxa-1") == []
+    assert duties(more, "dxa-2") == [("m", "2027-01-31", 2, "weeks", 3)]
+
+
+def test_certificates_service_life_and_end_of_life_are_due_by_themselves() -> None:
+    assert duties("", "scale-1") == [
+        ("certificate-W20", "2027-03-01", 0, "years", 60),
+        ("service-life", "2030-02-28", 0, "years", 365),
+        ("end-of-life", "2031-12-31", 0, "years", 365),
+    ]
+    calibration = '[[duty]]\nkind = "calibration"\nfirst_due = 2027-01-31\n'
+    assert duties(calibration, "scale-1")[0][0] == "calibration"
+    assert duties(calibration, "dxa-1") == []
+
+
+DUTY = '[[duty]]\nkind = "maintenance"\nfirst_due = 2027-01-31\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line_holds", "words"),
+    [
+        ('[[duty]]\nkind = "maintenance"\n', "[[duty]]", "missing required field `first_due`"),
+        ('[[duty]]\nkind = "upkeep"\nfirst_due = 2027-01-31\n', "upkeep", "Invalid enum value 'upkeep'"),
+        ("[[duty]]\nfirst_due = 2027-01-31\n", "[[duty]]", "name is missing: say what is to be done"),
+        ("[[duty]]\nfirst_due = 1927-01-31\nname = 'x'\n", "first_due", "between 1990 and 2200"),
+        (DUTY + "every = -1\n", "every", "between 0 (due once) and 600"),
+        (DUTY + "warn_days = 400\n", "warn_days", "less than the interval, 336 days"),
+        (DUTY + 'every = 1\nunit = "days"\nwarn_days = 1\n', "warn_days", "less than the interval, 1 days"),
+        (DUTY + "grace_days = 367\n", "grace_days", "between 0 and 366"),
+        (DUTY + 'unit = "fortnights"\n', "fortnights", "Invalid enum value 'fortnights'"),
+        (DUTY + 'id = "a b"\n', 'id = "a b"', "is a short word of letters"),
+        (DUTY + f'name = "{"x" * 61}"\n', "name", "at most 60 characters"),
+        (DUTY + 'devices = ["dxa-9"]\n', "devices", "dxa-9 is no device of this file"),
+        (DUTY + DUTY, "[[duty]]", "dxa-1 has maintenance twice: give this one another id"),
+        (
+            '[[duty]]\nkind = "certificate"\nid = "certificate-W20"\nfirst_due = 2027-01-31\n',
+            "[[device]]",
+            "certificate-W20 comes round twice",
+        ),
+        (
+            "".join(f'[[duty]]\nname = "x"\nid = "d{n}"\nfirst_due = 2027-01-31\n' for n in range(13)),
+            "[[device]]",
+            "13 duties come round on it; at most 12",
+        ),
+    ],
+)
+def test_mistaken_due_work_is_told_with_its_line(text: str, line_holds: str, words: str) -> None:
+    whole = GOOD + SCALE + text
+    with pytest.raises(ConfigError) as raised:
+        parse(whole, "site.toml")
+    assert words in str(raised.value)
+    line = int(str(raised.value).split("line ")[1].split(":", maxsplit=1)[0])
+    assert line_holds in whole.splitlines()[line - 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("installed = 2020-02-29\n", "", "installed and service_life_years go together"),
+        ("service_life_years = 10", "service_life_years = 99", "between 0 and 60"),
+        ("end_of_life = 2031-12-31", "end_of_life = 1931-12-31", "end_of_life lies between 1990 and 2200"),
+        ("valid_until = 2027-03-01", 'valid_until = "March"', "Invalid RFC3339 encoded date"),
+    ],
+)
+def test_a_devices_end_and_certificates_are_checked(old: str, new: str, words: str) -> None:
+    assert old in SCALE
+    with pytest.raises(ConfigError, match=words):
+        parse(GOOD + SCALE.replace(old, new), "site.toml")
+
+
+def test_a_kind_that_fits_no_device_is_told() -> None:
+    with pytest.raises(ConfigError, match="no device of this file has calibration: name its devices"):
+        parse(GOOD + '[[duty]]\nkind = "calibration"\nfirst_due = 2027-01-31\n', "site.toml")

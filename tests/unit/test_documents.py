@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from bonewatch import config_file
+from bonewatch.clinic_calendar import CalendarSection, ClosureSection
+from bonewatch.duty_sections import DutySection
 from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
@@ -43,6 +45,9 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("### `[[device.file]]`", FileSource, set()),
     ("### `[[device.mode]]`", config_file.ModeSection, set()),
     ("## `[[clinic]]`", config_file.ClinicSection, set()),
+    ("## `[[closure]]`", ClosureSection, set()),
+    ("## `[calendar]`", CalendarSection, set()),
+    ("## `[[duty]]`", DutySection, set()),
 ]
 
 

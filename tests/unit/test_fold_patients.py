@@ -187,5 +187,5 @@ def test_reasons_keep_their_places_for_states_remember_them_by_these() -> None:
     assert [code.value for code in ReasonCode] == [
         "qc_missing", "qc_failed", "independent_overdue", "no_baseline", "fault_stops_scanning", "with_engineer",
         "verification_required", "check_due", "check_failed", "not_commissioned", "retired", "clock_suspect",
-        "state_unknown", "drift_unreviewed",
+        "state_unknown", "drift_unreviewed", "duty_overdue",
     ]  # fmt: skip

@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.exceptions import PermissionDeniedException, ServiceUnavailableException
 from litestar.params import FromPath, JSONBody
 
-from dashboards.api.actions import who_asks
 from dashboards.auth import PUBLIC, Visit
+from dashboards.basic import person_by_password
 from dashboards.console.carrying_out import execute
 from dashboards.context import Console
 from dashboards.errors import problem
@@ -88,7 +88,7 @@ def accept_study(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], data: JSONBody[StudyIn]
 ) -> Response[StudyOut] | Response[dict[str, object]]:
     """Derive the equation from the data, keep the data, accept the study as its next version."""
-    session, view = who_asks(console, request), console.device(device_id)
+    session, view = person_by_password(console, request), console.device(device_id)
     if not session.may(Permission.ACCEPT_STUDY):
         raise PermissionDeniedException(f"The role {session.role.value} may not do this")
     try:
@@ -135,7 +135,7 @@ def withdraw_study(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], data: JSONBody[WithdrawIn]
 ) -> Response[None] | Response[dict[str, object]]:
     """Withdraw a study: none of its versions is in force any more."""
-    session, view = who_asks(console, request), console.device(device_id)
+    session, view = person_by_password(console, request), console.device(device_id)
     command = WithdrawCrossCalibration(
         device=view.device,
         actor=session.person,

@@ -1,6 +1,6 @@
 """What can be asked for through a form: who may, when it is offered, its fields, the command it becomes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -23,6 +23,8 @@ class FieldKind(StrEnum):
     TICK = "tick"
     CLOCK = "clock"
     MOMENT = "moment"
+    DAY = "day"
+    HIDDEN = "hidden"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +57,9 @@ class Asked(msgspec.Struct, frozen=True):
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that people do to a device through a form.
 
-    `barred` says in a sentence why it cannot be done now, where people would look for it; blank otherwise.
-    `prepare` completes a command with what is on record and nobody types.
+    `barred` says in a sentence why it cannot be done now, where people would look for it; blank otherwise. `prepare`
+    completes a command with what is on record and nobody types. `prefill` fills in fields by what the address that
+    led to the form names; `page` is the page of the device that the form belongs to, its own where none is named.
     """
 
     slug: str
@@ -71,3 +74,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     grave: bool = False
     barred: Callable[[DeviceView], str] = lambda _: ""
     prepare: Callable[[Console, DeviceView, Typed, Command], Command] = lambda _, __, ___, command: command
+    prefill: Callable[[DeviceView, Mapping[str, str]], Mapping[str, str]] = lambda _, __: {}
+    page: str = ""
+
+    def address(self, view: DeviceView) -> str:
+        """Return the address of the page that the form belongs to."""
+        return f"/devices/{view.id}{'/' if self.page else ''}{self.page}"

@@ -6,16 +6,24 @@ from typing import Final
 from dashboards.console.action import Action
 from dashboards.console.check_actions import CHECK_ACTIONS
 from dashboards.console.commissioning_actions import COMMISSIONING_ACTIONS
+from dashboards.console.due_actions import DUE_ACTIONS
 from dashboards.console.gate_actions import GATE_ACTIONS
+from dashboards.console.log_actions import LOG_ACTIONS
 from dashboards.console.quality_actions import QUALITY_ACTIONS
 from dashboards.console.service_actions import SERVICE_ACTIONS
 from dashboards.sessions import Session
 from streams.readings import DeviceView
 
-ACTIONS: Final = {
-    action.slug: action
-    for action in (*CHECK_ACTIONS, *QUALITY_ACTIONS, *COMMISSIONING_ACTIONS, *SERVICE_ACTIONS, *GATE_ACTIONS)
-}
+_PARTS: Final = (
+    CHECK_ACTIONS,
+    QUALITY_ACTIONS,
+    COMMISSIONING_ACTIONS,
+    DUE_ACTIONS,
+    SERVICE_ACTIONS,
+    GATE_ACTIONS,
+    LOG_ACTIONS,
+)
+ACTIONS: Final = {action.slug: action for part in _PARTS for action in part}
 """By the last part of their address."""
 
 

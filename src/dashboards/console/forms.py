@@ -1,6 +1,7 @@
 """The pages of the actions: show the form; carry it out, or show it again with what is missing."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Response, get, post
@@ -9,6 +10,7 @@ from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath
 from litestar.response import Redirect
+from msgspec.structs import replace
 
 from dashboards.auth import Visit, require
 from dashboards.console.action import Action
@@ -27,10 +29,12 @@ FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENC
 def show_form(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], slug: FromPath[str]
 ) -> Response[Any]:
-    """Show an empty form."""
+    """Show an empty form; `chosen` is the value of a choice that was made on the way here."""
     action, view = _action(slug), console.device(device_id)
     require(request, action.permission)
-    return _form(console, request, action, view, Typed({}, console.time))
+    chosen = request.query_params.get("chosen", "")
+    prefilled = action.prefill(view, request.query_params)
+    return _form(console, request, action, view, Typed({}, console.time), prefilled=prefilled, chosen=chosen)
 
 
 @post("/devices/{device_id:str}/do/{slug:str}", sync_to_thread=True, status_code=200)
@@ -43,7 +47,7 @@ def submit_form(
     typed = Typed(data, console.time)
     result = carry_out(console, action, view, session, typed)
     if result.is_done:
-        return Redirect(f"/devices/{view.id}?done={action.slug}", status_code=303)
+        return Redirect(f"{action.address(view)}?done={action.slug}", status_code=303)
     if result.refusal is not None:
         view = console.device(device_id)
     return _form(console, request, action, view, typed, refusal=result.refusal, status_code=result.status)
@@ -62,9 +66,17 @@ def _form(
     view: DeviceView,
     typed: Typed,
     *,
+    prefilled: Mapping[str, str] | None = None,
     refusal: Refusal | None = None,
     status_code: int = 200,
+    chosen: str = "",
 ) -> Response[Any]:
+    given = dict(prefilled or {})
+    fields = [
+        replace(one, value=chosen if chosen in one.choices else given.get(one.name, one.value))
+        for one in action.fields(console, view)
+    ]
+    about = typed.values.get("about") or given.get("about", "")
     kept_id = typed.values.get("request_id", "") if "request_id" not in typed.errors else ""
     return page(
         console,
@@ -73,7 +85,8 @@ def _form(
         status_code=status_code,
         action=action,
         view=view,
-        fields=action.fields(console, view),
+        fields=fields,
+        about=console.equipment_log.item(view.id, about) if about else None,
         typed=typed,
         refusal=refusal,
         request_id=kept_id or secrets.token_hex(16),

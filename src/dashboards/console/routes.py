@@ -9,8 +9,12 @@ from litestar.types import ControllerRouterHandler
 from dashboards.auth import PUBLIC
 from dashboards.console.demo import run_demo_action
 from dashboards.console.device import device_handlers
+from dashboards.console.due import due_handlers
+from dashboards.console.engineer import engineer_page
+from dashboards.console.equipment_log import log_handlers
 from dashboards.console.events import events
 from dashboards.console.forms import form_handlers
+from dashboards.console.handover_form import handover_form_pdf
 from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
 from dashboards.console.templates import STATIC
@@ -34,6 +38,10 @@ def console_router(*, demo: bool) -> Router:
         *status_handlers,
         *device_handlers,
         *form_handlers,
+        *due_handlers,
+        *log_handlers,
+        engineer_page,
+        handover_form_pdf,
         *sign_in_handlers,
         *uptime_handlers,
         events,

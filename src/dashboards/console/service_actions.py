@@ -1,16 +1,19 @@
 """Forms of a handover in its three stages (AXREM's, a local procedure), of remote service, of verification."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dashboards.console.action import Action, Asked, Field, FieldKind
+from dashboards.console.log_words import SERVICE_KINDS
 from dashboards.console.typed import Typed
 from dashboards.context import Console
 from streams.commands import DecideReturn, HandBack, HandOver, RecordRemoteService, SaidAffected, VerifyMeasurement
 from streams.fold.handover import COMPARED, HANDED_BACK, WITH_ENGINEER
+from streams.messages import ServiceKind
 from streams.readings import DeviceView
 from streams.roles import Permission
 
+_KINDS: Final = {kind.value: words for kind, words in SERVICE_KINDS.items()}
 _YES_NO: Final = {"yes": "Yes", "no": "No"}
 _WORKING: Final = {"yes": "Yes: it works", "no": "No: it must not be used"}
 _DECISION: Final = {
@@ -65,6 +68,7 @@ def _over_fields(_: Console, view: DeviceView) -> Sequence[Field]:
         else []
     )
     return (
+        Field(name="kind", label="What is it for?", kind=FieldKind.CHOICE, choices=_KINDS),
         Field(name="reason", label="Why is it handed over?", kind=FieldKind.LONG_TEXT),
         *about,
         *_engineer_fields(view),
@@ -79,7 +83,16 @@ def _over_fields(_: Console, view: DeviceView) -> Sequence[Field]:
     )
 
 
+def _over_prefill(view: DeviceView, query: Mapping[str, str]) -> Mapping[str, str]:
+    """Fill in the fault that somebody starts from."""
+    fault = next((fault for fault in view.faults if fault.fault_id == query.get("fault_id")), None)
+    if fault is None:
+        return {}
+    return {"fault_id": fault.fault_id, "reason": fault.text, "kind": ServiceKind.BREAKDOWN.value}
+
+
 def _over(asked: Asked, typed: Typed, view: DeviceView) -> HandOver:
+    kind = typed.choice("kind", _KINDS, "Say what it is for")
     faults = {"": "", **{fault.fault_id: fault.text for fault in view.faults}}
     return HandOver(
         device=asked.device,
@@ -91,6 +104,7 @@ def _over(asked: Asked, typed: Typed, view: DeviceView) -> HandOver:
         hazards=typed.optional("hazards"),
         fault_id=typed.choice("fault_id", faults, "Choose a fault, or none") if view.faults else "",
         engineer_signed=typed.ticked("engineer_signed"),
+        kind=ServiceKind(kind) if kind in _KINDS else ServiceKind.BREAKDOWN,
     )
 
 
@@ -192,6 +206,7 @@ SERVICE_ACTIONS: Final = (
         permission=Permission.HAND_OVER,
         offered=lambda view: view.stage not in {"retired", WITH_ENGINEER},
         fields=_over_fields,
+        prefill=_over_prefill,
         command=_over,
         grave=True,
     ),

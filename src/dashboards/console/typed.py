@@ -1,11 +1,13 @@
 """What somebody typed into a form: read field by field, every problem kept to be shown beside its field."""
 
 import math
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
 
 from dashboards.site_time import SiteTime
+
+Moment = TypeVar("Moment", bound=date)
 
 MAX_CHARACTERS: Final = 500
 """No note of ours is longer."""
@@ -77,17 +79,21 @@ class Typed:
         """Return a day and time, None if left blank."""
         return self._read(name, self._time.from_field, "Enter a day and time that exists, such as 21/11/2026 07:40")
 
+    def day(self, name: str) -> str:
+        """Return a day (ISO 8601), blank if left blank."""
+        day = self._read(name, date.fromisoformat, "Enter a day that exists, such as 21/11/2026")
+        return day.isoformat() if day else ""
+
     def clock_today(self, name: str) -> datetime | None:
         """Return a time today, None if left blank."""
         return self._read(name, self._time.from_clock, "Enter a time, such as 16:30")
 
-    def _read(self, name: str, read: Any, problem: str) -> datetime | None:
+    def _read(self, name: str, read: Callable[[str], Moment], problem: str) -> Moment | None:
         text = self.optional(name)
         if not text:
             return None
         try:
-            moment: datetime = read(text)
+            return read(text)
         except ValueError:
             self.errors[name] = problem
             return None
-        return moment

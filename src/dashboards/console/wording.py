@@ -1,13 +1,16 @@
 """What the console says about a device, in plain words for somebody at 07:45."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
 from typing import Final
 
+from dashboards.sessions import Session
 from dashboards.site_time import SiteTime
-from streams.messages import BypassEvidence, CheckVerdict, GateStatus, ReasonCode, Verdict
-from streams.policy import Enforcement
+from streams.due import DueItem, QcKind
+from streams.messages import BypassEvidence, CheckVerdict, DutyStanding, GateStatus, ReasonCode, Verdict
+from streams.policy import DutyKind, Enforcement
 from streams.readings import DeviceView, PhantomStatus, StandardStatus
-from streams.roles import Role
+from streams.roles import Permission, Role
 from streams.site import Gate
 
 _VERDICTS: Final = {
@@ -73,6 +76,30 @@ _EVIDENCE: Final = {
     BypassEvidence.MEASURED: "its report came",
     BypassEvidence.OBJECT: "its images came",
 }
+
+_KINDS: Final = {
+    QcKind.MANUFACTURER_QC: "Manufacturer's QC",
+    QcKind.INDEPENDENT_QC: "Independent phantom",
+    QcKind.CHECK: "Checks",
+    DutyKind.MAINTENANCE: "Maintenance",
+    DutyKind.CALIBRATION: "Calibration",
+    DutyKind.CERTIFICATE: "Certificates",
+    DutyKind.REPLACEMENT: "Replacement",
+    DutyKind.DAILY_ARCHIVE: "Daily archive",
+    DutyKind.DATABASE_ARCHIVE: "Database archive",
+    DutyKind.RECORD_ARCHIVE: "Bonewatch's archive",
+    DutyKind.OTHER: "Other",
+}
+
+_STANDINGS: Final = {
+    DutyStanding.OVERDUE: "Overdue",
+    DutyStanding.DUE: "Due",
+    DutyStanding.DUE_SOON: "Due soon",
+    DutyStanding.OK: "In order",
+}
+
+FAR_DAYS: Final = 60
+"""Days beyond this are not counted for people."""
 
 DEMO_ROLES: Final = {
     Role.OPERATOR: "Scans patients; enters the daily QC",
@@ -205,6 +232,51 @@ def condition(value: str) -> str:
     return _CONDITIONS.get(value, value)
 
 
+def due_kind(kind: QcKind | DutyKind) -> str:
+    """Name a kind of work that comes round."""
+    return _KINDS[kind]
+
+
+def standing(value: DutyStanding, *, group: bool = False) -> str:
+    """Say how work stands; as the title of a group, what is neither due nor soon is coming."""
+    return "Coming" if group and value is DutyStanding.OK else _STANDINGS[value]
+
+
+def day(value: date, t: SiteTime) -> str:
+    """Say a day: ``today``, ``tomorrow``, ``Tue 3 Nov``, ``3 Nov 2025``."""
+    return t.day(datetime.combine(value, time(12), t.zone))
+
+
+def due_when(item: DueItem, t: SiteTime) -> str:
+    """Say when work is due, or since when it is overdue."""
+    if item.due_on is None:
+        return "not due any more"
+    days = (item.due_on - t.now.date()).days
+    count = abs(days)
+    if count < 2:
+        return f"due {day(item.due_on, t)}"
+    if days < 0:
+        return f"was due {day(item.due_on, t)}, {count} days ago"
+    return f"due {day(item.due_on, t)}" + (f", in {count} days" if count < FAR_DAYS else "")
+
+
+def due_title(groups: Mapping[DutyStanding, Sequence[object]]) -> str:
+    """Answer what is due over all devices."""
+    overdue, due = len(groups[DutyStanding.OVERDUE]), len(groups[DutyStanding.DUE])
+    if overdue:
+        return f"Due work: {overdue} overdue" + (f", {due} due" if due else "")
+    return f"Due work: {due} due" if due else "Due work: nothing is overdue"
+
+
+def board_due(view: DeviceView) -> Sequence[DueItem]:
+    """Return what a board says of due work: QC that is due or overdue stands among the gate's reasons already."""
+    return [
+        item
+        for item in view.due
+        if item.standing is DutyStanding.DUE_SOON or (item.duty_id and item.standing is not DutyStanding.OK)
+    ]
+
+
 def phantom_name(phantom: PhantomStatus) -> str:
     """Name a phantom by its id, region and serial number."""
     return f"{phantom.patient_id} ({phantom.region})"
@@ -216,3 +288,18 @@ def baseline(phantom: PhantomStatus) -> str:
         return f"No baseline: {phantom.candidates} of {phantom.candidates_needed} scans gathered"
     kind = "established" if phantom.baseline_established else "provisional"
     return f"Epoch {phantom.epoch}, {kind}, {phantom.baseline_scans} scans, mean {phantom.mean:.4f} g/cm²"
+
+
+def may_hand_over(view: DeviceView, visitor: Session | None) -> bool:
+    """Whether a visitor may hand a device over to an engineer now."""
+    return visitor is not None and visitor.may(Permission.HAND_OVER) and view.stage not in {"retired", "with_engineer"}
+
+
+def works_on_devices(visitor: Session) -> bool:
+    """Whether a visitor's role hands devices over or back."""
+    return visitor.may(Permission.HAND_BACK)
+
+
+def size(count: int) -> str:
+    """``1.2 MB`` or ``340 kB``."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"

@@ -25,6 +25,7 @@ CAUSES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.CHECK_DUE: "Check not done",
     ReasonCode.INDEPENDENT_OVERDUE: "Independent phantom not scanned",
     ReasonCode.QC_MISSING: "Daily QC not done",
+    ReasonCode.DUTY_OVERDUE: "Due work not done",
     ReasonCode.DRIFT_UNREVIEWED: "Drift not reviewed",
     ReasonCode.STATE_UNKNOWN: "Bonewatch could not vouch for it",
 }

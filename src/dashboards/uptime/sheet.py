@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 
-from dashboards.paper import Align, Paper
+from dashboards.paper.tables import Align, Paper
 from dashboards.site_time import SiteTime
 from dashboards.uptime import words
 from dashboards.uptime.figures import Figures, ReportFigures

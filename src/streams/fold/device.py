@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold import commissioning, epochs, handover
+from streams.fold import commissioning, due_work, epochs, handover
 from streams.fold.checks import checked
 from streams.fold.gate import refresh
 from streams.fold.patients import Scan, bypass
@@ -34,6 +34,7 @@ from streams.messages import (
     DeviceReconfigured,
     DeviceRegistered,
     DeviceRetired,
+    DutyDone,
     EquipmentHandedBack,
     EquipmentHandedOver,
     Event,
@@ -63,6 +64,7 @@ from streams.messages import (
     UtcTime,
     VendorQcReported,
     Verdict,
+    WatchInterrupted,
     WorklistRefused,
     event_id,
 )
@@ -375,6 +377,16 @@ def _study_accepted(fact: CrossCalibrationAccepted, event: Event, state: DeviceS
 
 
 @_apply.register
+def _watch_interrupted(fact: WatchInterrupted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return replace(state, unwatched=(fact.since, fact.until)), ()
+
+
+@_apply.register
+def _duty_done(fact: DutyDone, event: Event, state: DeviceState) -> Result:
+    return due_work.done(state, fact, event), ()
+
+
+@_apply.register
 def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     state = replace(state, policy=fact.policy, calendar=fact.calendar, stage="commissioning")
     return state, (StateChanged(stage="commissioning", previous="unknown"),)
@@ -389,7 +401,7 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
     if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
         stage = StateChanged(stage="commissioning", previous=state.stage)
         anew = replace(commissioning.begun_anew(state), charts={}, checks={}, session=None, override=None)
-        anew = replace(anew, service=None, changed=None, verifying=False)
+        anew = replace(anew, service=None, changed=None, verifying=False, duties={})
         return anew, (stage,)
     charts = dict(state.charts)
     if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):
@@ -424,12 +436,14 @@ def _clock_corrected(fact: ClockCorrected, event: Event, state: DeviceState) -> 
         closed_at = min(books.closed_at, now) if books.closed_at is not None else None
         charts[name] = replace(books, head=head, checkpoint=head, closed_at=closed_at)
     checks = {name: check for name, check in state.checks.items() if check.measured_at <= now}
-    return replace(state, charts=charts, checks=checks, override=None), ()
+    state = replace(state, charts=charts, checks=checks, override=None)
+    return due_work.without_future(state, now), ()
 
 
 @_apply.register
 def _fold_upgraded(fact: FoldUpgraded, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    return replace(state, gates={}), ()  # every gate is published anew: what was decided before may differ
+    # every gate, and how due work stands, is published anew: what was decided before may differ
+    return due_work.unpublished(replace(state, gates={})), ()
 
 
 def _with_chart(state: DeviceState, phantom_id: str, chart: Chart) -> DeviceState:

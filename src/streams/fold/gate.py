@@ -6,13 +6,13 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold import commissioning, handover
+from streams.fold import commissioning, due_work, handover
 from streams.fold.checks import duties
 from streams.fold.patients import held_before
 from streams.fold.qc import spoken
 from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
-from streams.messages import GateChanged, GateStatus, Reason, ReasonCode, StateChanged, Verdict
+from streams.messages import DutyChanged, GateChanged, GateStatus, Reason, ReasonCode, StateChanged, Verdict
 from streams.policy import DeviceKind, DevicePolicy, Frequency, Phantom, PhantomRole
 
 VENDOR_NAME: Final = "scanner's own QC"
@@ -41,6 +41,9 @@ def assess(state: DeviceState, mode: str) -> Assessment:
         for reason, due in duties(state, state.policy, state.now):
             reasons += [reason] if reason else []
             due_times.append(due)
+    for reason, due in due_work.holding(state, state.policy, state.now):
+        reasons += [reason] if reason else []
+        due_times.append(due)
     return Assessment(tuple(reasons), earliest(*(due for due in due_times if due and due > state.now)))
 
 
@@ -186,8 +189,8 @@ def _drift(phantom: Phantom, signalled: tuple[str, ...], *, hold: bool) -> Reaso
     )
 
 
-def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged | StateChanged, ...]]:
-    """Bring every mode's gate and the next deadline up to `state.now`; return what changed.
+def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged | StateChanged | DutyChanged, ...]]:
+    """Bring every mode's gate, due work and the next deadline up to `state.now`; return what changed.
 
     A device that was to be verified, and is, returns to clinical use by itself.
     """
@@ -207,8 +210,9 @@ def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged | StateC
         held = held_before(held, mode, state.gates.get(mode), gate, now)
     until = state.override.until if state.override else None
     session_until = state.session.until if state.session else None
-    deadline = earliest(until, session_until, *(assessment.next_change for assessment in assessments.values()))
-    return replace(state, gates=gates, deadline=deadline, held=held), (*staged, *changes)
+    state, standings, due = due_work.refreshed(state, now)
+    deadline = earliest(until, session_until, due, *(assessment.next_change for assessment in assessments.values()))
+    return replace(state, gates=gates, deadline=deadline, held=held), (*staged, *changes, *standings)
 
 
 def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessment]) -> DeviceState:

@@ -39,6 +39,8 @@ def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, t
     if policy is None or policy.kind is not DeviceKind.SCANNER:
         return state, ()
     at = min(scan.at or event.recorded_at, event.recorded_at)
+    if state.unwatched is not None and state.unwatched[0] <= at < state.unwatched[1]:
+        return state, ()  # nobody refused anything then; the report of the gap lists it (streams.downtime)
     day = str(local_day(at, state.calendar.time_zone))
     who = scan.accession_number or (f"{scan.person}@{day}" if scan.person else scan.acquisition_id)
     request = event_id(who)[:DIGEST]

@@ -3,9 +3,13 @@
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib import resources
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from streams.policy import ClinicCalendar, Frequency
+
+DAYS_LOOKED: Final = 400
+"""How far a day with a clinic is looked for: a device without one for longer has none."""
 
 
 @cache
@@ -34,9 +38,14 @@ def local_day(when: datetime, time_zone: str) -> date:
 
 
 @cache
+def start_of_day(day: date, time_zone: str) -> datetime:
+    """Return the first instant of `day` at the site, in UTC."""
+    return datetime.combine(day, time.min, zone(time_zone)).astimezone(UTC)
+
+
 def end_of_day(day: date, time_zone: str) -> datetime:
     """Return the first instant after `day` at the site, in UTC."""
-    return datetime.combine(day + timedelta(days=1), time.min, zone(time_zone)).astimezone(UTC)
+    return start_of_day(day + timedelta(days=1), time_zone)
 
 
 def due_by(passed_at: datetime, frequency: Frequency, grace_days: int, time_zone: str) -> datetime:
@@ -48,14 +57,47 @@ def due_by(passed_at: datetime, frequency: Frequency, grace_days: int, time_zone
 
 
 def clinics_on(calendar: ClinicCalendar, day: date) -> list[tuple[datetime, datetime]]:
-    """Return the (start, end) of each clinic of `day`, in order, in UTC."""
+    """Return the (start, end) of each clinic of `day`, in order, in UTC, without what is closed."""
     here = zone(calendar.time_zone)
+    todays = [clinic for clinic in calendar.clinics if day.weekday() in clinic.weekdays]
+    spans = sorted((_instant(day, clinic.starts, here), _instant(day, clinic.ends, here)) for clinic in todays)
+    iso = day.isoformat()
+    for closure in calendar.closures if spans else ():
+        if closure.first <= iso <= closure.last:
+            begins = _instant(day, closure.starts or "00:00", here)
+            ends = _instant(day, closure.ends, here) if closure.ends else end_of_day(day, calendar.time_zone)
+            spans = [part for span in spans for part in _without(span, begins, ends)]
+    return spans
 
-    def instant(at: str) -> datetime:
-        return datetime.combine(day, time.fromisoformat(at), here).astimezone(UTC)
 
-    todays = (clinic for clinic in calendar.clinics if day.weekday() in clinic.weekdays)
-    return sorted((instant(clinic.starts), instant(clinic.ends)) for clinic in todays)
+def _instant(day: date, at: str, here: ZoneInfo) -> datetime:
+    return datetime.combine(day, time.fromisoformat(at), here).astimezone(UTC)
+
+
+def _without(span: tuple[datetime, datetime], begins: datetime, ends: datetime) -> list[tuple[datetime, datetime]]:
+    """Return what is left of a span without a closed time; one that the clocks skip in spring closes nothing."""
+    if ends <= begins:
+        return [span]
+    parts = ((span[0], min(span[1], begins)), (max(span[0], ends), span[1]))
+    return [(start, end) for start, end in parts if start < end]
+
+
+def has_clinic(calendar: ClinicCalendar, day: date) -> bool:
+    """Whether a device works on `day`; one for which no clinic is configured works every day that is not closed."""
+    if calendar.clinics:
+        return bool(clinics_on(calendar, day))
+    iso = day.isoformat()
+    return not any(c.first <= iso <= c.last and not (c.starts or c.ends) for c in calendar.closures)
+
+
+def next_clinic_day(calendar: ClinicCalendar, day: date) -> date | None:
+    """Return `day`, or the first day with a clinic after it; None where there is none within `DAYS_LOOKED`."""
+    return next((d for n in range(DAYS_LOOKED) if has_clinic(calendar, d := day + timedelta(days=n))), None)
+
+
+def last_clinic_day(calendar: ClinicCalendar, day: date) -> date | None:
+    """Return `day`, or the last day with a clinic before it; None where there is none within `DAYS_LOOKED`."""
+    return next((d for n in range(DAYS_LOOKED) if has_clinic(calendar, d := day - timedelta(days=n))), None)
 
 
 def clinic_ends(calendar: ClinicCalendar, now: datetime) -> datetime:

@@ -8,6 +8,7 @@ import msgspec
 from streams.messages import (
     BaselineAccepted,
     CheckVerdict,
+    DutyStanding,
     GateStatus,
     HandoverForm,
     Reason,
@@ -184,6 +185,20 @@ class Commissioning(msgspec.Struct, frozen=True, array_like=True):
     is_signed: bool = False
 
 
+class DutyKept(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered of work that comes round; days as ordinals, 0 where there is none.
+
+    `done` is the latest day that it was done, `covers` the last due day that is done with, `until` the day that a
+    certificate itself names. `standing` and `due` are what was published last.
+    """
+
+    done: int = 0
+    covers: int = 0
+    until: int = 0
+    standing: DutyStanding | None = None
+    due: int = 0
+
+
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     """Everything the fold remembers about a device.
 
@@ -191,7 +206,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
     last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
     were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
-    measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each.
+    measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each;
+    `unwatched` is when Bonewatch itself was last not running. `duties` are the work that comes round.
     `notes` is how many of the last events were notes for the record, which nobody decides on.
     """
 
@@ -216,6 +232,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     changed: Changed | None = None
     commissioning: Commissioning = Commissioning()
     studies: tuple[tuple[str, int], ...] = ()
+    unwatched: tuple[UtcTime, UtcTime] | None = None
+    duties: dict[str, DutyKept] = {}
     notes: int = 0
 
     def chart(self, phantom_id: str) -> Chart:

@@ -120,6 +120,7 @@ class ReasonCode(StrEnum):
     CLOCK_SUSPECT = "clock_suspect"
     STATE_UNKNOWN = "state_unknown"
     DRIFT_UNREVIEWED = "drift_unreviewed"
+    DUTY_OVERDUE = "duty_overdue"
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -206,7 +207,11 @@ class DutyStanding(StrEnum):
 
 
 class DutyChanged(Message, frozen=True, tag="bonewatch.duty-changed.v1"):
-    """Work that comes round stands otherwise than before; it is due by `due_at`, and overdue after the grace."""
+    """Work that comes round stands otherwise than before, or is due on another day.
+
+    It is due by `due_at`, the end of that day at the site, and overdue after the grace; None: it is due no more.
+    `done_on` is the latest day on which it was done (ISO 8601).
+    """
 
     duty_id: str
     standing: DutyStanding

@@ -16,6 +16,7 @@ PRECEDENCE: Final = (
     ReasonCode.CHECK_DUE,
     ReasonCode.QC_MISSING,
     ReasonCode.INDEPENDENT_OVERDUE,
+    ReasonCode.DUTY_OVERDUE,
     ReasonCode.DRIFT_UNREVIEWED,
 )
 """Where several reasons hold a gate, the first of these accounts for the time: what is wrong with the device before

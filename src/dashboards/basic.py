@@ -1,0 +1,37 @@
+"""Who asks by name and password (HTTP Basic): programs, the command line, calendars."""
+
+import base64
+import binascii
+
+from litestar.exceptions import NotAuthorizedException, ServiceUnavailableException, TooManyRequestsException
+
+from dashboards.auth import Visit
+from dashboards.context import Console
+from dashboards.passwords import HashingBusyError
+from dashboards.sessions import Session
+from dashboards.users import LockedOutError, WrongCredentialsError
+
+
+def person_by_password(console: Console, visit: Visit) -> Session:
+    """Return who asks, by name and password."""
+    name, password = _credentials(visit.headers.get("authorization", ""))
+    try:
+        user = console.users.verify(name[:200], password[:1000])
+    except WrongCredentialsError as error:
+        raise NotAuthorizedException(str(error)) from error
+    except LockedOutError as error:
+        raise TooManyRequestsException(str(error)) from error
+    except HashingBusyError as error:
+        raise ServiceUnavailableException(str(error)) from error
+    return Session(user.name, user.role, console.clock(), demo=False)
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        name = colon = password = ""
+    if scheme.casefold() != "basic" or not colon:
+        raise NotAuthorizedException("Send name and password (HTTP Basic); a browser's session does not count here")
+    return name, password

@@ -1,0 +1,55 @@
+"""Forms with files, read into memory alone: what somebody sends may be a patient's, and is written sealed or not.
+
+Litestar puts a file of more than a megabyte into a temporary file, as it came.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+from litestar.datastructures.multi_dicts import FormMultiDict
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import ClientException
+from litestar.types import Empty
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
+
+MAX_PARTS: Final = 40
+"""No form of ours has more fields."""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A file as it was sent: the name that the browser gives it, and its content."""
+
+    name: str
+    data: bytes
+
+
+class MemoryRequest(Request[Any, Any, Any]):
+    """A request whose forms never touch the disk; how long one may be says the route."""
+
+    async def form(self) -> FormMultiDict:
+        """Return the fields of a form; a field with a file is a `Sent`."""
+        content_type, options = self.content_type
+        if content_type == RequestEncodingType.MULTI_PART and self._connection_state.form is Empty:
+            self._connection_state.form = _fields(await self.body(), options.get("boundary", ""))
+        return await super().form()
+
+
+def _fields(body: bytes, boundary: str) -> dict[str, Any]:
+    """Return a form's fields, the first of each name; raise ClientException for what is no form."""
+    fields: dict[str, Any] = {}
+    segment: MultipartSegment | None = None
+    data = bytearray()
+    try:
+        with PushMultipartParser(boundary.encode(), max_segment_count=MAX_PARTS, strict=True) as parser:
+            for part in (*parser.parse(body), *parser.parse(b"")):
+                if isinstance(part, MultipartSegment):
+                    segment, data = part, bytearray()
+                elif part:
+                    data.extend(part)
+                elif segment is not None:
+                    sent = Sent(segment.filename, bytes(data)) if segment.filename else data.decode()
+                    fields.setdefault(segment.name, sent)
+    except (MultipartError, ValueError) as error:
+        raise ClientException("This form cannot be read: open it anew and send it again") from error
+    return fields

@@ -1,0 +1,132 @@
+"""While Bonewatch itself was down: the mark it leaves, what the record says of the gap, how its scans stand."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bonewatch.alive import MARK, interruption, marked
+from streams.downtime import Gap, GapScan, Standing, gaps, scans_in
+from streams.messages import (
+    BypassDetected,
+    Outcome,
+    PatientMeasured,
+    PatientScanStarted,
+    PhantomMeasured,
+    VendorQcReported,
+    WatchInterrupted,
+)
+from tests.folding import DEVICE, MONDAY, PHANTOM, POLICY, baseline
+from tests.postgres import Recorded
+
+TUESDAY = MONDAY + timedelta(days=1)
+GAP = Gap(TUESDAY - timedelta(hours=1), TUESDAY + timedelta(hours=8))
+
+
+# --- the mark ------------------------------------------------------------------------------------------------
+
+
+def test_a_first_start_and_a_short_stop_tell_nothing(tmp_path: Path) -> None:
+    assert interruption(tmp_path, [DEVICE], MONDAY) == []
+    with marked(tmp_path, lambda: MONDAY):
+        pass
+    assert interruption(tmp_path, [DEVICE], MONDAY + timedelta(minutes=2)) == []
+    assert interruption(tmp_path, [DEVICE], MONDAY - timedelta(hours=1)) == []
+
+
+def test_a_long_stop_is_told_for_each_device_and_once(tmp_path: Path) -> None:
+    with marked(tmp_path, lambda: MONDAY):
+        pass
+    told = interruption(tmp_path, [DEVICE, "test-site/dxa-2"], MONDAY + timedelta(minutes=4))
+    assert [(draft.device, draft.fact) for draft in told] == [
+        (device, WatchInterrupted(MONDAY, MONDAY + timedelta(minutes=4))) for device in (DEVICE, "test-site/dxa-2")
+    ]
+    again = interruption(tmp_path, [DEVICE], MONDAY + timedelta(minutes=5))
+    assert again[0].event_id == told[0].event_id
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-02T07:45:00", "\0"])
+def test_a_mark_that_says_nothing_is_no_mark(tmp_path: Path, text: str) -> None:
+    (tmp_path / MARK).write_text(text)
+    assert interruption(tmp_path, [DEVICE], MONDAY) == []
+
+
+# --- the gap -------------------------------------------------------------------------------------------------
+
+
+class Back(Recorded):
+    """A scanner open on Monday; Bonewatch was down on Tuesday from 06:45 to 15:45, and is back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fact(baseline())
+        self.vendor_qc()
+        self.scan(1.0)
+        self.until(GAP.until + timedelta(minutes=1))
+        self.fact(WatchInterrupted(GAP.since, GAP.until))
+
+    def told(self, number: str, hour: float) -> tuple[Outcome, ...]:
+        at = TUESDAY.replace(hour=0, minute=0) + timedelta(hours=hour)
+        return self.fact(PatientScanStarted(number, at, f"1.2.{number}"))
+
+    def paper(self, hour: float, bmd: float, *, passed: bool = True) -> None:
+        at = TUESDAY.replace(hour=0, minute=0) + timedelta(hours=hour)
+        self.fact(VendorQcReported(passed=passed, measured_at=at, performed_by="Oz", reviewed_by="Pat"))
+        self.fact(PhantomMeasured(PHANTOM, "L1-L4", bmd, at, f"paper-{hour}"))
+
+    def listed(self) -> list[GapScan]:
+        rows = [(row.event, tuple(one.outcome for one in row.outcomes)) for row in self.log.rows]
+        return scans_in(GAP, DEVICE, POLICY, "Europe/London", rows)
+
+
+def test_the_gap_is_on_record_once_however_many_devices_tell_of_it() -> None:
+    scanner = Back()
+    events = [row.event for row in scanner.log.rows]
+    assert gaps([*events, *events]) == [GAP]
+
+
+def test_scans_of_the_gap_are_no_bypass_and_are_listed_as_without_qc_until_it_is_entered() -> None:
+    scanner = Back()
+    assert not any(isinstance(one, BypassDetected) for one in scanner.told("ACC1", 9.5))
+    (one,) = scanner.listed()
+    assert (one.accession_number, one.standing) == ("ACC1", Standing.QC_MISSING)
+    assert one.lacking == (PHANTOM, "manufacturer")
+    scanner.paper(8.0, 1.001)
+    assert [scan.standing for scan in scanner.listed()] == [Standing.COVERED]
+
+
+def test_a_scan_before_the_qc_of_its_day_is_not_covered_by_it() -> None:
+    scanner = Back()
+    scanner.told("EARLY", 7.5)
+    scanner.told("LATE", 8.5)
+    scanner.paper(8.0, 1.001)
+    assert [(scan.accession_number, scan.standing) for scan in scanner.listed()] == [
+        ("EARLY", Standing.QC_MISSING),
+        ("LATE", Standing.COVERED),
+    ]
+
+
+def test_a_phantom_that_failed_on_paper_leaves_what_was_scanned_after_it_as_failed() -> None:
+    scanner = Back()
+    scanner.paper(8.0, 1.03)
+    scanner.told("ACC1", 9.0)
+    scanner.paper(10.0, 1.001)
+    scanner.told("ACC2", 11.0)
+    assert [(scan.accession_number, scan.standing, scan.lacking) for scan in scanner.listed()] == [
+        ("ACC1", Standing.QC_FAILED, (PHANTOM,)),
+        ("ACC2", Standing.COVERED, ()),
+    ]
+
+
+def test_one_request_told_of_twice_is_listed_once_and_what_lies_outside_the_gap_not_at_all() -> None:
+    scanner = Back()
+    scanner.told("ACC1", 9.0)
+    at = TUESDAY.replace(hour=9, minute=20)
+    scanner.fact(PatientMeasured("ACC1", at, "acq-1"))
+    scanner.told("AFTER", 15.9)
+    assert [(scan.accession_number, scan.at.hour) for scan in scanner.listed()] == [("ACC1", 9)]
+
+
+def test_a_scan_while_held_outside_the_gap_is_still_a_bypass() -> None:
+    scanner = Back()
+    assert any(isinstance(one, BypassDetected) for one in scanner.told("ACC9", 15.76))
