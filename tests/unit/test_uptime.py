@@ -20,7 +20,7 @@ from streams.messages import (
     Verdict,
     WatchInterrupted,
 )
-from streams.policy import Clinic, ClinicCalendar, PhantomRole
+from streams.policy import Clinic, ClinicCalendar, Closure, PhantomRole
 from streams.uptime.account import Account, Stages, account_of
 from streams.uptime.causes import PRECEDENCE, cause_of
 from streams.uptime.clinic_hours import period_of
@@ -28,6 +28,7 @@ from streams.uptime.history import history_of
 from streams.uptime.report import Line, Target
 from tests.downtime import (
     FAULT,
+    NINE_TO_SIX,
     OPERATOR,
     QC_FAILED,
     QC_MISSING,
@@ -417,6 +418,14 @@ def test_a_calendar_that_changes_counts_from_where_it_changed() -> None:
     assert account.covered_s == (9 + 3 + 3) * HOUR  # Tuesday: 9 to 11 by the old, 11 to 12 by the new
     assert account.unplanned_s == 2 * HOUR
     assert account.slots == pytest.approx(2 + 3)  # an hour in halves, an hour in thirds
+
+
+def test_a_closure_is_no_clinic_time() -> None:
+    closures = (Closure("2026-01-05", "2026-01-05", "holiday"), Closure("2026-01-06", "2026-01-06", starts="13:00"))
+    told = Told(calendar=replace(NINE_TO_SIX, closures=closures)).gates("2026-01-05T08:00", FAULT)
+    account = reckoned(told, "2026-01-05", "2026-01-07")
+    assert account.covered_s == (4 + 9) * HOUR  # Tuesday 9 to 13, Wednesday
+    assert account.slots == pytest.approx(26)
 
 
 def test_clinics_that_overlap_are_one_stretch_of_time() -> None:
