@@ -22,6 +22,7 @@ from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
 from bonewatch.report_cli import report_app
 from bonewatch.report_due import due
+from bonewatch.report_gap import gap
 from bonewatch.study_cli import study_app
 from storage.errors import StorageError
 from streams.broker import BrokerError
@@ -44,6 +45,7 @@ db_app: Final = cyclopts.App(name="db", help="The database that dashboards and r
 for group in (log_app, user_app, db_app, fleet_app, study_app, bench_app, report_app):
     app.command(group)
 report_app.command(due)
+report_app.command(gap)
 app.command(archive)
 app.command(check_archive, name="check-archive")
 app.command(import_file, name="import")

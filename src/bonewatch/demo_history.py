@@ -19,6 +19,7 @@ from streams.messages import (
     PhantomMeasured,
     QcReleased,
     Source,
+    StepReviewed,
     VendorQcReported,
     event_id,
 )
@@ -101,6 +102,8 @@ def _facts(
             step = 100.0 * (second.mean / baseline.mean - 1.0)
             baseline = second
             yield morning + timedelta(hours=1), _accepted(story, second, 2, step, "25 routine days")
+            looked_at = StepReviewed(story.phantom_id, 2, is_comparable=True, decision="Small", decided_by=PHYSICIST)
+            yield morning + timedelta(hours=1), looked_at
 
 
 def _day_of_scans(

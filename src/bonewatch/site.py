@@ -117,7 +117,8 @@ class Site:
         followers = [follower for follower in (self._database_sink(), self._forwarder()) if follower is not None]
         self.engine.start(devices)
         if missed := interruption(self._data_dir, list(devices), self._clock()):
-            self.engine.append(missed)
+            for draft in missed:
+                self.engine.append([draft])
             self._logger.warning("was_not_watching", devices=len(missed), see="bonewatch report gap")
         self._stack.enter_context(marked(self._data_dir, self._clock))
         names = {device.id: self._config.key(device.id) for device in self._config.device}

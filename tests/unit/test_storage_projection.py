@@ -33,7 +33,7 @@ def rows_of(device: Recorded) -> list[TableRow]:
 
 
 def test_an_event_stands_with_its_place_in_the_log() -> None:
-    device = Recorded()
+    device = Recorded(is_signed_off=False)
     (event, configured, calendar, *outcomes) = rows_of(device)
     assert isinstance(event, EventRow)
     assert event[:3] == (DEVICE, 1, MONDAY)
@@ -124,7 +124,7 @@ def test_a_bypass_stands_with_its_request_and_what_held() -> None:
 
 
 def test_rows_of_a_version_that_is_not_known_are_left_for_a_later_program() -> None:
-    device = Recorded()
+    device = Recorded(is_signed_off=False)
     device.fact(baseline())
     first, second = (
         Row(one.position, one.event.event_id, DEVICE, one.event.device_seq, one.body, one.link, one.outcome_bodies)

@@ -14,7 +14,7 @@ from dashboards.console.engineer import engineer_page
 from dashboards.console.equipment_log import log_handlers
 from dashboards.console.events import events
 from dashboards.console.forms import form_handlers
-from dashboards.console.handover_form import handover_form_pdf
+from dashboards.console.paper import paper_handlers
 from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
 from dashboards.console.templates import STATIC
@@ -41,7 +41,7 @@ def console_router(*, demo: bool) -> Router:
         *due_handlers,
         *log_handlers,
         engineer_page,
-        handover_form_pdf,
+        *paper_handlers,
         *sign_in_handlers,
         *uptime_handlers,
         events,

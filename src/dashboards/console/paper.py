@@ -1,4 +1,4 @@
-"""The handover form to print."""
+"""Paper of a device: the handover form, and the QC card for when Bonewatch itself is down."""
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 from dashboards.auth import Visit, require
 from dashboards.context import Console
 from dashboards.paper.handover_form import handover_form
+from dashboards.paper.qc_card import qc_card
 from streams.roles import Permission
 
 
@@ -31,3 +32,19 @@ def handover_form_pdf(
     pdf = handover_form(view, found, site_name=settings.site_name, zone=settings.zone, now=console.clock())
     name = f'inline; filename="handover-{view.id}.pdf"'
     return Response(pdf, media_type="application/pdf", headers={"content-disposition": name})
+
+
+@get("/devices/{device_id:str}/qc-card.pdf", sync_to_thread=True)
+def qc_card_pdf(console: NamedDependency[Console], request: Visit, device_id: FromPath[str]) -> Response[bytes]:
+    """Return a scanner's QC card, with the limits that stand now."""
+    require(request, Permission.VIEW)
+    view = console.device(device_id)
+    if view.kind != "scanner":
+        raise NotFoundException("Only scanners have a QC card")
+    settings = console.settings
+    pdf = qc_card(view, site_name=settings.site_name, zone=settings.zone, now=console.clock())
+    name = f'inline; filename="qc-card-{view.id}.pdf"'
+    return Response(pdf, media_type="application/pdf", headers={"content-disposition": name})
+
+
+paper_handlers = (handover_form_pdf, qc_card_pdf)
