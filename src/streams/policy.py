@@ -46,7 +46,7 @@ class Frequency(StrEnum):
     WEEKLY = "weekly"
 
 
-class Phantom(msgspec.Struct, frozen=True, array_like=True):
+class Phantom(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One phantom of one scanner.
 
     `nominal_g_cm2` is the certificate's value, if known: a scan is compared with every phantom of the
@@ -69,7 +69,7 @@ RunRules = Literal["none", "dxa", "western_electric", "westgard", "nelson"]
 """Sets of sensitising rules by the name they have in the configuration."""
 
 
-class QcRules(msgspec.Struct, frozen=True, array_like=True):
+class QcRules(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How phantom scans of a device are judged; local policy but for the guideline's tolerance and ten scans."""
 
     tolerance_percent: float = 1.5
@@ -86,7 +86,7 @@ class QcRules(msgspec.Struct, frozen=True, array_like=True):
     rules: RunRules = "none"
 
 
-class Standard(msgspec.Struct, frozen=True, array_like=True):
+class Standard(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A weight (kg) or rod (cm) of known value that a device is checked with, and its certificate."""
 
     standard_id: str
@@ -94,7 +94,7 @@ class Standard(msgspec.Struct, frozen=True, array_like=True):
     certificate: str = ""
 
 
-class CheckRules(msgspec.Struct, frozen=True, array_like=True):
+class CheckRules(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How a scale or stadiometer is checked; all of it local policy but the errors of class III.
 
     Each of `standards` must pass once a period: together they span the patients' range. A scale is judged by
@@ -115,7 +115,7 @@ class CheckRules(msgspec.Struct, frozen=True, array_like=True):
         return next((s for s in self.standards if s.standard_id == standard_id), None)
 
 
-class Mode(msgspec.Struct, frozen=True, array_like=True):
+class Mode(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A scan mode and the procedure codes that ask for it."""
 
     name: str
@@ -138,7 +138,7 @@ class DutyKind(StrEnum):
 DutyUnit = Literal["days", "weeks", "months", "years"]
 
 
-class Duty(msgspec.Struct, frozen=True, array_like=True):
+class Duty(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Work that comes round on a device, beside its QC: maintenance, a certificate, an archive; local policy.
 
     Due first on `first_due` (ISO 8601), then every `every` units of days, weeks, months or years from there: doing it
@@ -167,7 +167,7 @@ class CommissioningStep(StrEnum):
     ARCHIVE_RECOVERY = "archive_recovery"
 
 
-class DevicePolicy(msgspec.Struct, frozen=True, array_like=True):
+class DevicePolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything configured about one device that decisions depend on.
 
     `commissioning_waived` are the steps that local policy does not ask for.
@@ -210,7 +210,7 @@ ALL_MODES: Final = "all"
 """The one mode of a device for which none is configured."""
 
 
-class Clinic(msgspec.Struct, frozen=True, array_like=True):
+class Clinic(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Regular clinic hours: `weekdays` 0 (Monday) to 6, times ``HH:MM`` in the site's zone."""
 
     weekdays: tuple[int, ...]
@@ -219,7 +219,7 @@ class Clinic(msgspec.Struct, frozen=True, array_like=True):
     slot_minutes: int = 20
 
 
-class Closure(msgspec.Struct, frozen=True, array_like=True):
+class Closure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """No clinic from one day to another, both included (ISO 8601), and why.
 
     Where `starts` or `ends` (``HH:MM`` in the site's zone) is given, it is a part of one day: from its beginning, or to
@@ -233,7 +233,7 @@ class Closure(msgspec.Struct, frozen=True, array_like=True):
     ends: str = ""
 
 
-class ClinicCalendar(msgspec.Struct, frozen=True, array_like=True):
+class ClinicCalendar(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The site's time zone and a device's clinics in it."""
 
     time_zone: str = "UTC"

@@ -33,7 +33,7 @@ NO_ENGINE: Final = 0
 EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-class Known(msgspec.Struct, frozen=True, array_like=True):
+class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A device as the workers know it.
 
     `state` is what the fold here made of its events; `links` are the sequence numbers and shortened links of the
