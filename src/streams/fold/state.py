@@ -1,7 +1,7 @@
 """State of one device: bounded, serialisable, frozen; every part has one owner in this package.
 
-Its parts are trees without cycles, so the garbage collector need not look at them (`gc=False`): a worker that takes over
-ten thousand devices decodes them in a quarter of the time.
+Its parts are trees without cycles, so the garbage collector need not look at them (`gc=False`): a worker that takes
+ten thousand devices over decodes them in a quarter of the time.
 """
 
 from datetime import datetime
