@@ -22,7 +22,9 @@ def interruption(data_dir: Path, devices: Sequence[str], now: datetime) -> list[
     if since is None or now - since < WORTH_TELLING:
         return []
     fact = WatchInterrupted(since, now)
-    return [Draft(event_id("interrupted", device, since.isoformat()), device, fact) for device in devices]
+    return [
+        Draft(event_id("interrupted", device, since.isoformat(), now.isoformat()), device, fact) for device in devices
+    ]
 
 
 @contextmanager

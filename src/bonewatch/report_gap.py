@@ -23,6 +23,7 @@ from streams.messages import Event, Outcome
 out: Final = Console(highlight=False)
 _WORDS: Final = {
     Standing.COVERED: "covered by QC of its time",
+    Standing.HELD: "held when the gap began",
     Standing.QC_MISSING: "no QC on record for it",
     Standing.QC_FAILED: "the QC before it failed",
 }

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,8 @@ from streams.messages import (
     CheckJudged,
     CrossCalibrationAccepted,
     CrossCalibrationWithdrawn,
+    DeviceReconfigured,
+    DeviceRegistered,
     Event,
     QcJudged,
     RecordedOutcome,
@@ -31,7 +33,7 @@ from streams.messages import (
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
 from streams.sqlite_equipment_log import SqliteEquipmentLog
-from streams.studies import StudyVersion, versions
+from streams.studies import DeviceReplaced, StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
 _CHECK: Final = "bonewatch.check-judged.v1"
@@ -39,6 +41,8 @@ _BYPASS: Final = "bonewatch.bypass-detected.v1"
 _BASELINE: Final = "bonewatch.baseline-accepted.v1"
 _STUDY: Final = "bonewatch.cross-calibration-accepted.v1"
 _STUDY_WITHDRAWN: Final = "bonewatch.cross-calibration-withdrawn.v1"
+_REGISTERED: Final = "bonewatch.device-registered.v1"
+_RECONFIGURED: Final = "bonewatch.device-reconfigured.v1"
 _HISTORY: Final = b'"verdict":"history"'
 _FROM_HISTORY: Final = b'"source":"history"'
 
@@ -171,12 +175,9 @@ class SqliteReadings:
     def studies(self, device_id: str) -> Sequence[StudyVersion]:
         """Return every version of every cross-calibration of a device, oldest first."""
         key = self._names.get(device_id, "")
-        events = [*self._events(key, _STUDY), *self._events(key, _STUDY_WITHDRAWN)]
-        events.sort(key=lambda event: event.device_seq)
-        facts = ((event.recorded_at, event.fact) for event in events)
-        return versions(
-            (at, fact) for at, fact in facts if isinstance(fact, CrossCalibrationAccepted | CrossCalibrationWithdrawn)
-        )
+        types = (_STUDY, _STUDY_WITHDRAWN, _REGISTERED, _RECONFIGURED)
+        events = sorted((event for name in types for event in self._events(key, name)), key=lambda e: e.device_seq)
+        return versions(_of_studies(events))
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         """Return the newest outcomes of a device, newest first."""
@@ -269,6 +270,21 @@ class SqliteReadings:
             return db.execute(sql, values).fetchall()
         finally:
             db.close()
+
+
+def _of_studies(
+    events: Iterable[Event],
+) -> Iterator[tuple[datetime, CrossCalibrationAccepted | CrossCalibrationWithdrawn | DeviceReplaced]]:
+    """Yield what happened to a device's studies; by the rule of the fold, another serial number is another device."""
+    serial = ""
+    for event in events:
+        fact = event.fact
+        if isinstance(fact, CrossCalibrationAccepted | CrossCalibrationWithdrawn):
+            yield event.recorded_at, fact
+        elif isinstance(fact, DeviceRegistered | DeviceReconfigured):
+            if serial and fact.policy.serial != serial:
+                yield event.recorded_at, DeviceReplaced()
+            serial = fact.policy.serial
 
 
 def _is_for_the_record(judged: QcJudged) -> bool:

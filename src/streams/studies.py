@@ -146,18 +146,29 @@ class StudyVersion(msgspec.Struct, frozen=True):
         return begins <= at and all(end is None or at < end for end in ends)
 
 
+class DeviceReplaced(msgspec.Struct, frozen=True):
+    """Another device stands under the same name: no study of the one before is its own."""
+
+
 def versions(
-    recorded: Iterable[tuple[datetime, CrossCalibrationAccepted | CrossCalibrationWithdrawn]],
+    recorded: Iterable[tuple[datetime, CrossCalibrationAccepted | CrossCalibrationWithdrawn | DeviceReplaced]],
 ) -> Sequence[StudyVersion]:
-    """Return every version, oldest first, from what was recorded in order: superseded, never edited."""
+    """Return every version, oldest first, from what was recorded in order: superseded, never edited.
+
+    A version stands until the next one is valid, which may be later than its acceptance.
+    """
     found: list[StudyVersion] = []
     for at, fact in recorded:
-        is_new = isinstance(fact, CrossCalibrationAccepted)
         for place, one in enumerate(found):
-            if one.accepted.study_id != fact.study_id or one.superseded_at or one.withdrawn_at:
+            is_about = isinstance(fact, DeviceReplaced) or one.accepted.study_id == fact.study_id
+            is_over = one.withdrawn_at is not None or (one.superseded_at is not None and one.superseded_at <= at)
+            if not is_about or is_over:
                 continue
-            ended = {"superseded_at": at} if is_new else {"withdrawn_at": at}
-            found[place] = msgspec.structs.replace(one, **ended)
+            if isinstance(fact, CrossCalibrationAccepted):
+                until = max(at, fact.valid_from)
+                found[place] = msgspec.structs.replace(one, superseded_at=min(one.superseded_at or until, until))
+            else:
+                found[place] = msgspec.structs.replace(one, withdrawn_at=at)
         if isinstance(fact, CrossCalibrationAccepted):
             found.append(StudyVersion(fact, at))
     return found

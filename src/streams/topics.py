@@ -16,7 +16,17 @@ from streams.fleet.messages import (
     ScannerRead,
     SharedStepEstimated,
 )
-from streams.messages import BypassDetected, CheckJudged, GateChanged, Outcome, QcJudged, ReviewOpened, StateChanged
+from streams.messages import (
+    BaselineProposed,
+    BypassDetected,
+    CheckJudged,
+    DutyChanged,
+    GateChanged,
+    Outcome,
+    QcJudged,
+    ReviewOpened,
+    StateChanged,
+)
 
 DEVICE_EVENTS: Final = "bonewatch.device-events.v1."
 """What the topic of a site begins with; the site's id follows."""
@@ -35,6 +45,8 @@ OUTCOMES: Final[dict[type[Outcome], str]] = {
     ReviewOpened: "bonewatch.review-opened.v1",
     BypassDetected: "bonewatch.bypass-detected.v1",
     StateChanged: "bonewatch.state-changed.v1",
+    BaselineProposed: "bonewatch.baseline-proposed.v1",
+    DutyChanged: "bonewatch.duty-changed.v1",
 }
 """The topic of each kind of outcome."""
 

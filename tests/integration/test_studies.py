@@ -12,7 +12,7 @@ from dashboards.users import UserStore
 from qa_models.cross_calibration.equation import derive
 from streams.messages import CrossCalibrationAccepted, CrossCalibrationWithdrawn, Person, StudyKind
 from streams.roles import Role
-from streams.studies import Pairs, StudyData, StudyError, pairs_from, versions
+from streams.studies import DeviceReplaced, Pairs, StudyData, StudyError, pairs_from, versions
 from tests.running import SiteProcess, configuration, seed
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of invented users
@@ -120,10 +120,24 @@ def test_a_version_is_in_force_from_its_acceptance_until_the_next_or_its_end_or_
             (NOON + 30 * day, withdrawn),
         ]
     )
-    assert [first.is_in_force(NOON + n * day) for n in (-1, 0, 9, 10, 11)] == [False, True, True, False, False]
+    assert [first.is_in_force(NOON + n * day) for n in (-1, 0, 10, 11, 12)] == [False, True, True, True, False]
     assert [second.is_in_force(NOON + n * day) for n in (11, 12, 29, 30, 41)] == [False, True, True, False, False]
     (alone,) = versions([(NOON, accepted(1, since=NOON, until=NOON + day))])
     assert [alone.is_in_force(NOON + n * day) for n in (0, 1)] == [True, False]
+
+
+def test_a_version_stands_until_the_next_one_is_valid_and_none_outlives_its_device() -> None:
+    day = timedelta(days=1)
+    first, second = versions([(NOON, accepted(1, since=NOON)), (NOON + day, accepted(2, since=NOON + 60 * day))])
+    assert [first.is_in_force(NOON + n * day) for n in (30, 59, 60)] == [True, True, False]
+    assert [second.is_in_force(NOON + n * day) for n in (30, 59, 60)] == [False, False, True]
+    withdrawn = CrossCalibrationWithdrawn("old-to-new", "wrong file", Person("Pat Physicist", "physicist"))
+    both = versions(
+        [(NOON, accepted(1, since=NOON)), (NOON + day, accepted(2, since=NOON + 60 * day)), (NOON + 2 * day, withdrawn)]
+    )
+    assert [one.is_in_force(NOON + n * day) for one in both for n in (1, 2, 61)] == [True, *[False] * 5]
+    (gone,) = versions([(NOON, accepted(1, since=NOON)), (NOON + day, DeviceReplaced())])
+    assert [gone.is_in_force(NOON + n * day) for n in (0, 1)] == [True, False]
 
 
 # --- a running site ------------------------------------------------------------------------------------------

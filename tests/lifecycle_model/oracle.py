@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from streams.messages import (
+    Affected,
     BaselineAccepted,
     CommissioningRecorded,
     CommissioningSignedOff,
@@ -53,6 +54,7 @@ class Oracle:
 
     custody: str = "department"
     workers: set[str] = field(default_factory=set)
+    affected: bool = False
     retired: bool = False
     has_baseline: bool = False
     is_signed_off: bool = False
@@ -81,19 +83,27 @@ class Oracle:
                 self.stopping.remove(fault_id)
                 self.serviced_at = now
             case EquipmentHandedOver(handed_over_by=by, engineer=engineer):
-                self.custody, self.workers = "engineer", {_plain(engineer)}
+                if self.custody == "department":
+                    self.workers, self.affected = set(), False
+                self.custody = "engineer"
+                self.workers.add(_plain(engineer))
                 self._only({"operator", "physicist"}, by.role, "handed over")
             case EquipmentHandedBack(affected=affected, engineer=engineer):
                 self.custody, self.serviced_at = "back", now
                 self.workers.add(_plain(engineer))
+                self.affected |= _any(affected)
                 self.compares |= affected.measurement and self.has_baseline
             case ReturnDecided(returns=returns, decided_by=by):
                 self._only({"operator", "physicist"}, by.role, "returned")
                 if _plain(by.name) in self.workers:
                     self.broken.append("who did the work decided on the return")
+                if returns and self.affected and by.role != "physicist":
+                    self.broken.append("affected, and no physicist decided")
                 self.custody = "department" if returns else self.custody
-            case ServicedRemotely(affected=affected):
+            case ServicedRemotely(affected=affected, engineer=engineer):
                 self.serviced_at = now
+                self.affected |= _any(affected)
+                self.workers.add(_plain(engineer))
                 self.compares |= affected.measurement and self.has_baseline
             case MeasurementVerified():
                 self.compares = False
@@ -155,6 +165,10 @@ class Oracle:
     def _only(self, roles: set[str], role: str, what: str) -> None:
         if role not in roles:
             self.broken.append(f"{what} by a {role}")
+
+
+def _any(affected: Affected) -> bool:
+    return affected.dose or affected.image_quality or affected.safety or affected.measurement
 
 
 def _plain(name: str) -> str:

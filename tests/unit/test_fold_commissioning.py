@@ -305,3 +305,57 @@ def test_an_equation_that_cannot_be_one_is_refused(fields: dict[str, object], wo
     scanner = Installed()
     refused(_study(scanner, **fields), words)  # type: ignore[arg-type]
     assert scanner.state.studies == ()
+
+
+def test_a_thirteenth_study_is_refused_and_none_of_the_twelve_is_forgotten() -> None:
+    scanner = Installed()
+    for number in range(12):
+        assert _study(scanner, study_id=f"study-{number}") is None
+    refused(_study(scanner, study_id="one more"), "12 studies are on record")
+    assert _study(scanner, study_id="study-0") is None
+    assert dict(scanner.state.studies)["study-0"] == 2
+    assert scanner.ask(WithdrawCrossCalibration, PHYSICIST, study_id="study-1", reason="wrong file") is None
+
+
+def test_another_scanner_has_no_study_of_the_one_before() -> None:
+    policy = replace(POLICY, serial="1")
+    scanner = Installed(policy)
+    assert _study(scanner) is None
+    scanner.fact(DeviceReconfigured(replace(policy, serial="2")))
+    assert scanner.state.studies == ()
+
+
+# --- what a review by fresh eyes found -----------------------------------------------------------------------
+
+
+def test_an_unsatisfactory_step_stands_against_the_sign_off_of_an_adopted_scanner_too() -> None:
+    scanner = Installed()
+    scanner.fact(baseline())
+    scanner.record(CommissioningStep.CRITICAL_EXAMINATION, is_satisfactory=False, result="the interlock fails")
+    adopted: dict[str, object] = {"in_service_since": "2021-03-01", "note": "in the red folder"}
+    refused(scanner.sign_off(PHYSICIST, **adopted), "On record as not satisfactory: the critical examination.")
+    scanner.record(CommissioningStep.CRITICAL_EXAMINATION)
+    assert scanner.sign_off(PHYSICIST, **adopted) is None
+
+
+def test_a_scanner_that_came_under_watch_when_it_was_new_is_not_adopted() -> None:
+    scanner = Installed()
+    scanner.fact(baseline())
+    refused(
+        scanner.sign_off(in_service_since="2026-11-02", note="in the red folder"), "Put its commissioning on record"
+    )
+    assert scanner.sign_off(in_service_since="2026-11-01", note="in the red folder") is None
+
+
+def test_an_unreviewed_step_is_not_forgotten_by_the_next_epoch() -> None:
+    scanner = Installed()
+    scanner.fact(CommissioningSignedOff(PHYSICIST))
+    scanner.fact(baseline())
+    scanner.fact(replace(baseline(epoch=2, mean=1.012), step_percent=1.2))
+    _routine(scanner, 12, bmd=1.012)
+    refused(
+        scanner.ask(AcceptBaseline, PHYSICIST, phantom_id=PHANTOM, reason="more days"), "step of +1.20 % to epoch 2"
+    )
+    looked = {"phantom_id": PHANTOM, "is_comparable": False, "decision": "the tube was replaced"}
+    assert scanner.ask(ReviewStep, PHYSICIST, **looked) is None
+    assert scanner.ask(AcceptBaseline, PHYSICIST, phantom_id=PHANTOM, reason="more days") is None

@@ -21,12 +21,15 @@ from streams.commands import (
     VerifyMeasurement,
 )
 from streams.messages import (
+    Affected,
     CalibrationCheckRead,
+    DeviceReconfigured,
     EquipmentHandedOver,
     GateStatus,
     HandoverForm,
     Person,
     PhantomMeasured,
+    ServicedRemotely,
     StateChanged,
     VendorQcReported,
     Verdict,
@@ -377,3 +380,63 @@ def test_what_engineers_hands_touched_is_on_the_record() -> None:
     assert service is not None
     assert (service.engineer, service.company, service.since) == ("Eve Engineer", "Invented Ltd", MONDAY + 2 * MINUTE)
     assert EquipmentHandedOver.__struct_fields__[:4] == ("handover_id", "form", "reason", "handed_over_by")
+
+
+# --- what a review by fresh eyes found -----------------------------------------------------------------------
+
+
+def test_what_the_first_work_could_have_affected_is_not_forgotten_by_a_second_handover() -> None:
+    scanner = Serviced()
+    scanner.hand_over()
+    scanner.hand_back(
+        affected=SaidAffected(dose=True, image_quality=False, safety=True, measurement=False), is_working=False
+    )
+    scanner.hand_over(engineer="Ed Other")
+    scanner.hand_back(OPERATOR, engineer="Ed Other", engineer_signed=True)
+    refused(scanner.decide(OPERATOR), "a physicist decides")
+    refused(scanner.decide(Person("Eve Engineer", "physicist")), "does not decide on the return")
+
+
+def test_remote_work_before_the_return_counts_for_who_decides() -> None:
+    scanner = Serviced()
+    scanner.hand_over()
+    scanner.hand_back()
+    affected = SaidAffected(dose=True, image_quality=False, safety=False, measurement=False)
+    remote = {"engineer": "Ray Remote", "company": "Invented Ltd", "work_done": "settings", "affected": affected}
+    assert scanner.ask(RecordRemoteService, OPERATOR, **remote) is None
+    refused(scanner.decide(OPERATOR), "a physicist decides")
+    refused(scanner.decide(Person("Ray Remote", "physicist")), "does not decide on the return")
+
+
+def test_a_phantom_that_left_the_configuration_is_not_waited_for() -> None:
+    scanner = in_service()
+    for _ in range(10):
+        scanner.now += timedelta(minutes=1)
+        scanner.scan(1.0)
+    other = replace(POLICY, phantoms=(Phantom("SPINE-0002", PhantomRole.INDEPENDENT),))
+    changed = Affected(dose=False, image_quality=False, safety=False, measurement=True)
+    scanner.fact(ServicedRemotely("Ray Remote", "Ltd", "calibration", changed, OPERATOR))
+    assert waits_for(scanner) == {PHANTOM}
+    scanner.fact(DeviceReconfigured(other))
+    assert waits_for(scanner) == set()
+    scanner.fact(baseline(phantom="SPINE-0002"))
+    scanner.fact(ServicedRemotely("Ray Remote", "Ltd", "calibration", changed, OPERATOR))
+    assert waits_for(scanner) == {"SPINE-0002"}
+
+
+def waits_for(scanner: Folded) -> set[str]:
+    """The phantoms whose measurement is to be verified."""
+    return set(scanner.state.changed.before) if scanner.state.changed else set()
+
+
+def test_no_baseline_rests_on_scans_from_both_sides_of_work_on_the_measurement() -> None:
+    scanner = Folded(is_signed_off=False)
+    for _ in range(9):
+        scanner.now += timedelta(minutes=1)
+        scanner.scan(1.0)
+    changed = Affected(dose=False, image_quality=False, safety=False, measurement=True)
+    scanner.now += timedelta(minutes=1)
+    scanner.fact(ServicedRemotely("Ray Remote", "Ltd", "detector", changed, OPERATOR))
+    scanner.now += timedelta(minutes=1)
+    scanner.scan(1.05)
+    assert [value for _, value in scanner.state.chart(PHANTOM).candidates] == [1.05]

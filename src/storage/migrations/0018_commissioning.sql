@@ -79,6 +79,15 @@ WHERE c.valid_from <= now()
   AND NOT EXISTS (
       SELECT 1 FROM studies later
       WHERE later.device = c.device AND later.study_id = c.study_id AND later.device_seq > c.device_seq
+        AND later.valid_from <= now()
+  )
+  AND NOT EXISTS (  -- another serial number is another device
+      SELECT 1 FROM device_configurations d
+      JOIN LATERAL (
+          SELECT serial FROM device_configurations e
+          WHERE e.device = c.device AND e.device_seq <= c.device_seq ORDER BY e.device_seq DESC LIMIT 1
+      ) was ON true
+      WHERE d.device = c.device AND d.device_seq > c.device_seq AND was.serial <> '' AND d.serial <> was.serial
   )
   AND NOT EXISTS (
       SELECT 1 FROM study_withdrawals w
@@ -98,6 +107,11 @@ FROM baselines b
 LEFT JOIN LATERAL (
     SELECT * FROM step_reviews s
     WHERE s.device = b.device AND s.phantom_id = b.phantom_id AND s.epoch = b.epoch AND s.device_seq > b.device_seq
+      AND NOT EXISTS (  -- the same epoch of another device under this name
+          SELECT 1 FROM baselines n
+          WHERE n.device = b.device AND n.phantom_id = b.phantom_id AND n.epoch = b.epoch
+            AND n.device_seq > b.device_seq AND n.device_seq < s.device_seq
+      )
     ORDER BY s.device_seq DESC LIMIT 1
 ) r ON true;
 

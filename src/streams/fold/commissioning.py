@@ -27,9 +27,11 @@ Result = tuple[DeviceState, tuple[StateChanged, ...]]
 
 def recorded(state: DeviceState, fact: CommissioningRecorded) -> Result:
     """Note one step; the last record of a step is the one that counts."""
-    done = [step for step in state.commissioning.done if step is not fact.step]
-    done += [fact.step] if fact.is_satisfactory else []
-    return replace(state, commissioning=replace(state.commissioning, done=tuple(done))), ()
+    before = state.commissioning
+    done = [step for step in before.done if step is not fact.step]
+    failed = [step for step in before.failed if step is not fact.step]
+    (done if fact.is_satisfactory else failed).append(fact.step)
+    return replace(state, commissioning=replace(before, done=tuple(done), failed=tuple(failed))), ()
 
 
 def signed_off(state: DeviceState) -> Result:
@@ -52,7 +54,7 @@ def is_scanner(state: DeviceState) -> bool:
 
 def begun_anew(state: DeviceState) -> DeviceState:
     """Return the state of another scanner under the same name: nothing that was on record counts."""
-    return replace(state, stage=COMMISSIONING, commissioning=Commissioning())
+    return replace(state, stage=COMMISSIONING, commissioning=Commissioning(begun=state.now))
 
 
 def phantoms_without_baseline(state: DeviceState) -> list[str]:

@@ -83,8 +83,6 @@ ACQUISITION: Final = 8
 OPEN_FAULTS: Final = 10
 FAULT_TEXT: Final = 60
 FAULT_NAME: Final = 30
-STUDIES: Final = 8
-"""Cross-calibrations of one device whose versions are counted on; older ones begin again under their name."""
 
 Result = tuple[DeviceState, tuple[Outcome, ...]]
 
@@ -373,7 +371,7 @@ def _measurement_verified(fact: MeasurementVerified, event: Event, state: Device
 @_apply.register
 def _study_accepted(fact: CrossCalibrationAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     studies = dict(state.studies) | {fact.study_id: fact.version}
-    return replace(state, studies=tuple(studies.items())[-STUDIES:]), ()
+    return replace(state, studies=tuple(studies.items())), ()
 
 
 @_apply.register
@@ -388,7 +386,7 @@ def _duty_done(fact: DutyDone, event: Event, state: DeviceState) -> Result:
 
 @_apply.register
 def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    state = replace(state, policy=fact.policy, calendar=fact.calendar, stage="commissioning")
+    state = replace(commissioning.begun_anew(state), policy=fact.policy, calendar=fact.calendar)
     return state, (StateChanged(stage="commissioning", previous="unknown"),)
 
 
@@ -401,7 +399,7 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
     if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
         stage = StateChanged(stage="commissioning", previous=state.stage)
         anew = replace(commissioning.begun_anew(state), charts={}, checks={}, session=None, override=None)
-        anew = replace(anew, service=None, changed=None, verifying=False, duties={})
+        anew = replace(anew, service=None, changed=None, verifying=False, duties={}, studies=())
         return anew, (stage,)
     charts = dict(state.charts)
     if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):
@@ -412,7 +410,7 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
             charts.pop(phantom.patient_id, None)  # another thing is measured under this id: its chart begins anew
     same_value = {s.standard_id for s in policy.checks.standards if s in before.checks.standards}
     checks = {name: check for name, check in state.checks.items() if name in same_value}
-    return replace(state, charts=charts, checks=checks), ()
+    return handover.reconfigured(replace(state, charts=charts, checks=checks)), ()
 
 
 @_apply.register

@@ -36,6 +36,8 @@ WITH_ENGINEER: Final = "with_engineer"
 HANDED_BACK: Final = "handed_back"
 VERIFYING: Final = "verifying"
 CLINICAL: Final = "clinical"
+WORKERS: Final = 6
+"""So many who worked on a device within one absence are remembered."""
 AWAY: Final = frozenset({WITH_ENGINEER, HANDED_BACK})
 """Stages in which nobody here may use a device."""
 
@@ -44,8 +46,17 @@ Result = tuple[DeviceState, tuple[StateChanged, ...]]
 
 def handed_over(state: DeviceState, fact: EquipmentHandedOver, event: Event) -> Result:
     """Begin a handover; one that was handed back and not returned goes on from where the device stood before."""
-    before = state.service.stage_before if state.service else state.stage
-    service = Service(fact.handover_id, fact.form, fact.engineer, fact.company, event.recorded_at, before)
+    last = state.service
+    service = Service(
+        fact.handover_id,
+        fact.form,
+        fact.engineer,
+        fact.company,
+        event.recorded_at,
+        last.stage_before if last else state.stage,
+        affected=last.affected if last else False,
+        workers=_with_worker(last.workers if last else (), fact.engineer),
+    )
     return _staged(replace(state, service=service, override=None, session=None), WITH_ENGINEER)
 
 
@@ -54,7 +65,12 @@ def handed_back(state: DeviceState, fact: EquipmentHandedBack, event: Event) -> 
     service = state.service
     if service is None or service.handover_id != fact.handover_id:
         return state, ()
-    service = replace(service, affected=_any(fact.affected), is_working=fact.is_working, handed_back_by=fact.engineer)
+    service = replace(
+        service,
+        affected=service.affected or _any(fact.affected),
+        is_working=fact.is_working,
+        workers=_with_worker(service.workers, fact.engineer),
+    )
     state = _serviced(replace(state, service=service), fact.affected, event.recorded_at)
     return _staged(state, HANDED_BACK)
 
@@ -72,6 +88,10 @@ def return_decided(state: DeviceState, fact: ReturnDecided) -> Result:
 def serviced_remotely(state: DeviceState, fact: ServicedRemotely, event: Event) -> Result:
     """Verify a device that was serviced from afar."""
     state = _serviced(state, fact.affected, event.recorded_at)
+    if state.service is not None:
+        affected = state.service.affected or _any(fact.affected)
+        workers = _with_worker(state.service.workers, fact.engineer)
+        state = replace(state, service=replace(state.service, affected=affected, workers=workers))
     return _staged(state, VERIFYING) if state.stage == CLINICAL else (state, ())
 
 
@@ -85,6 +105,15 @@ def settled(state: DeviceState, phantom_id: str) -> DeviceState:
     if state.changed is None:
         return state
     left = {name: mean for name, mean in state.changed.before.items() if name != phantom_id}
+    return replace(state, changed=replace(state.changed, before=left) if left else None)
+
+
+def reconfigured(state: DeviceState) -> DeviceState:
+    """Wait no longer for scans of a phantom that has no duty here any more."""
+    if state.changed is None or state.policy is None:
+        return state
+    own = {phantom.patient_id for phantom in state.policy.own_phantoms}
+    left = {name: mean for name, mean in state.changed.before.items() if name in own}
     return replace(state, changed=replace(state.changed, before=left) if left else None)
 
 
@@ -137,12 +166,16 @@ def reasons(state: DeviceState) -> list[Reason]:
 
 
 def _serviced(state: DeviceState, affected: Affected, at: datetime) -> DeviceState:
-    before = {} if not affected.measurement else {n: m for n, c in state.charts.items() if (m := _mean_before(n, c))}
+    own = [phantom.patient_id for phantom in state.policy.own_phantoms] if state.policy else []
+    means = {name: _mean_before(name, state.chart(name)) for name in own} if affected.measurement else {}
+    before = {name: mean for name, mean in means.items() if mean}
     state = to_be_verified(state, at)
+    if affected.measurement:  # no new baseline rests on scans from both sides
+        charts = {name: replace(chart, candidates=(), routine_days=()) for name, chart in state.charts.items()}
+        state = replace(state, charts=charts)
     if not before:
         return state
-    charts = state.charts | {name: replace(state.charts[name], candidates=(), routine_days=()) for name in before}
-    return replace(state, charts=charts, changed=Changed(at, before | (state.changed.before if state.changed else {})))
+    return replace(state, changed=Changed(at, before | (state.changed.before if state.changed else {})))
 
 
 def _mean_before(name: str, chart: Chart) -> float:
@@ -151,6 +184,10 @@ def _mean_before(name: str, chart: Chart) -> float:
     if name == VENDOR_QC or chart.baseline is None:
         return 0.0
     return fmean(values) if len(values) == COMPARED else chart.baseline.mean_g_cm2
+
+
+def _with_worker(workers: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return workers if name in workers else (*workers, name)[-WORKERS:]
 
 
 def _staged(state: DeviceState, stage: str) -> Result:

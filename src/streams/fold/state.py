@@ -158,7 +158,7 @@ class HeldSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Service(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A handover to an engineer that is not over: who has the device, since when, and where it stood before.
 
-    `handed_back_by` is the engineer who did the work, where it was not the one who signed for the device.
+    `affected` says whether any work since the device left could have affected anything, `workers` who did work on it.
     """
 
     handover_id: str
@@ -169,7 +169,7 @@ class Service(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stage_before: str
     affected: bool = False
     is_working: bool = True
-    handed_back_by: str = ""
+    workers: tuple[str, ...] = ()
 
 
 class Changed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -183,10 +183,15 @@ class Changed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Commissioning(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is on record of a device's commissioning: the satisfactory steps, and whether a physicist signed it off."""
+    """What is on record of a device's commissioning: steps by how they ended, and whether a physicist signed it off.
+
+    `begun` is since when the device is under watch.
+    """
 
     done: tuple[CommissioningStep, ...] = ()
     is_signed: bool = False
+    failed: tuple[CommissioningStep, ...] = ()
+    begun: UtcTime | None = None
 
 
 class DutyKept(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -24,6 +24,7 @@ from streams.fold.decisions.base import (
     refuse_role,
     refuse_text,
 )
+from streams.fold.schedule import local_day
 from streams.fold.state import DeviceState
 from streams.messages import (
     CommissioningRecorded,
@@ -38,6 +39,8 @@ from streams.roles import Permission
 
 MIN_PAIRS: Final = {StudyKind.PHANTOM: 10, StudyKind.IN_VIVO: 30}
 """A cross-calibration rests on no fewer: ten phantom scans on each scanner, or thirty patients (ISCD 2019)."""
+MAX_STUDIES: Final = 12
+"""So many names of studies a device may have; each has as many versions as it likes."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,12 +80,21 @@ def _sign_off(command: SignOffCommissioning, state: DeviceState, now: datetime) 
     if refusal is None and is_adopted:
         refusal = refuse_day("the day from which it was in service", command.in_service_since, state, now)
         refusal = refusal or refuse_text("where the records of its past commissioning are", command.note)
+        begun = state.commissioning.begun
+        if refusal is None and begun and command.in_service_since >= str(local_day(begun, state.calendar.time_zone)):
+            text = "A scanner is adopted that was in service before it came under watch here; this one was not."
+            refusal = Refusal(NOT_NOW, f"{text} Put its commissioning on record.")
     refusal = refusal or refuse_text("the note", command.note, required=False)
     if refusal is None:
         missing = [f"a baseline for {name}" for name in commissioning.phantoms_without_baseline(state)]
         if not is_adopted:
             missing += [commissioning.WORDS[step] for step in commissioning.steps_without_record(state)]
-        if missing:
+        failed = [commissioning.WORDS[step] for step in state.commissioning.failed]
+        if failed:
+            refusal = Refusal(
+                NOT_NOW, f"On record as not satisfactory: {', '.join(failed)}. Record how it was put right."
+            )
+        elif missing:
             refusal = Refusal(NOT_NOW, f"Still missing: {', '.join(missing)}.")
     return refusal or drafts_from(
         command, CommissioningSignedOff(command.actor, command.in_service_since, command.note.strip())
@@ -112,6 +124,8 @@ def _accept_cross_calibration(command: AcceptCrossCalibration, state: DeviceStat
         or refuse_text("the approval's reference", command.approval_reference, required=False)
         or _impossible(command, state)
     )
+    if refusal is None and len({*dict(state.studies), command.study_id.strip()}) > MAX_STUDIES:
+        refusal = Refusal(NOT_NOW, f"{MAX_STUDIES} studies are on record for this device: use the name of one of them.")
     return refusal or drafts_from(
         command,
         CrossCalibrationAccepted(
@@ -159,7 +173,9 @@ def _impossible(command: AcceptCrossCalibration, state: DeviceState) -> Refusal 
     """Refuse an equation that cannot be one."""
     least = MIN_PAIRS[command.kind]
     wrong = {
-        "A scanner is not cross-calibrated with itself: name the other one.": command.other_device == state.device,
+        "A scanner is not cross-calibrated with itself: name the other one.": (
+            command.other_device.strip() in {state.device, state.device.rpartition("/")[2]}
+        ),
         "A study on patients or volunteers needs the reference of its approval.": (
             command.kind is StudyKind.IN_VIVO and not command.approval_reference.strip()
         ),

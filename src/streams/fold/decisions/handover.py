@@ -189,7 +189,7 @@ def _signed(engineer: str, actor: str, *, signed: bool) -> Refusal | None:
 
 
 def _not_the_engineer(command: DecideReturn, service: Service) -> Refusal | None:
-    if _plain(command.actor.name) in {_plain(service.engineer), _plain(service.handed_back_by)}:
+    if _plain(command.actor.name) in {_plain(name) for name in (service.engineer, *service.workers)}:
         return Refusal(FORBIDDEN, "Who did the work does not decide on the return.")
     return None
 

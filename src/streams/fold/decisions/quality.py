@@ -6,8 +6,9 @@ from qa_models.baseline import Baseline
 from streams.commands import AcceptBaseline, DecideReview, Decision, Refusal, ReleaseQc
 from streams.fold.commissioning import COMMISSIONING
 from streams.fold.decisions.base import MISSING, NOT_NOW, decided, drafts_from, refuse_day, refuse_role, refuse_text
-from streams.fold.state import DeviceState
+from streams.fold.state import Chart, DeviceState
 from streams.messages import BaselineAccepted, QcReleased, ReviewDecided
+from streams.policy import QcRules
 from streams.roles import Permission
 
 
@@ -20,16 +21,10 @@ def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime)
         return Refusal(MISSING, f"{command.phantom_id} is not a phantom of this scanner.")
     rules, chart = state.policy.qc, state.chart(command.phantom_id)
     is_past = bool(command.first or command.last)
-    if is_past and state.stage != COMMISSIONING:
-        return Refusal(NOT_NOW, "Only a scanner that is being adopted takes its baseline from its history.")
-    if is_past and (
-        refusal := refuse_day("the first day of the scans", command.first, state, now)
-        or refuse_day("the last day of the scans", command.last, state, now)
-    ):
+    scans = command.scans if is_past else tuple(value for _, value in chart.candidates)
+    refusal = (_not_as_history(command, state, now) if is_past else None) or _not_yet(chart, len(scans), rules)
+    if refusal:
         return refusal
-    scans = command.scans if is_past else [value for _, value in chart.candidates]
-    if len(scans) < rules.min_scans:
-        return Refusal(NOT_NOW, f"A baseline needs {rules.min_scans} scans; {len(scans)} are on record.")
     new = Baseline.from_scans(
         scans,
         min_scans=rules.min_scans,
@@ -57,6 +52,24 @@ def _accept_baseline(command: AcceptBaseline, state: DeviceState, now: datetime)
             last=command.last,
         ),
     )
+
+
+def _not_as_history(command: AcceptBaseline, state: DeviceState, now: datetime) -> Refusal | None:
+    """Refuse a baseline out of a scanner's history where none is taken, or days that cannot be."""
+    if state.stage != COMMISSIONING:
+        return Refusal(NOT_NOW, "Only a scanner that is being adopted takes its baseline from its history.")
+    first = refuse_day("the first day of the scans", command.first, state, now)
+    return first or refuse_day("the last day of the scans", command.last, state, now)
+
+
+def _not_yet(chart: Chart, scans: int, rules: QcRules) -> Refusal | None:
+    """Refuse a baseline of too few scans, and one that would let an unreviewed step be forgotten."""
+    if chart.unreviewed_step is not None:
+        epoch, step = chart.unreviewed_step
+        return Refusal(NOT_NOW, f"First review the step of {step:+.2f} % to epoch {epoch}: it would be forgotten.")
+    if scans < rules.min_scans:
+        return Refusal(NOT_NOW, f"A baseline needs {rules.min_scans} scans; {scans} are on record.")
+    return None
 
 
 @decided.register
