@@ -66,7 +66,7 @@ class Oracle:
     phantom: list[Reading] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
-    def take(self, fact: Fact, now: datetime) -> None:  # noqa: C901 - a line for each rule
+    def take(self, fact: Fact, now: datetime) -> None:
         """Take in what was recorded."""
         match fact:
             case BaselineAccepted():
@@ -82,6 +82,15 @@ class Oracle:
             case FaultCleared(fault_id=fault_id) if fault_id in self.stopping:
                 self.stopping.remove(fault_id)
                 self.serviced_at = now
+            case EquipmentHandedOver() | EquipmentHandedBack() | ReturnDecided() | ServicedRemotely():
+                self._take_service(fact, now)
+            case MeasurementVerified():
+                self.compares = False
+
+    def _take_service(
+        self, fact: EquipmentHandedOver | EquipmentHandedBack | ReturnDecided | ServicedRemotely, now: datetime
+    ) -> None:
+        match fact:
             case EquipmentHandedOver(handed_over_by=by, engineer=engineer):
                 if self.custody == "department":
                     self.workers, self.affected = set(), False
@@ -105,8 +114,6 @@ class Oracle:
                 self.affected |= _any(affected)
                 self.workers.add(_plain(engineer))
                 self.compares |= affected.measurement and self.has_baseline
-            case MeasurementVerified():
-                self.compares = False
 
     def _take_commissioning(self, fact: CommissioningRecorded | CommissioningSignedOff) -> None:
         if isinstance(fact, CommissioningRecorded):
