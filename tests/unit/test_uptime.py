@@ -350,6 +350,21 @@ def test_a_device_that_comes_and_goes_within_the_period_is_reckoned_while_it_is_
     assert account.availability == 1.0
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "named"),
+    [
+        (date.min, date(2026, 1, 5), "0001-01-01"),
+        (date(2026, 1, 5), date.max, "9999-12-31"),
+        (date(1989, 12, 31), date(1990, 1, 1), "1989-12-31"),
+        (date(2200, 12, 31), date(2201, 1, 1), "2201-01-01"),
+    ],
+)
+def test_a_day_outside_the_years_that_can_be_is_refused_by_its_name(first: date, last: date, named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{named} does not lie between 1990 and 2200$"):
+        period_of(first, last, "Pacific/Auckland")
+    assert period_of(date(1990, 1, 1), date(2200, 12, 31), "UTC").end == utc("2201-01-01T00:00")
+
+
 def test_what_a_device_refused_while_it_was_not_in_use_is_to_be_rebooked() -> None:
     retired = StateChanged(stage="retired", previous="clinical")
     told = Told(registered=utc("2026-01-06T09:00"), clinical=utc("2026-01-07T12:00")).gates(
