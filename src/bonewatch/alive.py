@@ -1,4 +1,7 @@
-"""Knows how long Bonewatch was not running: it leaves a mark while it runs, and reads it when it starts again."""
+"""Knows how long Bonewatch was not running: it leaves a mark while it runs, and reads it when it starts again.
+
+A machine that was suspended starts nothing again: there two marks that should be half a minute apart tell of it.
+"""
 
 import os
 import threading
@@ -21,23 +24,42 @@ def interruption(data_dir: Path, devices: Sequence[str], now: datetime) -> list[
     since = _read(data_dir / MARK)
     if since is None or now - since < WORTH_TELLING:
         return []
-    fact = WatchInterrupted(since, now)
-    return [
-        Draft(event_id("interrupted", device, since.isoformat(), now.isoformat()), device, fact) for device in devices
-    ]
+    return interrupted(devices, since, now)
+
+
+def interrupted(devices: Sequence[str], since: datetime, until: datetime) -> list[Draft]:
+    """Return what tells each device's record that nobody watched between two times."""
+    fact = WatchInterrupted(since, until)
+    times = (since.isoformat(), until.isoformat())
+    return [Draft(event_id("interrupted", device, *times), device, fact) for device in devices]
 
 
 @contextmanager
-def marked(data_dir: Path, clock: Callable[[], datetime]) -> Iterator[None]:
-    """Leave the mark now and every half minute, for the length of a block."""
+def marked(
+    data_dir: Path,
+    clock: Callable[[], datetime],
+    woken: Callable[[datetime, datetime], None] = lambda _since, _until: None,
+    *,
+    every_s: float = EVERY_S,
+) -> Iterator[None]:
+    """Leave the mark now, every half minute and at the end, for the length of a block.
+
+    Where the mark before is older than a restart takes, the machine was suspended: `woken` is told from when to when,
+    in the marking thread, before the mark is moved on.
+    """
     stopped = threading.Event()
 
     def keep_marking() -> None:
+        before, is_last = clock(), False
         while True:
+            now = clock()
+            if now - before >= WORTH_TELLING:
+                woken(before, now)
             with suppress(OSError):  # a full disk is told where it matters
-                _write(data_dir / MARK, clock())
-            if stopped.wait(EVERY_S):
+                _write(data_dir / MARK, now)
+            if is_last:
                 return
+            before, is_last = now, stopped.wait(every_s)
 
     thread = threading.Thread(target=keep_marking, name="alive", daemon=True)
     thread.start()
@@ -46,8 +68,6 @@ def marked(data_dir: Path, clock: Callable[[], datetime]) -> Iterator[None]:
     finally:
         stopped.set()
         thread.join()
-        with suppress(OSError):
-            _write(data_dir / MARK, clock())
 
 
 def _read(path: Path) -> datetime | None:

@@ -5,6 +5,7 @@ from datetime import date, time, timedelta
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from bonewatch.section import Section
 from streams.policy import Closure
@@ -88,13 +89,46 @@ def closure_faults(
     faults += [
         ("$.calendar.ics", "name an iCalendar file, such as bank-holidays.ics") for one in calendar.ics if not one
     ]
-    if faults:
-        return faults
-    for device in known:
-        count = len(closures_of(device, given, calendar.except_dates))
-        if count > MAX_CLOSURES:
-            faults.append(("$.closure[0]", f"{device} has {count} closures; at most {MAX_CLOSURES} are kept"))
     return faults
+
+
+def fitting(
+    given: Sequence[ClosureSection], except_dates: Sequence[date], known: Sequence[str], today: date
+) -> tuple[tuple[ClosureSection, ...], list[str]]:
+    """Return closures of which no device has more than it may have, and what is to be said of those left out.
+
+    Left out are the oldest of those that are past, as few as will do, and then what lies farthest ahead: that is said.
+    """
+    kept: dict[str, tuple[Closure, ...]] = {}
+    said = []
+    for device in known:
+        all_of_it = closures_of(device, given, except_dates)
+        surplus = len(all_of_it) - MAX_CLOSURES
+        if surplus <= 0:
+            continue
+        past = sum(1 for one in all_of_it if one.last < today.isoformat())
+        start = min(past, surplus)
+        kept[device] = all_of_it[start : start + MAX_CLOSURES]
+        if past < surplus:
+            said.append(
+                f"{device}: {len(all_of_it)} closures, of which {MAX_CLOSURES} are kept: those after "
+                f"{kept[device][-1].last} are left out; start the site again before then"
+            )
+    others = tuple(device for device in known if device not in kept)
+    sections = [*given] if not kept else []
+    for one in given if kept else ():
+        devices = tuple(device for device in one.devices or known if device in others)
+        sections += [replace(one, devices=devices)] if devices else []
+    for device, closures in kept.items():
+        sections += [_section(device, closure) for closure in closures]
+    return tuple(sections), said
+
+
+def _section(device: str, closure: Closure) -> ClosureSection:
+    first, last = date.fromisoformat(closure.first), date.fromisoformat(closure.last)
+    return ClosureSection(
+        first=first, last=last, starts=closure.starts, ends=closure.ends, why=closure.why, devices=(device,)
+    )
 
 
 def _part_faults(path: str, closure: ClosureSection) -> list[tuple[str, str]]:

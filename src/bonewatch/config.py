@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bonewatch.calendar_file import CalendarFileError, closures_from
-from bonewatch.clinic_calendar import closure_faults, without_repeats
+from bonewatch.clinic_calendar import closure_faults, fitting, without_repeats
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
 from bonewatch.exported_files import file_sources
@@ -23,6 +23,12 @@ from streams.policy import DeviceKind
 
 class ConfigError(Exception):
     """The configuration cannot be used; the text is for the person who wrote it."""
+
+
+class NotedConfig(Config, frozen=True):
+    """A configuration of which something was left out, and what."""
+
+    notes: tuple[str, ...] = ()
 
 
 def data_folder(config: Path, data_dir: str) -> Path:
@@ -71,10 +77,12 @@ def _with_calendars(config: Config, path: Path, today: date) -> Config:
             found += closures_from(path.resolve().parent / name, time_zone=config.site.time_zone, today=today)
     except CalendarFileError as error:
         raise ConfigError(f"{path}: [calendar] {error}") from error
-    whole = msgspec.structs.replace(config, closure=without_repeats(found))
-    for _, words in closure_faults(whole.closure, whole.calendar, [device.id for device in whole.device]):
+    devices = [device.id for device in config.device]
+    for _, words in closure_faults(without_repeats(found), config.calendar, devices):
         raise ConfigError(f"{path}: [calendar] {words}")
-    return whole
+    closures, notes = fitting(without_repeats(found), config.calendar.except_dates, devices, today)
+    whole = msgspec.structs.replace(config, closure=closures)
+    return NotedConfig(**msgspec.structs.asdict(whole), notes=tuple(notes)) if notes else whole
 
 
 def parse(text: str, name: str) -> Config:
@@ -94,7 +102,7 @@ def parse(text: str, name: str) -> Config:
 
 def warnings(config: Config) -> list[str]:
     """Return what is legal but will surprise: said at every start and by ``check-config``."""
-    said = []
+    said = [*config.notes] if isinstance(config, NotedConfig) else []
     for device in config.device:
         if device.kind is DeviceKind.SCANNER and not device.qc.manufacturer_required:
             said.append(f"{device.id}: the manufacturer's daily QC is not required; the guideline asks for it")

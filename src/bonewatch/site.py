@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 import msgspec
 import structlog
 
-from bonewatch.alive import interruption, marked
+from bonewatch.alive import interrupted, interruption, marked
 from bonewatch.config import ConfigError, warnings
 from bonewatch.config_file import Config
 from bonewatch.dicom_services import dicom_services
@@ -41,6 +41,7 @@ from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
 from streams.lines import NO_LINES, Lines
 from streams.messages import Draft, Person
+from streams.site import EventConflictError, SiteUnavailableError
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from streams.studies import StudyData
@@ -120,7 +121,8 @@ class Site:
             for draft in missed:
                 self.engine.append([draft])
             self._logger.warning("was_not_watching", devices=len(missed), see="bonewatch report gap")
-        self._stack.enter_context(marked(self._data_dir, self._clock))
+        woken = [self._woken] if self._demo is None else []  # a demonstration lets nights pass at once
+        self._stack.enter_context(marked(self._data_dir, self._clock, *woken))
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
         quarantine = self._quarantine()
@@ -136,6 +138,17 @@ class Site:
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked through while a scanner waits
         self._logger.info("site_ready", site=self._config.site.id, console=self.url, dicom_port=self.dicom_port)
+
+    def _woken(self, since: datetime, until: datetime) -> None:
+        """Put on record that the machine was suspended."""
+        missed = interrupted(list(self._config.devices()), since, until)
+        try:
+            for draft in missed:
+                self.engine.append([draft])
+        except (SiteUnavailableError, EventConflictError) as error:
+            self._logger.warning("was_not_watching_not_recorded", since=since.isoformat(), error=type(error).__name__)
+            return
+        self._logger.warning("was_not_watching", devices=len(missed), see="bonewatch report gap")
 
     def _database_sink(self) -> SiteSink | None:
         """Make what follows the log into the database; it stops after everything that records."""

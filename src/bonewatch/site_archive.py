@@ -1,7 +1,8 @@
 """A copy of a site's record in a second place: taken beside a running site, checked, and whole or not there at all.
 
 The log is copied first, so that everything it names is in what is copied after it. SQLite files go through SQLite's own
-backup, other files as they are; each is read back. The database is left out: the log brings it back.
+backup, other files as they are; each is read back. What a link leads to is copied as if it lay here. The database is
+left out: the log brings it back.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,9 +76,13 @@ def archive(
     Raises
     ------
     ArchiveError
-        If there is no log, the target is no second place or has no room, or the copy is not what was copied.
+        If there is no log, the target is no second place or has no room, a link leads nowhere or in a circle, or the
+        copy is not what was copied.
     """
-    _refuse_place(data_dir, target, same_disk=same_disk)
+    try:
+        _refuse_place(data_dir, target, same_disk=same_disk)
+    except OSError as error:
+        raise ArchiveError(f"{data_dir} and {target} cannot be looked through: {error}") from error
     taken_at = (now or datetime.now(UTC)).astimezone(UTC)
     name = f"{site}-{taken_at:%Y%m%dT%H%M%SZ}"
     if (target / name).exists():
@@ -129,29 +134,63 @@ def _refuse_place(data_dir: Path, target: Path, *, same_disk: bool) -> None:
     if not target.is_dir():
         raise ArchiveError(f"{target} is no folder: is the second place mounted?")
     here, there = data_dir.resolve(), target.resolve()
-    if there == here or here in there.parents:
+    files = list(_files(data_dir))
+    places = {folder.resolve() for folder, _ in _folders(data_dir)}
+    if any(there == place or place in there.parents for place in places):
         raise ArchiveError(f"{target} lies in the data folder itself: name a second place")
-    if not same_disk and here.stat().st_dev == there.stat().st_dev:
+    found = _found(files)
+    if not same_disk and there.stat().st_dev in {here.stat().st_dev, *(one.st_dev for one in found)}:
         raise ArchiveError(
             f"{target} is on the disk of the data folder: one failure would take both. "
             "Mount another, or say --same-disk"
         )
-    needed = sum(path.stat().st_size for path in _files(data_dir))
+    needed = sum(one.st_size for one in found)
     if shutil.disk_usage(there).free < needed * _ROOM:
         raise ArchiveError(f"{target} has no room for {needed} bytes: remove an old copy")
 
 
+def _found(files: Iterable[Path]) -> list[os.stat_result]:
+    """Return size and disk of each file; one that expires meanwhile has none."""
+    found = []
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            found.append(path.stat())
+    return found
+
+
 def _files(data_dir: Path) -> Iterator[Path]:
-    """Yield what is copied, the log first."""
+    """Yield what is copied, the log first; links are followed."""
     yield data_dir / LOG_FILE
-    for folder, folders, names in os.walk(data_dir):
-        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
-        for name in sorted(names):
-            path = Path(folder) / name
-            if name in _LEFT_OUT or name.endswith(_BESIDE) or path == data_dir / LOG_FILE or not path.is_file():
+    for folder, names in _folders(data_dir):
+        for name in names:
+            path = folder / name
+            if name in _LEFT_OUT or name.endswith(_BESIDE) or path == data_dir / LOG_FILE:
                 continue
-            if not path.is_symlink():
+            if path.is_file():
                 yield path
+            elif path.is_symlink():
+                raise ArchiveError(
+                    f"{path} is a link that leads to no file: mount what it leads to, or remove the link"
+                )
+
+
+def _folders(data_dir: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder that is looked through, with the names of the files in it."""
+    for folder, folders, names in os.walk(data_dir, followlinks=True):
+        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
+        for name in folders:
+            _refuse_circle(data_dir, Path(folder) / name)
+        yield Path(folder), sorted(names)
+
+
+def _refuse_circle(data_dir: Path, folder: Path) -> None:
+    """Refuse a link to a folder that the way to the link leads through, or to one above it."""
+    if not folder.is_symlink():
+        return
+    target = folder.resolve()
+    on_the_way = [above.resolve() for above in folder.parents if above == data_dir or data_dir in above.parents]
+    if any(target == above or target in above.parents for above in on_the_way):
+        raise ArchiveError(f"{folder} is a link that leads in a circle: remove it, or let it lead elsewhere")
 
 
 def _copied(data_dir: Path, partial: Path, progress: Callable[[str], None]) -> Iterator[Kept]:
@@ -163,7 +202,7 @@ def _copied(data_dir: Path, partial: Path, progress: Callable[[str], None]) -> I
         try:
             digest = _backed_up(path, copy) if path.suffix == ".sqlite" else _same(path, copy)
         except FileNotFoundError:
-            if copy.parent.is_dir() and not path.exists():
+            if copy.parent.is_dir() and not os.path.lexists(path):
                 copy.unlink(missing_ok=True)
                 continue  # it expired meanwhile
             raise

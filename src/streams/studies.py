@@ -5,7 +5,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ def pairs_from(text: str) -> Pairs:
     StudyError
         Naming the line.
     """
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+    rows = _rows(text.removeprefix("\ufeff"))
     header = [name.strip() for name in next(rows, [])]
     if sorted(header) != sorted(COLUMNS):
         raise StudyError(f"line 1: the columns are {', '.join(COLUMNS)} and no others")
@@ -70,6 +70,16 @@ def pairs_from(text: str) -> Pairs:
     if not x:
         raise StudyError("there is no pair in it")
     return Pairs(tuple(x), tuple(y))
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    rows = csv.reader(io.StringIO(text))
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise StudyError(
+            f"line {rows.line_num}: it cannot be read as CSV: two short numbers in a line, and a line feed after it"
+        ) from error
 
 
 def _bmd(cell: str, number: int) -> float:

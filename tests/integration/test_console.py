@@ -354,6 +354,21 @@ def test_decisions_of_a_physicist(physicist: Visitor, site: FakeSite) -> None:
     assert [type(command) for command in site.commands] == wanted
 
 
+@pytest.mark.parametrize(
+    ("first", "last"), [("2026-06-01", "9999-12-31"), ("0001-01-01", "2026-06-01"), ("2026-06-01", "2201-01-01")]
+)
+def test_a_baseline_from_history_names_days_that_can_be(
+    physicist: Visitor, site: FakeSite, first: str, last: str
+) -> None:
+    site.views["dxa-2"] = msgspec.structs.replace(site.views["dxa-2"], stage="commissioning")
+    answer = physicist.fill_in(
+        "/devices/dxa-2/do/baseline-from-history", phantom_id="SPINE-5678", first=first, last=last, reason="a year"
+    )
+    assert answer.status_code == 422
+    assert "Enter a day between 1990 and 2200, such as 2026-06-01" in answer.text
+    assert not site.commands
+
+
 def test_a_fault_is_cleared_by_its_id(physicist: Visitor, site: FakeSite) -> None:
     physicist.fill_in("/devices/scale-1/do/clear-fault", fault_id="f1", text="display changed")
     (command,) = site.commands

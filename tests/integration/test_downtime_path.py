@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bonewatch.alive import MARK
+from bonewatch.config import parse
+from bonewatch.site import Site
 from simulators.scanner import patient_report
 from streams import codec
 from streams.messages import WatchInterrupted
@@ -43,6 +45,20 @@ def test_the_gap_is_recorded_once_for_each_device(returned: tuple[Path, datetime
         events = [codec.decode_event(row.body) for row in log.rows()]
     told = [(event.device, event.fact.since) for event in events if isinstance(event.fact, WatchInterrupted)]
     assert told == [("test-site/dxa-1", since), ("test-site/dxa-2", since)]
+
+
+def test_a_suspended_machine_puts_it_on_the_record_of_each_device_when_it_wakes(tmp_path: Path) -> None:
+    since = datetime(2026, 11, 2, 22, tzinfo=UTC)
+    site = Site(parse(configuration(scanners=2), "site.toml"), tmp_path).start()
+    try:
+        site._woken(since, since + timedelta(hours=9))
+    finally:
+        site.stop()
+    with SqliteEventLog(tmp_path / "site-log.sqlite", read_only=True) as log:
+        events = [codec.decode_event(row.body) for row in log.rows()]
+    told = [(event.device, event.fact) for event in events if isinstance(event.fact, WatchInterrupted)]
+    fact = WatchInterrupted(since, datetime(2026, 11, 3, 7, tzinfo=UTC))
+    assert told == [("test-site/dxa-1", fact), ("test-site/dxa-2", fact)]
 
 
 def test_what_was_scanned_meanwhile_is_listed_with_how_it_stands(returned: tuple[Path, datetime, datetime]) -> None:

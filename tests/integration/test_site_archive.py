@@ -6,12 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bonewatch.site_archive import ArchiveError, archive, check
+from bonewatch.site_archive import ArchiveError, _found, archive, check
 from dashboards.users import UserStore
 from streams import codec
 from streams.messages import DutyDone, Event
@@ -158,6 +159,57 @@ def test_a_target_that_is_no_second_place_is_refused(stopped: Path, second: Path
         archive(stopped, stopped / "inside", site="test-site", same_disk=True)
     with pytest.raises(ArchiveError, match="nothing to copy"):
         archive(second, stopped, site="test-site", same_disk=True)
+
+
+def test_what_a_link_leads_to_is_copied_and_restored_as_if_it_lay_there(
+    stopped: Path, second: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "dxa-1").mkdir(parents=True)
+    (elsewhere / "dxa-1" / "1.2.3.dcm").write_bytes(b"a phantom's object")
+    db = sqlite3.connect(elsewhere / "files.sqlite")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE kept (name TEXT)")
+    db.execute("INSERT INTO kept VALUES ('handover form')")
+    db.commit()
+    (stopped / "archive").symlink_to(elsewhere)
+    (stopped / "attachments.sqlite").symlink_to(elsewhere / "files.sqlite")
+    made = archive(stopped, second, site="test-site", same_disk=True)
+    db.close()
+    assert {one.name for one in made.manifest.files} >= {"archive/dxa-1/1.2.3.dcm", "attachments.sqlite"}
+    shutil.rmtree(elsewhere)
+    assert check(made.folder).manifest == made.manifest
+    assert not any(path.is_symlink() for path in made.folder.rglob("*"))
+    assert (made.folder / "archive" / "dxa-1" / "1.2.3.dcm").read_bytes() == b"a phantom's object"
+    with closing(sqlite3.connect(made.folder / "attachments.sqlite")) as copied:
+        assert copied.execute("SELECT name FROM kept").fetchall() == [("handover form",)]
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (("attachments.sqlite", "not-mounted"), "attachments.sqlite is a link that leads to no file: mount what"),
+        (("archive", "not-mounted"), "archive is a link that leads to no file"),
+        (("archive", "var"), "archive is a link that leads in a circle: remove it"),
+        (("archive", "."), "archive is a link that leads in a circle"),
+        (("archive", "outside"), "archive/back is a link that leads in a circle"),
+        (("archive", "second"), "second lies in the data folder itself"),
+    ],
+)
+def test_a_link_that_cannot_be_followed_makes_no_copy(
+    stopped: Path, second: Path, tmp_path: Path, link: tuple[str, str], words: str
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "back").symlink_to(stopped)
+    (stopped / link[0]).symlink_to(tmp_path / link[1])
+    with pytest.raises(ArchiveError, match=words):
+        archive(stopped, second, site="test-site", same_disk=True)
+    assert list(second.iterdir()) == []
+
+
+def test_a_file_that_expires_while_sizes_are_added_up_takes_no_room(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"four")
+    assert [one.st_size for one in _found([tmp_path / "expired", tmp_path / "kept"])] == [4]
 
 
 def test_two_copies_in_one_second_do_not_mix(stopped: Path, second: Path) -> None:

@@ -59,6 +59,9 @@ def test_a_method_that_nobody_knows_is_named_with_those_that_there_are() -> None
         ("from_g_cm2,to_g_cm2\n1.0,-1.1\n", "line 2: not a BMD"),
         ("from_g_cm2,to_g_cm2\n\n\n", "no pair"),
         ("from_g_cm2,to_g_cm2\n" + "1.0,1.1\n" * 2001, "more than 2000 pairs"),
+        ("from_g_cm2,to_g_cm2\r1.0,1.1\r", "line 1: it cannot be read as CSV: .* a line feed after it"),
+        ("from_g_cm2,to_g_cm2\n1.0,1.1\r1.2,1.3\r", "line 2: it cannot be read as CSV"),
+        ("from_g_cm2,to_g_cm2\n1.0,1.1\n1." + "0" * 131_072 + ",1.1\n", "line 3: it cannot be read as CSV"),
     ],
 )
 def test_a_file_that_is_no_study_says_where_it_is_wrong(text: str, words: str) -> None:
@@ -207,6 +210,8 @@ def test_a_study_is_accepted_superseded_withdrawn_and_comes_out_again(site: Site
     [
         ({"kind": "in-vivo"}, "Pat Physicist", "needs the reference of its approval"),
         ({"valid_from": "soon"}, "Pat Physicist", "soon is no day"),
+        ({"valid_from": "0001-01-01"}, "Pat Physicist", "0001-01-01 does not lie between 1990 and 2200"),
+        ({"valid_until": "2201-01-01"}, "Pat Physicist", "2201-01-01 does not lie between 1990 and 2200"),
         ({"other": "test-site/dxa-1"}, "Pat Physicist", "not cross-calibrated with itself"),
         ({}, "Oz Operator", "may not do this"),
     ],

@@ -299,7 +299,7 @@ def test_without_a_month_it_is_this_one(visitor: Visitor) -> None:
     assert "?month=2027-01" not in said
 
 
-@pytest.mark.parametrize("month", ["2026-13", "2026", "november", "2026-00", "9999-12"])
+@pytest.mark.parametrize("month", ["2026-13", "2026", "november", "2026-00", "9999-12", "2201-01"])
 def test_a_month_that_is_none_is_refused_with_what_to_write(visitor: Visitor, month: str) -> None:
     visitor.sign_in("Mo Manager", PASSWORD)
     answer = visitor.get(f"/uptime?month={month}")

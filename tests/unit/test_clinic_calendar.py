@@ -7,7 +7,8 @@ import pytest
 
 from bonewatch.calendar_file import CalendarFileError, closures_from
 from bonewatch.clinic_calendar import ClosureSection, closures_of
-from bonewatch.config import ConfigError, load, parse
+from bonewatch.config import ConfigError, load, parse, warnings
+from bonewatch.config_file import Config
 from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.schedule import clinic_ends, clinics_on, has_clinic, last_clinic_day, next_clinic_day
@@ -194,10 +195,55 @@ def test_a_mistaken_closure_is_told_with_its_line(text: str, line_holds: str, wo
     assert line_holds in whole.splitlines()[line - 1]
 
 
-def test_more_closures_than_a_state_may_hold_are_refused() -> None:
-    many = "".join(f"[[closure]]\nfirst = 2027-{n % 12 + 1:02}-{2 * (n // 12) + 1:02}\n" for n in range(41))
-    with pytest.raises(ConfigError, match="41 closures; at most 40"):
-        parse(configuration() + many, "site.toml")
+def _starting(folder: Path, closures: str, today: date) -> Config:
+    (folder / "site.toml").write_text(configuration() + closures, encoding="utf-8")
+    return load(folder / "site.toml", today=today)
+
+
+def test_of_more_closures_than_a_device_may_have_the_past_go_first_and_then_the_farthest_with_a_warning(
+    tmp_path: Path,
+) -> None:
+    # 1, 3, 5 ... 29 January to March: 45 closures, of which 15 a month; 40 may be kept.
+    many = "".join(f"[[closure]]\nfirst = 2027-0{m}-{d:02}\n" for m in (1, 3, 5) for d in range(1, 31, 2))
+    own = '[[closure]]\nfirst = 2027-07-01\ndevices = ["dxa-2"]\n'
+    before = _starting(tmp_path, many, date(2026, 12, 1))
+    kept = [one.first for one in before.devices()["test-site/dxa-1"][1].closures]
+    assert (len(kept), kept[0], kept[-1]) == (40, "2027-01-01", "2027-05-19")
+    said = [words for words in warnings(before) if "closures" in words]
+    assert said == [
+        f"dxa-{n}: 45 closures, of which 40 are kept: those after 2027-05-19 are left out; start the site again before "
+        "then"
+        for n in (1, 2)
+    ]
+    # On 8 January four are past (1, 3, 5, 7), and the fifth from the end is the last that does not fit.
+    later = _starting(tmp_path, many, date(2027, 1, 8))
+    kept = [one.first for one in later.devices()["test-site/dxa-1"][1].closures]
+    assert (len(kept), kept[0], kept[-1]) == (40, "2027-01-09", "2027-05-27")
+    # From 10 January on five are past: nothing ahead is lost, nothing is said, and the calendar stays the same.
+    for today in (date(2027, 1, 10), date(2027, 3, 10)):
+        config = _starting(tmp_path, many, today)
+        kept = [one.first for one in config.devices()["test-site/dxa-1"][1].closures]
+        assert (len(kept), kept[0], kept[-1]) == (40, "2027-01-11", "2027-05-29")
+        assert not any("closures" in words for words in warnings(config))
+    # A device with one more of its own gives up one more; the other is not touched by that.
+    both = _starting(tmp_path, many + own, date(2027, 1, 10)).devices()
+    assert both["test-site/dxa-1"][1].closures[-1].first == "2027-05-29"
+    assert [both["test-site/dxa-2"][1].closures[n].first for n in (0, -1)] == ["2027-01-11", "2027-05-29"]
+    assert both["test-site/dxa-1"][1].closures == both["test-site/dxa-2"][1].closures
+
+
+def test_parts_of_days_and_reasons_stay_as_they_are_where_others_are_left_out(tmp_path: Path) -> None:
+    many = "".join(f"[[closure]]\nfirst = 2027-0{m}-{d:02}\n" for m in (3, 5, 7) for d in range(1, 31, 2))
+    mine = '[[closure]]\nfirst = 2027-01-04\nstarts = "12:00"\nwhy = "Audit"\ndevices = ["dxa-1"]\n'
+    mine += '[[closure]]\nfirst = 2027-01-05\nlast = 2027-01-08\nwhy = "Works"\n'
+    mine += "[calendar]\nexcept_dates = [2027-01-07]\n"
+    closures = _starting(tmp_path, many + mine, date(2026, 12, 1)).devices()["test-site/dxa-1"][1].closures
+    assert closures[:3] == (
+        Closure("2027-01-04", "2027-01-04", "Audit", "12:00", ""),
+        Closure("2027-01-05", "2027-01-06", "Works"),
+        Closure("2027-01-08", "2027-01-08", "Works"),
+    )
+    assert len(closures) == 40
 
 
 def test_a_missing_or_broken_calendar_file_is_an_error_of_the_configuration(tmp_path: Path) -> None:
@@ -208,8 +254,9 @@ def test_a_missing_or_broken_calendar_file_is_an_error_of_the_configuration(tmp_
     with pytest.raises(ConfigError, match=r"bank-holidays.ics: event 'Christmas Day one': DTSTART cannot be"):
         load(tmp_path / "site.toml", today=TODAY)
     written(tmp_path, event("DTSTART;VALUE=DATE:20261225", "RRULE:FREQ=WEEKLY"))
-    with pytest.raises(ConfigError, match=r"dxa-1 has \d+ closures; at most 40"):
-        load(tmp_path / "site.toml", today=TODAY)
+    # Every Friday from Christmas on: the fortieth is 39 weeks later.
+    closures = load(tmp_path / "site.toml", today=TODAY).devices()["test-site/dxa-1"][1].closures
+    assert (len(closures), closures[0].first, closures[-1].first) == (40, "2026-12-25", "2027-09-24")
 
 
 # --- calendar files -----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """While Bonewatch itself was down: the mark it leaves, what the record says of the gap, how its scans stand."""
 
-from datetime import timedelta
+import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,44 @@ def test_a_long_stop_is_told_for_each_device(tmp_path: Path) -> None:
     ]
     again = interruption(tmp_path, [DEVICE], MONDAY + timedelta(minutes=5))
     assert again[0].event_id != told[0].event_id, "told again where the mark could not be written: another fact"
+
+
+def test_a_machine_that_was_suspended_is_told_of_when_it_wakes_and_a_pause_is_not(tmp_path: Path) -> None:
+    minutes = iter(
+        [0.0, 0.0, 0.5, 1.0, 3.9, 63.9, 64.4, 67.4]
+    )  # 2.9 minutes are a pause; an hour and three minutes are not
+    woken: list[tuple[float, float]] = []
+    ended = threading.Event()
+
+    def clock() -> datetime:
+        after = next(minutes, None)
+        if after is None:
+            ended.set()
+        return MONDAY + timedelta(minutes=67.4 if after is None else after)
+
+    def told(since: datetime, until: datetime) -> None:
+        mark = datetime.fromisoformat((tmp_path / MARK).read_text(encoding="ascii").strip())
+        assert mark == since, "killed now, the next start would tell of it"
+        woken.append(((since - MONDAY) / timedelta(minutes=1), (until - MONDAY) / timedelta(minutes=1)))
+
+    with marked(tmp_path, clock, told, every_s=0.001):
+        assert ended.wait(30)
+    assert woken == [pytest.approx((3.9, 63.9)), pytest.approx((64.4, 67.4))]
+
+
+def test_a_machine_that_is_stopped_as_soon_as_it_wakes_still_tells_of_it(tmp_path: Path) -> None:
+    now, woken, began = [MONDAY], list[tuple[datetime, datetime]](), threading.Event()
+
+    def clock() -> datetime:
+        began.set()
+        return now[0]
+
+    with marked(tmp_path, clock, lambda since, until: woken.append((since, until)), every_s=60):
+        while not (tmp_path / MARK).is_file():
+            assert began.wait(30)
+        now[0] = TUESDAY
+    assert woken == [(MONDAY, TUESDAY)]
+    assert interruption(tmp_path, [DEVICE], TUESDAY) == []
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-02T07:45:00", "\0"])

@@ -14,6 +14,7 @@ from streams.messages import (
     FaultLogged,
     QcJudged,
     ReasonCode,
+    RefusedRequest,
     ReturnDecided,
     ServiceKind,
     StateChanged,
@@ -25,6 +26,7 @@ from streams.uptime.account import Account, Stages, account_of
 from streams.uptime.causes import PRECEDENCE, cause_of
 from streams.uptime.clinic_hours import period_of
 from streams.uptime.history import history_of
+from streams.uptime.rebooking import Refusals, Seen, to_rebook
 from streams.uptime.report import Line, Target
 from tests.downtime import (
     FAULT,
@@ -346,6 +348,39 @@ def test_a_device_that_comes_and_goes_within_the_period_is_reckoned_while_it_is_
     }
     assert account.covered_s == 12 * HOUR
     assert account.availability == 1.0
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "named"),
+    [
+        (date.min, date(2026, 1, 5), "0001-01-01"),
+        (date(2026, 1, 5), date.max, "9999-12-31"),
+        (date(1989, 12, 31), date(1990, 1, 1), "1989-12-31"),
+        (date(2200, 12, 31), date(2201, 1, 1), "2201-01-01"),
+    ],
+)
+def test_a_day_outside_the_years_that_can_be_is_refused_by_its_name(first: date, last: date, named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{named} does not lie between 1990 and 2200$"):
+        period_of(first, last, "Pacific/Auckland")
+    assert period_of(date(1990, 1, 1), date(2200, 12, 31), "UTC").end == utc("2201-01-01T00:00")
+
+
+def test_what_a_device_refused_while_it_was_not_in_use_is_to_be_rebooked() -> None:
+    retired = StateChanged(stage="retired", previous="clinical")
+    told = Told(registered=utc("2026-01-06T09:00"), clinical=utc("2026-01-07T12:00")).gates(
+        "2026-01-08T15:00", ReasonCode.RETIRED, first=(DeviceRetired("as the test says", OPERATOR), retired)
+    )
+    asked = (
+        RefusedRequest("BEFORE", utc("2026-01-06T08:30")),  # nobody knew the device yet
+        RefusedRequest("COMMISSIONING", utc("2026-01-07T11:30")),
+        RefusedRequest("IN-USE", utc("2026-01-07T12:30")),
+        RefusedRequest("FOREARM", utc("2026-01-08T15:30"), "forearm"),
+        RefusedRequest("RETIRED", utc("2026-01-09T10:00")),
+    )
+    seen = Seen({"bath/dxa-1": (Refusals(utc("2026-01-06T09:30"), asked),)})
+    period = period_of(date(2026, 1, 5), date(2026, 1, 9), "UTC")
+    found = to_rebook(history_of("bath/dxa-1", told.entries), seen, period, LATER)
+    assert [one.accession_number for one in found] == ["COMMISSIONING", "FOREARM", "RETIRED"]
 
 
 def test_time_in_which_nobody_watched_is_neither_up_nor_down() -> None:

@@ -16,6 +16,7 @@ from dashboards.context import Console
 from dashboards.errors import problem
 from qa_models.cross_calibration.equation import derive
 from streams.commands import AcceptCrossCalibration, WithdrawCrossCalibration
+from streams.fold.due_work import YEARS
 from streams.messages import StudyKind
 from streams.roles import Permission
 from streams.studies import StudyVersion, pairs_from
@@ -151,10 +152,15 @@ def withdraw_study(
 
 def _midnight(console: Console, day: str) -> datetime | None:
     """Return when a day begins at the site; None for a blank."""
+    if not day:
+        return None
     try:
-        return datetime.combine(date.fromisoformat(day), time.min, console.time.zone).astimezone(UTC) if day else None
+        begins = date.fromisoformat(day)
     except ValueError:
         raise ValueError(f"{day[:20]} is no day; write year, month, day, such as 2026-11-02") from None
+    if begins.year not in YEARS:
+        raise ValueError(f"{day[:20]} does not lie between {YEARS[0]} and {YEARS[-1]}")
+    return datetime.combine(begins, time.min, console.time.zone).astimezone(UTC)
 
 
 def _out(one: StudyVersion, now: datetime) -> StudyOut:

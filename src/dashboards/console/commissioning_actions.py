@@ -11,6 +11,7 @@ from dashboards.console.typed import Typed
 from dashboards.context import Console
 from streams.commands import AcceptBaseline, Command, RecordCommissioning, ReviewStep, SignOffCommissioning
 from streams.fold.commissioning import COMMISSIONING, WORDS
+from streams.fold.due_work import YEARS
 from streams.messages import Verdict
 from streams.policy import CommissioningStep
 from streams.readings import DeviceView
@@ -120,6 +121,9 @@ def _midnight(console: Console, typed: Typed, name: str) -> datetime | None:
         day = date.fromisoformat(typed.values.get(name, "").strip())
     except ValueError:
         typed.errors.setdefault(name, "Enter a day as year, month, day, such as 2026-06-01")
+        return None
+    if day.year not in YEARS:
+        typed.errors.setdefault(name, f"Enter a day between {YEARS[0]} and {YEARS[-1]}, such as 2026-06-01")
         return None
     return datetime.combine(day, time.min, console.time.zone)
 

@@ -19,7 +19,7 @@ from dashboards.uptime.csv_file import csv_from_report
 from dashboards.uptime.figures import Figures, ReportFigures, figures_of
 from dashboards.uptime.sheet import loss_rows, pdf_from_report
 
-_MONTH: Final = re.compile(r"(2\d{3})-(0[1-9]|1[0-2])", re.ASCII)
+_MONTH: Final = re.compile(r"(2[01]\d{2})-(0[1-9]|1[0-2])", re.ASCII)
 _FILE: Final = re.compile(r"uptime-(\d{4}-\d{2})\.(csv|pdf)")
 REBOOK_SHOWN: Final = 200
 

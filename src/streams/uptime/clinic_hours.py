@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold.due_work import YEARS
 from streams.fold.schedule import clinics_on, end_of_day, local_day, zone
 from streams.policy import ClinicCalendar
 from streams.uptime.history import Moment, Span
@@ -33,8 +34,11 @@ def period_of(first: date, last: date, time_zone: str) -> Period:
     Raises
     ------
     ValueError
-        The first day comes after the last.
+        The first day comes after the last, or a day lies outside the years that can be.
     """
+    for day in (first, last):
+        if day.year not in YEARS:
+            raise ValueError(f"{day} does not lie between {YEARS[0]} and {YEARS[-1]}")
     if first > last:
         raise ValueError(f"the period ends ({last}) before it begins ({first})")
     return Period(datetime.combine(first, time.min, zone(time_zone)).astimezone(UTC), end_of_day(last, time_zone))

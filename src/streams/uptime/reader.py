@@ -73,7 +73,7 @@ class LoggedUptime:
         Raises
         ------
         ValueError
-            The first day comes after the last, or there is no such device.
+            The first day comes after the last, a day lies outside the years that can be, or there is no such device.
         LogError
             The log cannot be read.
         """

@@ -1,4 +1,4 @@
-"""Which requests were refused on the worklist while a device was held, and have not been scanned since."""
+"""Which requests were refused on the worklist while a device was held or not in use, and were not scanned since."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ import msgspec
 from streams.messages import RefusedRequest, UtcTime
 from streams.policy import ALL_MODES
 from streams.uptime.clinic_hours import Period
-from streams.uptime.history import History, Moment
+from streams.uptime.history import NOT_COMMISSIONED, RETIRED, History, Moment
 
 
 class Refusals(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class ToRebook(msgspec.Struct, frozen=True):
 
 
 def to_rebook(history: History, seen: Seen, period: Period, now: datetime) -> tuple[ToRebook, ...]:
-    """Return the requests refused in a period that were scheduled for a time in which the device was held.
+    """Return the requests refused in a period that were scheduled for a time in which the device was held or away.
 
     What was scanned after the refusal, on whatever device of the site, is left out; so is what was scheduled for a time
     at which the device was open again. Of what lies ahead, how the device stands now decides.
@@ -61,5 +61,7 @@ def _is_held(moments: Sequence[Moment], mode: str, at: datetime) -> bool:
     if not before:
         return False
     last = before[-1]
+    if last.absent in {NOT_COMMISSIONED, RETIRED}:
+        return True  # in nobody's clinical use: no mode is told as down then, and none lets a patient through
     held = {down.mode for down in last.down}
     return bool(held) if mode in {"", ALL_MODES} else mode in held

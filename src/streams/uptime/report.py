@@ -68,7 +68,7 @@ def report_of(
     Raises
     ------
     ValueError
-        The first day comes after the last.
+        The first day comes after the last, or a day lies outside the years that can be.
     """
     period = period_of(*days, time_zone)
     lines = []
