@@ -201,6 +201,19 @@ def test_a_large_file_never_lies_unsealed_on_the_disk(console: Console, monkeypa
     assert console.get(f"/devices/dxa-1/files/{console.newest()}").content == large
 
 
+def test_nor_does_it_with_the_token_in_the_header(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = console.become("operator").entry()
+    fields = console.form(entry)
+    token = {"x-csrf-token": fields.pop("_csrf_token")}
+    monkeypatch.setattr(tempfile, "tempdir", str(console.folder / "no such folder"))
+    large = PDF + b"\n%" + b"x" * 3_000_000 + b"\n%%EOF"
+    sent = {"file": ("report.pdf", large, "application/pdf")}
+    path = f"{LOG}/{entry}/file"
+    answer = console.client.post(path, data=fields, files=sent, headers=token, follow_redirects=False)
+    assert answer.status_code == 303
+    assert console.get(f"/devices/dxa-1/files/{console.newest()}").content == large
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,14 +1,15 @@
 """The equipment log's pages: the list of a device, one thing in it with what was added, files up and down."""
 
 import secrets
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import quote
 
 from litestar import Response, get, post
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 from msgspec.structs import replace
 
@@ -34,8 +35,6 @@ from streams.roles import Permission
 SHOWN: Final = 50
 MAX_FORM_BYTES: Final = 65_536
 """What a form with a file has beside the file."""
-
-FileForm = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)]
 
 _NOTE: Final = Field(
     name="text", label="What is it?", hint="Such as: service report, signed form, photo of the damage", required=False
@@ -128,14 +127,20 @@ def file_form(
 
 @post(
     "/devices/{device_id:str}/log/{item_id:str}/file",
-    sync_to_thread=True,
     status_code=200,
     request_max_body_size=MAX_FILE_BYTES + MAX_FORM_BYTES,
 )
-def add_file(
-    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], item_id: FromPath[str], data: FileForm
+async def add_file(
+    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], item_id: FromPath[str]
 ) -> Response[Any]:
     """Keep a file durably, then record it; or show the form again with what is wrong."""
+    form = dict(await request.form())  # Litestar's own reading, for a `data` of ours, puts files on the disk
+    return await sync_to_thread(_answer_file, console, request, device_id, item_id, form)
+
+
+def _answer_file(
+    console: Console, request: Visit, device_id: str, item_id: str, data: Mapping[str, Any]
+) -> Response[Any]:
     session = require(request, ADD_FILE.permission)
     view = console.device(device_id)
     item = _item(console, view, item_id)
