@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from streams import codec
 from streams.equipment_log import KINDS, Handover, LogItem, LogKind, OpenIncident, kind_of
+from streams.fold.handover import VERIFYING
 from streams.log_names import ATTACHED, BYPASS, CLOSED, RECORDED, opens_incident
 from streams.messages import (
     AttachmentAdded,
@@ -161,16 +162,19 @@ class SqliteEquipmentLog:
         return event.fact.text if event is not None and isinstance(event.fact, FaultLogged) else ""
 
     def _clinical_after(self, key: str, device_seq: int) -> datetime | None:
-        """Return when a device came back into clinical use after a place in its log, if nothing else came first."""
+        """Return when a device came back into clinical use, its QC passed; at once where it had passed before.
+
+        Nothing where it went from the QC into something else first.
+        """
         rows = self._query(
             "SELECT o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"
-            " WHERE o.device = ? AND o.type = ? AND e.device_seq > ? ORDER BY o.position LIMIT 1",
+            " WHERE o.device = ? AND o.type = ? AND e.device_seq >= ? ORDER BY o.position",
             (key, _STAGE, device_seq),
         )
         for body, at in rows:
             outcome = codec.decode_outcome(body).outcome
-            if isinstance(outcome, StateChanged) and outcome.stage == "clinical":
-                return datetime.fromisoformat(at)
+            if isinstance(outcome, StateChanged) and outcome.stage != VERIFYING:
+                return datetime.fromisoformat(at) if outcome.stage == "clinical" else None
         return None
 
     def _counted(self, key: str, items: Iterable[LogItem]) -> list[LogItem]:

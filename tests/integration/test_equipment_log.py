@@ -29,6 +29,7 @@ from streams.equipment_log import LogItem, LogKind
 from streams.fold.decisions.records import MAX_FILES
 from streams.messages import (
     Attachment,
+    CommissioningSignedOff,
     Draft,
     EntryKind,
     FaultLogged,
@@ -240,6 +241,29 @@ def test_a_handover_is_read_as_far_as_it_stands(site: Department) -> None:
     assert last is not None
     assert (last.over.reason, last.back, last.decision) == ("yearly", None, None)
     assert site.log.handover("dxa-1", "nothing") is None
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["QC before the decision", "QC after it"])
+def test_a_handover_says_from_when_the_device_is_in_clinical_use(site: Department, *, is_first: bool) -> None:
+    signed = CommissioningSignedOff(PHYSICIST)
+    site.engine.append([Draft("baseline", DEVICE, baseline()), Draft("signed", DEVICE, signed)])
+    site.id_of(HandOver, reason="stuck", engineer="Eve Engineer", company="Invented Ltd", engineer_signed=True)
+    back = {"engineer": "Eve Engineer", "work_done": "belt", "is_working": True, "engineer_signed": True}
+    site.id_of(HandBack, ENGINEER, affected=NOTHING, **back)
+
+    def qc() -> None:
+        site.id_of(EnterVendorQc, passed=True, reviewed_by="Pat")
+        site.id_of(EnterPhantomScan, phantom_id=PHANTOM, bmd_g_cm2=1.0)
+
+    if is_first:
+        qc()
+    site.id_of(DecideReturn, returns=True)
+    if not is_first:
+        qc()
+    done = site.log.handover("dxa-1")
+    assert done is not None
+    assert site.engine.states[DEVICE].stage == "clinical"
+    assert done.verified_at == site.now
 
 
 def test_a_fault_of_the_log_stands_beside_one_of_a_person(site: Department) -> None:
