@@ -15,6 +15,8 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser  # t
 
 MAX_PARTS: Final = 40
 """No form of ours has more fields."""
+CSRF_FIELD: Final = "_csrf_token"
+_UNREADABLE: Final = "This form cannot be read: open it anew and send it again"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -32,7 +34,11 @@ class MemoryRequest(Request[Any, Any, Any]):
         content_type, options = self.content_type
         if content_type == RequestEncodingType.MULTI_PART and self._connection_state.form is Empty:
             self._connection_state.form = _fields(await self.body(), options.get("boundary", ""))
-        return await super().form()
+        form = await super().form()
+        token = form.get(CSRF_FIELD, "")
+        if not isinstance(token, str) or not token.isascii():  # Litestar compares it as it comes, and fails
+            raise ClientException(_UNREADABLE)
+        return form
 
 
 def _fields(body: bytes, boundary: str) -> dict[str, Any]:
@@ -51,5 +57,5 @@ def _fields(body: bytes, boundary: str) -> dict[str, Any]:
                     sent = Sent(segment.filename, bytes(data)) if segment.filename else data.decode()
                     fields.setdefault(segment.name, sent)
     except (MultipartError, ValueError) as error:
-        raise ClientException("This form cannot be read: open it anew and send it again") from error
+        raise ClientException(_UNREADABLE) from error
     return fields

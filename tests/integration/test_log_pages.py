@@ -221,9 +221,11 @@ def test_nor_does_it_with_the_token_in_the_header(console: Console, monkeypatch:
         b"garbage",
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-',
         b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="_csrf_token"; filename="a.pdf"\r\n\r\n%PDF-\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="_csrf_token"\r\n\r\n' + b"\xc3\xa9" * 70 + b"\r\n--x--\r\n",
         b"".join(b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n' % n for n in range(60)) + b"--x--\r\n",
     ],
-    ids=["empty", "garbage", "cut off", "no UTF-8", "too many fields"],
+    ids=["empty", "garbage", "cut off", "no UTF-8", "token as a file", "token no ASCII", "too many fields"],
 )
 def test_a_form_that_cannot_be_read_is_refused(console: Console, body: bytes) -> None:
     entry = console.become("operator").entry()
