@@ -112,6 +112,13 @@ def test_an_entry_a_comment_and_an_incident_stand_in_the_list_and_are_filtered(c
     assert "Oz Operator, operator" in console.get(f"{LOG}/{entry}").text
 
 
+@pytest.mark.parametrize(("before", "shown"), [(1 << 63, 1), (10**40, 1), (-(1 << 70), 1), (1, 0)])
+def test_a_place_beyond_the_log_s_end_shows_the_log(console: Console, before: int, shown: int) -> None:
+    console.become("operator").entry()
+    answer = console.get(f"{LOG}?before={before}")
+    assert (answer.status_code, answer.text.count('data-kind="entry"')) == (200, shown)
+
+
 def test_an_incident_is_closed_by_who_may_and_the_board_forgets_it(console: Console) -> None:
     console.department.ask(RecordIncident, kind="incident", text="Fell off the table")
     incident = console.newest()

@@ -33,6 +33,7 @@ from streams.readings import DeviceView
 from streams.roles import Permission
 
 SHOWN: Final = 50
+_TOP: Final = 1 << 62
 MAX_FORM_BYTES: Final = 65_536
 """What a form with a file has beside the file."""
 
@@ -74,6 +75,7 @@ def log_page(
     view = console.device(device_id)
     chosen = LogKind(kind) if kind in set(LogKind) else None
     kinds = (chosen,) if chosen else ()
+    before = min(max(before, 0), _TOP)  # a number that the log can count to
     items = console.equipment_log.items(view.id, kinds=kinds, before=before or None, limit=SHOWN + 1)
     return page(
         console,
