@@ -66,13 +66,15 @@ def test_an_association_that_comes_about_too_late_is_closed() -> None:
     entity = AE("LATE")
     entity.add_supported_context(Verification)
     peer = entity.start_server(("127.0.0.1", 0), block=False)
+    assert peer is not None
+    port = peer.server_address[1]
     entity.add_requested_context(Verification)
     may_ask, ended = threading.Event(), threading.Event()
-    handlers = [(evt.EVT_RELEASED, lambda _: ended.set())]
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_RELEASED, lambda _: ended.set())]
 
     def late() -> Association:
         may_ask.wait(10.0)
-        return entity.associate(*peer.server_address[:2], evt_handlers=handlers)
+        return entity.associate("127.0.0.1", port, evt_handlers=handlers)
 
     try:
         with pytest.raises(PeerError, match="no association came about"):
