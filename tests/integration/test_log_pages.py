@@ -4,6 +4,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -17,8 +18,10 @@ from collectors.attachments import Attachments
 from dashboards.app import create_app
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
-from streams.commands import HandBack, HandOver, LogFault, RecordIncident, SaidAffected
+from streams.commands import AddAttachment, HandBack, HandOver, LogFault, RecordIncident, SaidAffected
 from streams.equipment_log import LogKind
+from streams.fold.decisions.records import MAX_FILES
+from streams.messages import Attachment
 from streams.roles import Role
 from streams.sqlite_readings import SqliteReadings
 from tests.console_client import HIDDEN, Visitor
@@ -286,6 +289,42 @@ def test_a_form_of_an_old_page_or_sent_twice_keeps_and_records_nothing_more(cons
         "/devices/dxa-1/do/log-entry", data=page | {"kind": "daily", "text": "late"}, follow_redirects=False
     )
     assert (stale.status_code, "out of date" in stale.text) == (409, True)
+
+
+def kept_files(console: Console) -> int:
+    path = console.folder / "attachments.sqlite"
+    if not path.exists():  # it is made with the first file
+        return 0
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT COUNT(*) FROM files").fetchone()[0])
+
+
+def test_a_file_that_was_recorded_and_is_sent_again_is_done(console: Console) -> None:
+    entry = console.become("operator").entry()
+    hidden = console.form(entry)
+    for _ in range(2):
+        answer = console.send(entry, PDF, hidden=hidden)
+        assert (answer.status_code, answer.headers.get("location")) == (303, f"{LOG}/{entry}?done=add-file")
+    other = console.send(entry, PNG, hidden=hidden)
+    assert (other.status_code, hidden["request_id"] in other.text) == (409, False)
+    assert (len(console.department.log.about("dxa-1", entry)), kept_files(console)) == (1, 1)
+
+
+def test_a_form_shown_again_is_the_same_request(console: Console) -> None:
+    entry = console.become("operator").entry()
+    hidden = console.form(entry)
+    assert f'value="{hidden["request_id"]}"' in console.send(entry, b"no file", hidden=hidden).text
+
+
+def test_nothing_is_kept_of_a_request_without_a_name_or_of_a_file_too_many(console: Console) -> None:
+    entry = console.become("operator").entry()
+    nameless = console.send(entry, PDF, hidden=console.form(entry) | {"request_id": "?"})
+    assert (nameless.status_code, "not complete" in nameless.text, 'value="?"' in nameless.text) == (422, True, False)
+    for place in range(MAX_FILES):
+        file = Attachment(f"{place:064x}", "report.pdf", "application/pdf", 1200)
+        console.department.ask(AddAttachment, attachment=file, about=entry)
+    answer = console.send(entry, PDF)
+    assert (answer.status_code, "20 files were added" in answer.text, kept_files(console)) == (409, True, 0)
 
 
 def test_a_store_that_cannot_be_read_says_so_and_the_console_goes_on(console: Console) -> None:
