@@ -211,6 +211,14 @@ def test_a_large_file_never_lies_unsealed_on_the_disk(console: Console, monkeypa
     assert console.get(f"/devices/dxa-1/files/{console.newest()}").content == large
 
 
+def test_nothing_is_read_of_a_file_whose_sender_is_not_signed_in(console: Console) -> None:
+    entry = console.become("operator").entry()
+    hidden = console.form(entry)
+    console.client.cookies.delete("bonewatch_session")
+    assert console.send(entry, PDF + bytes(10_200_000), hidden=hidden).status_code == 401  # and not 413: too long
+    assert console.newest() == entry
+
+
 def test_nor_does_it_with_the_token_in_the_header(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = console.become("operator").entry()
     fields = console.form(entry)
