@@ -38,13 +38,19 @@ class SessionMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Put the session, or None, into the request."""
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
-        token = connection.cookies.get(SESSION_COOKIE)
-        session = await sync_to_thread(self._console.users.sessions.find, token) if token else None
-        if session is not None and session.demo and self._console.demo is None:
-            session = None
+        session = await session_of(connection, self._console)
         scope["user"] = session
-        scope["auth"] = token if session else None
+        scope["auth"] = connection.cookies.get(SESSION_COOKIE) if session else None
         await next_app(scope, receive, send)
+
+
+async def session_of(connection: ASGIConnection[Any, Any, Any, Any], console: Console) -> Session | None:
+    """Return the session that a connection's cookie names, or None."""
+    token = connection.cookies.get(SESSION_COOKIE)
+    session = await sync_to_thread(console.users.sessions.find, token) if token else None
+    if session is not None and session.demo and console.demo is None:
+        return None
+    return session
 
 
 def require_sign_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -1,7 +1,6 @@
 """Who asks by name and password (HTTP Basic): programs, the command line, calendars."""
 
 import base64
-import binascii
 
 from litestar.exceptions import NotAuthorizedException, ServiceUnavailableException, TooManyRequestsException
 
@@ -30,7 +29,7 @@ def _credentials(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no ASCII, no base64, no UTF-8
         name = colon = password = ""
     if scheme.casefold() != "basic" or not colon:
         raise NotAuthorizedException("Send name and password (HTTP Basic); a browser's session does not count here")

@@ -9,12 +9,16 @@ import msgspec
 from litestar import Request
 from litestar.datastructures.multi_dicts import FormMultiDict
 from litestar.enums import RequestEncodingType
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, NotAuthorizedException
 from litestar.types import Empty
 from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
+from dashboards.auth import session_of
+
 MAX_PARTS: Final = 40
 """No form of ours has more fields."""
+CSRF_FIELD: Final = "_csrf_token"
+_UNREADABLE: Final = "This form cannot be read: open it anew and send it again"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -31,8 +35,22 @@ class MemoryRequest(Request[Any, Any, Any]):
         """Return the fields of a form; a field with a file is a `Sent`."""
         content_type, options = self.content_type
         if content_type == RequestEncodingType.MULTI_PART and self._connection_state.form is Empty:
+            await self._refuse_strangers()
             self._connection_state.form = _fields(await self.body(), options.get("boundary", ""))
-        return await super().form()
+        form = await super().form()
+        token = form.get(CSRF_FIELD, "")
+        if not isinstance(token, str) or not token.isascii():  # Litestar compares it as it comes, and fails
+            raise ClientException(_UNREADABLE)
+        return form
+
+    async def _refuse_strangers(self) -> None:
+        """Read nothing of somebody's who is not signed in: a form with a file is megabytes, in memory.
+
+        The token is looked for in the form before `SessionMiddleware` has its turn, so the session is looked for here.
+        """
+        is_public = self.route_handler.opt.get("public") == "always"
+        if not is_public and await session_of(self, self.app.state.console) is None:
+            raise NotAuthorizedException("Sign in first")
 
 
 def _fields(body: bytes, boundary: str) -> dict[str, Any]:
@@ -51,5 +69,5 @@ def _fields(body: bytes, boundary: str) -> dict[str, Any]:
                     sent = Sent(segment.filename, bytes(data)) if segment.filename else data.decode()
                     fields.setdefault(segment.name, sent)
     except (MultipartError, ValueError) as error:
-        raise ClientException("This form cannot be read: open it anew and send it again") from error
+        raise ClientException(_UNREADABLE) from error
     return fields

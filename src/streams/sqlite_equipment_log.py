@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from streams import codec
 from streams.equipment_log import KINDS, Handover, LogItem, LogKind, OpenIncident, kind_of
+from streams.fold.handover import VERIFYING
 from streams.log_names import ATTACHED, BYPASS, CLOSED, RECORDED, opens_incident
 from streams.messages import (
     AttachmentAdded,
@@ -21,11 +22,13 @@ from streams.messages import (
     EquipmentHandedBack,
     EquipmentHandedOver,
     Event,
+    Fact,
     FaultLogged,
     IncidentClosed,
     IncidentRecorded,
     LogEntryMade,
     Message,
+    Outcome,
     ReturnDecided,
     StateChanged,
 )
@@ -128,8 +131,7 @@ class SqliteEquipmentLog:
             rows += self._bypasses(key, "e.position > ? AND e.position <= ?", within, -1)
             for place, name, at, body, is_event in sorted(rows):
                 del place
-                matter = codec.decode_event(body).fact if is_event else codec.decode_outcome(body).outcome
-                known.take(name, datetime.fromisoformat(at), matter)
+                known.take(name, datetime.fromisoformat(at), _matter(body, is_event))
             known.position = top
             return sorted(known.open.values(), key=lambda incident: incident.opened_at)
 
@@ -161,16 +163,19 @@ class SqliteEquipmentLog:
         return event.fact.text if event is not None and isinstance(event.fact, FaultLogged) else ""
 
     def _clinical_after(self, key: str, device_seq: int) -> datetime | None:
-        """Return when a device came back into clinical use after a place in its log, if nothing else came first."""
+        """Return when a device came back into clinical use, its QC passed; at once where it had passed before.
+
+        Nothing where it went from the QC into something else first.
+        """
         rows = self._query(
             "SELECT o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"
-            " WHERE o.device = ? AND o.type = ? AND e.device_seq > ? ORDER BY o.position LIMIT 1",
+            " WHERE o.device = ? AND o.type = ? AND e.device_seq >= ? ORDER BY o.position",
             (key, _STAGE, device_seq),
         )
         for body, at in rows:
-            outcome = codec.decode_outcome(body).outcome
-            if isinstance(outcome, StateChanged) and outcome.stage == "clinical":
-                return datetime.fromisoformat(at)
+            outcome = _matter(body, is_event=False)
+            if isinstance(outcome, StateChanged) and outcome.stage != VERIFYING:
+                return datetime.fromisoformat(at) if outcome.stage == "clinical" else None
         return None
 
     def _counted(self, key: str, items: Iterable[LogItem]) -> list[LogItem]:
@@ -197,9 +202,10 @@ class SqliteEquipmentLog:
         ]
 
     def _facts(self, key: str, type_name: str, where: str, values: tuple[object, ...], limit: int) -> Iterator[Event]:
-        """Yield events of one type, newest first."""
+        """Yield events of one type, newest first, without those that a later version wrote."""
         for _, _, _, body, _ in self._events(key, {type_name}, where, values, limit):
-            yield codec.decode_event(body)
+            with suppress(codec.UndecodableError):
+                yield codec.decode_event(body)
 
     def _events(
         self, key: str, types: Collection[str], where: str, values: tuple[object, ...], limit: int
@@ -227,12 +233,19 @@ class SqliteEquipmentLog:
 def _item(row: tuple[Any, ...]) -> LogItem | None:
     """Return what a row says; nothing where a later version wrote it, or it is none of the equipment log's."""
     place, name, at, body, is_event = row
-    try:
-        matter = codec.decode_event(body).fact if is_event else codec.decode_outcome(body).outcome
-    except codec.UndecodableError:
+    matter = _matter(body, is_event)
+    if matter is None:
         return None
     kind = kind_of(matter)  # type: ignore[arg-type] # an outcome here is a bypass
     return None if kind is None else LogItem(name, place, datetime.fromisoformat(at), kind, matter)  # type: ignore[arg-type]
+
+
+def _matter(body: bytes, is_event: bool) -> Fact | Outcome | None:  # noqa: FBT001 - as its row says
+    """Return what an event or an outcome says; nothing where a later version wrote it."""
+    try:
+        return codec.decode_event(body).fact if is_event else codec.decode_outcome(body).outcome
+    except codec.UndecodableError:
+        return None
 
 
 def _is_incident(item: LogItem) -> bool:

@@ -207,6 +207,11 @@ def test_the_calendar_holds_each_next_due_day_for_a_session_and_for_a_password(v
     assert signed_in(visitor, Role.OPERATOR).get("/due.ics").content == by_password.content
 
 
+def test_a_name_and_password_that_cannot_be_read_get_no_calendar(visitor: Visitor) -> None:
+    for sent in (b"Basic \xc3\xa9", b"Basic /w==", b"Basic \xff"):
+        assert visitor.client.get("/due.ics", headers=[(b"Authorization", sent)]).status_code == 401
+
+
 def test_a_wrong_password_gets_no_calendar(visitor: Visitor) -> None:
     for headers in (basic("The manager", "wrong"), {"Authorization": "Bearer x"}, {"Authorization": "Basic %%"}):
         answer = visitor.client.get("/due.ics", headers=headers)

@@ -1,6 +1,8 @@
 """The equipment log as it is read from a real site log: what stands in it, what is open, what may be written about."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from streams.equipment_log import LogItem, LogKind
 from streams.fold.decisions.records import MAX_FILES
 from streams.messages import (
     Attachment,
+    CommissioningSignedOff,
     Draft,
     EntryKind,
     FaultLogged,
@@ -48,6 +51,14 @@ from tests.folding import DEVICE, ENGINEER, MONDAY, OPERATOR, PHANTOM, PHYSICIST
 
 OTHER = "test-site/dxa-2"
 FILE = Attachment("a" * 64, "report.pdf", "application/pdf", 1200)
+LATER = (
+    "bonewatch.log-entry-made.v1",
+    "bonewatch.attachment-added.v1",
+    "bonewatch.fault-logged.v1",
+    "bonewatch.equipment-handed-back.v1",
+    "bonewatch.return-decided.v1",
+    "bonewatch.incident-closed.v1",
+)
 NOTHING = SaidAffected(dose=False, image_quality=False, safety=False, measurement=False)
 
 
@@ -56,6 +67,7 @@ class Department:
 
     def __init__(self, path: Path, policy: DevicePolicy = POLICY) -> None:
         self.now = MONDAY
+        self.path = path
         self.asked = 0
         self.file = SqliteEventLog(path)
         self.engine = SiteEngine(self.file, clock=lambda: self.now)
@@ -240,6 +252,53 @@ def test_a_handover_is_read_as_far_as_it_stands(site: Department) -> None:
     assert last is not None
     assert (last.over.reason, last.back, last.decision) == ("yearly", None, None)
     assert site.log.handover("dxa-1", "nothing") is None
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["QC before the decision", "QC after it"])
+def test_a_handover_says_from_when_the_device_is_in_clinical_use(site: Department, *, is_first: bool) -> None:
+    signed = CommissioningSignedOff(PHYSICIST)
+    site.engine.append([Draft("baseline", DEVICE, baseline()), Draft("signed", DEVICE, signed)])
+    site.id_of(HandOver, reason="stuck", engineer="Eve Engineer", company="Invented Ltd", engineer_signed=True)
+    back = {"engineer": "Eve Engineer", "work_done": "belt", "is_working": True, "engineer_signed": True}
+    site.id_of(HandBack, ENGINEER, affected=NOTHING, **back)
+
+    def qc() -> None:
+        site.id_of(EnterVendorQc, passed=True, reviewed_by="Pat")
+        site.id_of(EnterPhantomScan, phantom_id=PHANTOM, bmd_g_cm2=1.0)
+
+    if is_first:
+        qc()
+    site.id_of(DecideReturn, returns=True)
+    if not is_first:
+        qc()
+    done = site.log.handover("dxa-1")
+    assert done is not None
+    assert site.engine.states[DEVICE].stage == "clinical"
+    assert done.verified_at == site.now
+
+
+def test_what_a_later_version_wrote_is_left_out_and_takes_no_view_down(site: Department) -> None:
+    site.id_of(LogFault, text="Table is stuck", stops_scanning=True)
+    fault = site.engine.states[DEVICE].faults[0].fault_id
+    entry = site.id_of(RecordIncident, kind="incident", text="Fell")
+    site.id_of(MakeLogEntry, kind=EntryKind.COMMENT, text="Seen", about=entry)
+    site.id_of(AddAttachment, attachment=FILE, about=entry)
+    over = {"reason": "stuck", "engineer": "Eve Engineer", "company": "Invented Ltd", "engineer_signed": True}
+    site.id_of(HandOver, fault_id=fault, **over)
+    back = {"engineer": "Eve Engineer", "work_done": "belt", "is_working": True, "engineer_signed": True}
+    site.id_of(HandBack, ENGINEER, affected=NOTHING, **back)
+    site.id_of(DecideReturn, returns=True)
+    with closing(sqlite3.connect(site.path)) as db, db:
+        db.execute("DROP TRIGGER events_stand")
+        db.execute("UPDATE events SET body = x'7b7d' WHERE type IN (?, ?, ?, ?, ?, ?)", LATER)
+    assert site.kinds() == ["service", "incident"]
+    item = site.log.item("dxa-1", entry)
+    assert item is not None
+    assert (item.comments, item.files, item.is_open) == (0, 0, True)
+    begun = site.log.handover("dxa-1")
+    assert begun is not None
+    assert (begun.fault, begun.back, begun.decision) == ("", None, None)
+    assert [one.id for one in site.log.open_incidents("dxa-1")] == [entry]
 
 
 def test_a_fault_of_the_log_stands_beside_one_of_a_person(site: Department) -> None:

@@ -4,6 +4,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -17,8 +18,10 @@ from collectors.attachments import Attachments
 from dashboards.app import create_app
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
-from streams.commands import HandBack, HandOver, LogFault, RecordIncident, SaidAffected
+from streams.commands import AddAttachment, HandBack, HandOver, LogFault, RecordIncident, SaidAffected
 from streams.equipment_log import LogKind
+from streams.fold.decisions.records import MAX_FILES
+from streams.messages import Attachment
 from streams.roles import Role
 from streams.sqlite_readings import SqliteReadings
 from tests.console_client import HIDDEN, Visitor
@@ -112,6 +115,13 @@ def test_an_entry_a_comment_and_an_incident_stand_in_the_list_and_are_filtered(c
     assert "Oz Operator, operator" in console.get(f"{LOG}/{entry}").text
 
 
+@pytest.mark.parametrize(("before", "shown"), [(1 << 63, 1), (10**40, 1), (-(1 << 70), 1), (1, 0)])
+def test_a_place_beyond_the_log_s_end_shows_the_log(console: Console, before: int, shown: int) -> None:
+    console.become("operator").entry()
+    answer = console.get(f"{LOG}?before={before}")
+    assert (answer.status_code, answer.text.count('data-kind="entry"')) == (200, shown)
+
+
 def test_an_incident_is_closed_by_who_may_and_the_board_forgets_it(console: Console) -> None:
     console.department.ask(RecordIncident, kind="incident", text="Fell off the table")
     incident = console.newest()
@@ -201,6 +211,27 @@ def test_a_large_file_never_lies_unsealed_on_the_disk(console: Console, monkeypa
     assert console.get(f"/devices/dxa-1/files/{console.newest()}").content == large
 
 
+def test_nothing_is_read_of_a_file_whose_sender_is_not_signed_in(console: Console) -> None:
+    entry = console.become("operator").entry()
+    hidden = console.form(entry)
+    console.client.cookies.delete("bonewatch_session")
+    assert console.send(entry, PDF + bytes(10_200_000), hidden=hidden).status_code == 401  # and not 413: too long
+    assert console.newest() == entry
+
+
+def test_nor_does_it_with_the_token_in_the_header(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = console.become("operator").entry()
+    fields = console.form(entry)
+    token = {"x-csrf-token": fields.pop("_csrf_token")}
+    monkeypatch.setattr(tempfile, "tempdir", str(console.folder / "no such folder"))
+    large = PDF + b"\n%" + b"x" * 3_000_000 + b"\n%%EOF"
+    sent = {"file": ("report.pdf", large, "application/pdf")}
+    path = f"{LOG}/{entry}/file"
+    answer = console.client.post(path, data=fields, files=sent, headers=token, follow_redirects=False)
+    assert answer.status_code == 303
+    assert console.get(f"/devices/dxa-1/files/{console.newest()}").content == large
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -208,9 +239,11 @@ def test_a_large_file_never_lies_unsealed_on_the_disk(console: Console, monkeypa
         b"garbage",
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-',
         b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="_csrf_token"; filename="a.pdf"\r\n\r\n%PDF-\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="_csrf_token"\r\n\r\n' + b"\xc3\xa9" * 70 + b"\r\n--x--\r\n",
         b"".join(b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n' % n for n in range(60)) + b"--x--\r\n",
     ],
-    ids=["empty", "garbage", "cut off", "no UTF-8", "too many fields"],
+    ids=["empty", "garbage", "cut off", "no UTF-8", "token as a file", "token no ASCII", "too many fields"],
 )
 def test_a_form_that_cannot_be_read_is_refused(console: Console, body: bytes) -> None:
     entry = console.become("operator").entry()
@@ -264,6 +297,42 @@ def test_a_form_of_an_old_page_or_sent_twice_keeps_and_records_nothing_more(cons
         "/devices/dxa-1/do/log-entry", data=page | {"kind": "daily", "text": "late"}, follow_redirects=False
     )
     assert (stale.status_code, "out of date" in stale.text) == (409, True)
+
+
+def kept_files(console: Console) -> int:
+    path = console.folder / "attachments.sqlite"
+    if not path.exists():  # it is made with the first file
+        return 0
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT COUNT(*) FROM files").fetchone()[0])
+
+
+def test_a_file_that_was_recorded_and_is_sent_again_is_done(console: Console) -> None:
+    entry = console.become("operator").entry()
+    hidden = console.form(entry)
+    for _ in range(2):
+        answer = console.send(entry, PDF, hidden=hidden)
+        assert (answer.status_code, answer.headers.get("location")) == (303, f"{LOG}/{entry}?done=add-file")
+    other = console.send(entry, PNG, hidden=hidden)
+    assert (other.status_code, hidden["request_id"] in other.text) == (409, False)
+    assert (len(console.department.log.about("dxa-1", entry)), kept_files(console)) == (1, 1)
+
+
+def test_a_form_shown_again_is_the_same_request(console: Console) -> None:
+    entry = console.become("operator").entry()
+    hidden = console.form(entry)
+    assert f'value="{hidden["request_id"]}"' in console.send(entry, b"no file", hidden=hidden).text
+
+
+def test_nothing_is_kept_of_a_request_without_a_name_or_of_a_file_too_many(console: Console) -> None:
+    entry = console.become("operator").entry()
+    nameless = console.send(entry, PDF, hidden=console.form(entry) | {"request_id": "?"})
+    assert (nameless.status_code, "not complete" in nameless.text, 'value="?"' in nameless.text) == (422, True, False)
+    for place in range(MAX_FILES):
+        file = Attachment(f"{place:064x}", "report.pdf", "application/pdf", 1200)
+        console.department.ask(AddAttachment, attachment=file, about=entry)
+    answer = console.send(entry, PDF)
+    assert (answer.status_code, "20 files were added" in answer.text, kept_files(console)) == (409, True, 0)
 
 
 def test_a_store_that_cannot_be_read_says_so_and_the_console_goes_on(console: Console) -> None:

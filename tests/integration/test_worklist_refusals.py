@@ -97,9 +97,11 @@ def test_the_ris_is_asked_for_nothing_about_a_patient() -> None:
         rig.ask()
         rig.told()
         asked = rig.source.asked[-1]
+        named = {str(query.PatientID) for query in rig.source.asked if "PatientID" in query}
     assert "PatientName" not in asked
     assert "PatientID" not in asked
     assert "PatientBirthDate" not in asked
+    assert named == {one.patient_id for one in DEVICES[DXA1].phantoms}
 
 
 def test_another_days_requests_and_other_scanners_are_not_told() -> None:
@@ -126,6 +128,14 @@ def test_a_refused_query_for_a_phantom_tells_nothing() -> None:
         rig.site.hold(DXA1)
         assert rig.ask(patient_id="SPINE-1234") == 0xC100  # the phantom is not booked
         assert rig.told(0) == []
+
+
+def test_a_booked_phantom_is_left_out_though_the_scanner_did_not_ask_for_it() -> None:
+    with telling(*invented_clinic("DXA1", 2), PHANTOM) as rig:
+        rig.site.hold(DXA1)
+        assert rig.ask(patient_id="TEST-0001") == 0xC100  # so the scanner's own query returns no phantom
+        (fact,) = rig.told()
+    assert [one.accession_number for one in fact.requests] == ["ACC00001", "ACC00002"]
 
 
 def test_nothing_is_refused_in_shadow_and_nothing_is_told() -> None:

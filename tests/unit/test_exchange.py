@@ -4,7 +4,9 @@ import threading
 import time
 
 import pytest
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from collectors.dicom.exchange import Checkpoint, PeerError, _in_time
 
@@ -58,6 +60,30 @@ def test_an_association_that_never_comes_about_lets_its_caller_go() -> None:
     finally:
         asked.set()
         time.sleep(0.01)
+
+
+def test_an_association_that_comes_about_too_late_is_closed() -> None:
+    entity = AE("LATE")
+    entity.add_supported_context(Verification)
+    peer = entity.start_server(("127.0.0.1", 0), block=False)
+    assert peer is not None
+    port = peer.server_address[1]
+    entity.add_requested_context(Verification)
+    may_ask, ended = threading.Event(), threading.Event()
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_RELEASED, lambda _: ended.set())]
+
+    def late() -> Association:
+        may_ask.wait(10.0)
+        return entity.associate("127.0.0.1", port, evt_handlers=handlers)
+
+    try:
+        with pytest.raises(PeerError, match="no association came about"):
+            _in_time(late, 0.05)
+        may_ask.set()
+        assert ended.wait(10.0)
+    finally:
+        may_ask.set()
+        peer.shutdown()
 
 
 def test_what_asking_raises_reaches_the_caller() -> None:

@@ -210,21 +210,34 @@ def _in_time(associate: Callable[[], Association], within_s: float) -> Associati
     """Return the association; PeerError if pynetdicom is still at it long after its own time limits.
 
     It waits without a limit for its own state machine in some places (`Association.kill`): that holds one idle thread
-    then, and not the caller.
+    then, and not the caller. An association that comes about after all is closed: nobody would use it.
     """
     made: queue.SimpleQueue[Association | Exception] = queue.SimpleQueue()
+    lock, given_up = threading.Lock(), threading.Event()
 
     def run() -> None:
         try:
-            made.put(associate())
+            result: Association | Exception = associate()
         except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-            made.put(error)
+            result = error
+        with lock:
+            is_late = given_up.is_set()
+            if not is_late:
+                made.put(result)
+        if is_late and not isinstance(result, Exception):
+            close(result)
 
     threading.Thread(target=run, name="peer-associate", daemon=True).start()
-    try:
-        result = made.get(timeout=within_s)
-    except queue.Empty:
-        raise PeerError("the peer cannot be reached: no association came about in time") from None
+    with suppress(queue.Empty):
+        return _made(made.get(timeout=within_s))
+    with lock:
+        given_up.set()
+    with suppress(queue.Empty):  # it came just before the lock
+        return _made(made.get_nowait())
+    raise PeerError("the peer cannot be reached: no association came about in time")
+
+
+def _made(result: Association | Exception) -> Association:
     if isinstance(result, Exception):
         raise result
     return result

@@ -1,7 +1,8 @@
 """Puts on record which requests a held scanner was refused: afterwards, in the background, by accession number.
 
 A held scanner's patients are not fetched to answer it, so what it was refused is asked of the RIS later, without any
-attribute of a patient. The refusal itself never waits for this and cannot fail by it: at worst nothing is recorded.
+attribute of a patient; its phantoms' requests are asked for by their ids, and left out. The refusal itself never waits
+for this and cannot fail by it: at worst nothing is recorded.
 """
 
 import queue
@@ -144,9 +145,20 @@ class RefusalTeller:
         if self._stopping.wait(self._look_after_s):
             return ()
         self._looked_at[refused.device] = time.monotonic()
-        query = _without_patients(refused.policy.ae_title, f"{self._today():%Y%m%d}")
-        found = self._source.query(query, refused.policy.ae_title, self._stopping.is_set)
-        return tuple(pending.item for pending in found)
+        ae_title, today = refused.policy.ae_title, f"{self._today():%Y%m%d}"
+        phantoms = {
+            text(item, "AccessionNumber")
+            for phantom in refused.policy.phantoms
+            for item in self._ask(_for_phantom(ae_title, today, phantom.patient_id), ae_title)
+            if text(item, "PatientID").strip() == phantom.patient_id  # a RIS may ignore what it is asked for
+        }
+        found = self._ask(_without_patients(ae_title, today), ae_title)
+        return tuple(item for item in found if text(item, "AccessionNumber") not in phantoms)
+
+    def _ask(self, query: Dataset, ae_title: str) -> tuple[Dataset, ...]:
+        if self._source is None:
+            return ()
+        return tuple(pending.item for pending in self._source.query(query, ae_title, self._stopping.is_set))
 
     def _today(self) -> datetime:
         return self._clock().astimezone(self._zone)
@@ -162,6 +174,13 @@ class RefusalTeller:
                 continue
             if at is None or at.astimezone(self._zone).date() == today:
                 yield RefusedRequest(accession, at, mode_of(policy, procedure_codes(item)) or "")
+
+
+def _for_phantom(station: str, day: str, patient_id: str) -> Dataset:
+    """Return a query for the requests of one phantom, which `_without_patients` cannot tell from a patient's."""
+    query = _without_patients(station, day)
+    query.PatientID = patient_id
+    return query
 
 
 def _without_patients(station: str, day: str) -> Dataset:

@@ -41,7 +41,7 @@ def carry_out(console: Console, action: Action, view: DeviceView, session: Sessi
     expected = typed.values.get("expected_device_seq", "")
     if not expected.isdecimal() or len(expected) > 18:
         typed.errors["expected_device_seq"] = "This form is not complete. Check it and send it again."
-    command = action.command(_asked(view, session, typed), typed, view)
+    command = action.command(asked_by(view, session, typed), typed, view)
     if not typed.errors:
         command = action.prepare(console, view, typed, command)
     if typed.errors:
@@ -66,7 +66,8 @@ def execute(console: Console, command: Command, expected_device_seq: int) -> Car
     return CarriedOut(DONE)
 
 
-def _asked(view: DeviceView, session: Session, typed: Typed) -> Asked:
+def asked_by(view: DeviceView, session: Session, typed: Typed) -> Asked:
+    """Return who asks for what device, and the request's own name; one that is none is noted with the values."""
     request_id = typed.values.get("request_id", "")
     if not (request_id.isalnum() and request_id.isascii() and 16 <= len(request_id) <= 64):
         typed.errors["request_id"] = "This form is not complete. Check it and send it again."

@@ -1,20 +1,22 @@
 """The equipment log's pages: the list of a device, one thing in it with what was added, files up and down."""
 
 import secrets
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
 from urllib.parse import quote
 
 from litestar import Response, get, post
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 from msgspec.structs import replace
 
 from dashboards.auth import Visit, require
 from dashboards.console.action import Action, Asked, Field
-from dashboards.console.carrying_out import CarriedOut, carry_out
+from dashboards.console.carrying_out import DONE, CarriedOut, asked_by, carry_out
 from dashboards.console.catalogue import ACTIONS
 from dashboards.console.log_words import KINDS
 from dashboards.console.templates import page
@@ -25,17 +27,16 @@ from dashboards.uploads import Sent
 from streams.attachments import FileRefusedError, FileStoreError, KeptFile, clean_name
 from streams.commands import AddAttachment, Refusal
 from streams.equipment_log import LogItem, LogKind
-from streams.fold.decisions import STALE
-from streams.fold.decisions.records import MAX_FILE_BYTES
-from streams.messages import Attachment, AttachmentAdded
+from streams.fold.decisions import NOT_NOW, STALE
+from streams.fold.decisions.records import MAX_FILE_BYTES, MAX_FILES
+from streams.messages import Attachment, AttachmentAdded, event_id
 from streams.readings import DeviceView
 from streams.roles import Permission
 
 SHOWN: Final = 50
+_TOP: Final = 1 << 62
 MAX_FORM_BYTES: Final = 65_536
 """What a form with a file has beside the file."""
-
-FileForm = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)]
 
 _NOTE: Final = Field(
     name="text", label="What is it?", hint="Such as: service report, signed form, photo of the damage", required=False
@@ -75,6 +76,7 @@ def log_page(
     view = console.device(device_id)
     chosen = LogKind(kind) if kind in set(LogKind) else None
     kinds = (chosen,) if chosen else ()
+    before = min(max(before, 0), _TOP)  # a number that the log can count to
     items = console.equipment_log.items(view.id, kinds=kinds, before=before or None, limit=SHOWN + 1)
     return page(
         console,
@@ -128,14 +130,20 @@ def file_form(
 
 @post(
     "/devices/{device_id:str}/log/{item_id:str}/file",
-    sync_to_thread=True,
     status_code=200,
     request_max_body_size=MAX_FILE_BYTES + MAX_FORM_BYTES,
 )
-def add_file(
-    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], item_id: FromPath[str], data: FileForm
+async def add_file(
+    console: NamedDependency[Console], request: Visit, device_id: FromPath[str], item_id: FromPath[str]
 ) -> Response[Any]:
     """Keep a file durably, then record it; or show the form again with what is wrong."""
+    form = dict(await request.form())  # Litestar's own reading, for a `data` of ours, puts files on the disk
+    return await sync_to_thread(_answer_file, console, request, device_id, item_id, form)
+
+
+def _answer_file(
+    console: Console, request: Visit, device_id: str, item_id: str, data: Mapping[str, Any]
+) -> Response[Any]:
     session = require(request, ADD_FILE.permission)
     view = console.device(device_id)
     item = _item(console, view, item_id)
@@ -184,9 +192,17 @@ def _offered(visitor: Session | None, view: DeviceView) -> list[Action]:
 def _add(
     console: Console, session: Session, view: DeviceView, item: LogItem, *, typed: Typed, upload: object
 ) -> CarriedOut:
+    asked = asked_by(view, session, typed)
+    if "request_id" not in typed.errors and (before := _recorded(console, view, asked.request_id)) is not None:
+        if _is_same(before, item, upload):
+            return CarriedOut(DONE)
+        typed.values.pop("request_id", None)  # the form shown again is a request of its own
     if typed.values.get("expected_device_seq") != str(view.device_seq):  # before anything is kept
         text = "This page is out of date: the device has changed since it was loaded. Choose the file again."
         return CarriedOut(409, Refusal(STALE, text))
+    if item.files >= MAX_FILES:
+        text = f"{MAX_FILES} files were added to it already: add this one to another entry."
+        return CarriedOut(409, Refusal(NOT_NOW, text))
     kept = _kept(console, typed, upload)
     if isinstance(kept, CarriedOut):
         return kept
@@ -203,6 +219,18 @@ def _add(
         )
 
     return carry_out(console, replace(ADD_FILE, command=command), view, session, typed)
+
+
+def _recorded(console: Console, view: DeviceView, request_id: str) -> AttachmentAdded | None:
+    """Return the file that a request added before."""
+    found = console.equipment_log.item(view.id, event_id("command", view.device, request_id, "0"))
+    return found.matter if found is not None and isinstance(found.matter, AttachmentAdded) else None
+
+
+def _is_same(before: AttachmentAdded, item: LogItem, upload: object) -> bool:
+    """Whether what is sent again was recorded: somebody's second click, or an answer that was lost."""
+    digest = sha256(upload.data).hexdigest() if isinstance(upload, Sent) else ""
+    return (before.about, before.attachment.digest) == (item.id, digest)
 
 
 def _kept(console: Console, typed: Typed, upload: object) -> KeptFile | CarriedOut:
@@ -241,8 +269,14 @@ def _file_form(
         note=_NOTE,
         typed=typed,
         refusal=result.refusal if result else None,
-        request_id=secrets.token_hex(16),
+        request_id=_request_id(typed),
     )
+
+
+def _request_id(typed: Typed) -> str:
+    """Return the name of the request that is shown again, so that it counts once; a new one where it has none."""
+    sent = "" if "request_id" in typed.errors else typed.values.get("request_id", "")
+    return sent or secrets.token_hex(16)
 
 
 log_handlers = (log_page, item_page, file_form, add_file, give_file)
