@@ -139,7 +139,8 @@ def test_what_people_did_stands_in_one_list_newest_first_and_by_kind(site: Depar
 
 
 def test_an_override_opens_an_incident_that_is_closed_once_with_a_finding(site: Department) -> None:
-    site.engine.append([Draft("baseline", DEVICE, baseline())])
+    signed = CommissioningSignedOff(PHYSICIST)
+    site.engine.append([Draft("baseline", DEVICE, baseline()), Draft("signed", DEVICE, signed)])
     site.id_of(EnterVendorQc, passed=True, reviewed_by="Pat")
     for bmd in (1.0, 1.06):
         site.id_of(EnterPhantomScan, phantom_id=PHANTOM, bmd_g_cm2=bmd)
