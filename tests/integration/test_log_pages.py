@@ -371,7 +371,7 @@ def test_one_action_leads_from_a_fault_to_a_handover_with_the_fault_filled_in(co
     assert found[1] in console.get("/engineer").text
     form = console.get(found[1]).text
     assert re.search(r'name="kind" type="radio" value="breakdown" checked', form)
-    assert re.search(r'name="fault_id" type="radio" value="\w+" checked', form)
+    assert re.search(r'name="fault_id" type="radio" value="[\w-]+" checked', form)
     assert ">Table is stuck</textarea>" in form
     fault = re.search(r'name="fault_id" type="radio" value="([\w-]+)" checked', form)
     assert fault is not None
