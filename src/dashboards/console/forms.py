@@ -73,7 +73,7 @@ def _form(
 ) -> Response[Any]:
     given = dict(prefilled or {})
     fields = [
-        replace(one, value=chosen if chosen in one.choices else given.get(one.name, one.value))
+        replace(one, value=chosen if chosen and chosen in one.choices else given.get(one.name, one.value))
         for one in action.fields(console, view)
     ]
     about = typed.values.get("about") or given.get("about", "")
