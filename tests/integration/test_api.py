@@ -187,6 +187,8 @@ def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestCl
             "/{device_id}/epochs",
             "/{device_id}/actions",
             "/{device_id}/actions/{slug}",
+            "/{device_id}/studies",
+            "/{device_id}/studies/withdrawn",
         )
     }
 
