@@ -272,11 +272,20 @@ def close(association: Association) -> None:
     machine does not know, and its thread dies of it.
     """
     if association.is_established:
+        _hold(association)
         association.release()
     if association.is_alive():
         association.join(_ENDS_WITHIN_S)
     if association.is_alive() and not association.is_released:
         association.abort()
+
+
+def _hold(association: Association) -> None:
+    """Wait until the association's thread is held: pynetdicom's own release may begin while it still answers."""
+    checkpoint = association._reactor_checkpoint  # noqa: SLF001 - see `Checkpoint`
+    if isinstance(checkpoint, Checkpoint):
+        checkpoint.clear()
+        checkpoint.is_somebody_held(_ENDS_WITHIN_S)
 
 
 def _message_complete(event: evt.Event) -> None:
