@@ -344,10 +344,11 @@ def test_a_class_that_the_pacs_does_not_take_is_set_aside_alone(tmp_path: Path) 
     odd = ReceivedObject("DXA1", "1.2.840.10008.5.1.4.1.1.11.1", "2.25.77", one.transfer_syntax, b"", one.received_at)
     with virtual_pacs() as pacs:
         settings = pacs_settings(pacs.port)
-        with opened(tmp_path, settings) as outbox, forwarding(outbox, settings):
+        with opened(tmp_path, settings) as outbox:
             outbox.keep(odd, DEVICE)
             outbox.keep(one, DEVICE)
-            assert waited(lambda: outbox.totals().set_aside == 1 and outbox.totals().waiting == 0)
+            with forwarding(outbox, settings):
+                assert waited(lambda: outbox.totals().set_aside == 1 and outbox.totals().waiting == 0)
     assert pacs.uids == [one.sop_instance_uid]
 
 
