@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pydicom
+import pynetdicom
 import pytest
 from prometheus_client import REGISTRY
 from pydicom.filereader import read_preamble
@@ -339,7 +340,11 @@ def test_a_pacs_without_room_is_asked_again_and_sets_nothing_aside(tmp_path: Pat
             assert waited(lambda: is_empty(outbox))
 
 
-def test_a_class_that_the_pacs_does_not_take_is_set_aside_alone(tmp_path: Path) -> None:
+def test_a_class_that_the_pacs_does_not_take_is_set_aside_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A setting of the process: a site that an earlier test ran in it left it on, and then this PACS takes every class.
+    monkeypatch.setattr(pynetdicom._config, "UNRESTRICTED_STORAGE_SERVICE", False)
     one = patient(1)
     odd = ReceivedObject("DXA1", "1.2.840.10008.5.1.4.1.1.11.1", "2.25.77", one.transfer_syntax, b"", one.received_at)
     with virtual_pacs() as pacs:
