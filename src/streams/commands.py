@@ -12,9 +12,12 @@ from streams.messages import (
     Attachment,
     Draft,
     EntryKind,
+    PatientMeasured,
     Person,
+    ReviewVerdict,
     ServiceKind,
     SessionPurpose,
+    SizeAt,
     StudyKind,
 )
 from streams.policy import CommissioningStep
@@ -103,10 +106,31 @@ class ReleaseQc(Request, frozen=True, kw_only=True):
 
 
 class DecideReview(Request, frozen=True, kw_only=True):
-    """Close the drift review of one chart with a decision."""
+    """Decide a review: what it means for the measurements in it, and why; `decision` is in words.
 
-    phantom_id: str
+    `unit` and `sizes` are the estimate on record, as the physicist saw it.
+    """
+
+    review_id: str
+    verdict: ReviewVerdict
     decision: str
+    unit: str = ""
+    sizes: tuple[SizeAt, ...] = ()
+
+
+class WithdrawDecision(Request, frozen=True, kw_only=True):
+    """Take the decision of a review back."""
+
+    review_id: str
+    reason: str
+
+
+class ReleaseMeasurement(Request, frozen=True, kw_only=True):
+    """Release a measurement that was withheld; `measured` is what the record holds under its event id."""
+
+    subject_event_id: str
+    measured: PatientMeasured
+    reason: str
 
 
 class OverrideGate(Request, frozen=True, kw_only=True):
@@ -307,6 +331,8 @@ Command = (
     | AcceptBaseline
     | ReleaseQc
     | DecideReview
+    | WithdrawDecision
+    | ReleaseMeasurement
     | OverrideGate
     | EndOverride
     | LogFault

@@ -115,6 +115,23 @@ class CheckRules(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return next((s for s in self.standards if s.standard_id == standard_id), None)
 
 
+class LeastSignificantChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The change of a region's BMD that is significant at 95 %, as somebody found it, and where it says so.
+
+    In `unit`: ``percent`` or ``g_cm2``; of measurements of this `population` in these `modes` (none named: all), and
+    of this `anatomy` (``spine``, ``hip``, ``forearm``, ``whole_body``): a hip and a whole body both have a ``Total``.
+    Without one there is no claim of significance.
+    """
+
+    region: str
+    value: float
+    source: str
+    anatomy: str
+    unit: str = "percent"
+    population: str = "adult"
+    modes: tuple[str, ...] = ()
+
+
 class Mode(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A scan mode and the procedure codes that ask for it."""
 
@@ -186,6 +203,7 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     checks: CheckRules = CheckRules()
     duties: tuple[Duty, ...] = ()
     commissioning_waived: tuple[CommissioningStep, ...] = ()
+    significant_changes: tuple[LeastSignificantChange, ...] = ()
 
     @property
     def mode_names(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import msgspec
 
 from streams.due import DueItem
 from streams.equipment_log import OpenIncident
-from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, QcJudged, RecordedOutcome
+from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, Onset, QcJudged, RecordedOutcome, SizeAt
 from streams.site import CurrentSession, Gate
 from streams.studies import StudyVersion
 
@@ -84,13 +84,39 @@ class Epoch(msgspec.Struct, frozen=True):
     baseline: BaselineAccepted
 
 
+class ReviewStatus(msgspec.Struct, frozen=True):
+    """A review as it stands: what told of it, what it covers, how far off the device was, what was decided.
+
+    `sizes` are in `unit` (percent of BMD, kg, cm), the estimate where one is on record, else what the reading told;
+    `verdict` is empty while it waits. `is_assessed` is false while a drift's onset is not estimated yet.
+    """
+
+    review_id: str
+    device: str
+    subject: str
+    bases: tuple[str, ...]
+    text: str
+    opened_at: datetime
+    since: datetime | None
+    until: datetime | None
+    modes: tuple[str, ...] = ()
+    unit: str = ""
+    sizes: tuple[SizeAt, ...] = ()
+    onset: Onset | None = None
+    is_assessed: bool = False
+    verdict: str = ""
+    decision: str = ""
+    decided_by: str = ""
+    decided_at: datetime | None = None
+
+
 class DeviceView(msgspec.Struct, frozen=True):
     """One device as people see it: configuration in force, gate now, each phantom, faults, sequence number.
 
     `to_verify` are the phantoms whose measurement work could have changed. `bypasses` are the patients scanned while
-    it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first.
-    `incidents` are those that are open. `due` is everything that comes round on it, QC and checks too, the most urgent
-    first.
+    it was held, of which was told in the last `BYPASSES_SHOWN_FOR`, newest first. `incidents` are those that are open;
+    `reviews` those that wait for a physicist, then those lately decided. `due` is everything that comes round on it, QC
+    and checks too, the most urgent first.
     """
 
     id: str
@@ -123,6 +149,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     to_verify: tuple[str, ...] = ()
     due: tuple[DueItem, ...] = ()
     incidents: tuple[OpenIncident, ...] = ()
+    reviews: tuple[ReviewStatus, ...] = ()
 
 
 class Readings(Protocol):

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     ACCEPT_BASELINE = "accept_baseline"
     RELEASE_QC = "release_qc"
     DECIDE_REVIEW = "decide_review"
+    RELEASE_MEASUREMENT = "release_measurement"
     OVERRIDE_GATE = "override_gate"
     OVERRIDE_FAILED_QC = "override_failed_qc"
     HAND_OVER = "hand_over"
@@ -53,6 +54,7 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.ACCEPT_BASELINE: _PHYSICIST,
     Permission.RELEASE_QC: _PHYSICIST,
     Permission.DECIDE_REVIEW: _PHYSICIST,
+    Permission.RELEASE_MEASUREMENT: _PHYSICIST,
     Permission.OVERRIDE_GATE: _STAFF,
     Permission.OVERRIDE_FAILED_QC: _STAFF,
     Permission.HAND_OVER: _STAFF,

@@ -33,6 +33,7 @@ from streams.messages import (
 from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
 from streams.sqlite_equipment_log import SqliteEquipmentLog
+from streams.sqlite_reviews import device_reviews
 from streams.studies import DeviceReplaced, StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
@@ -150,6 +151,7 @@ class SqliteReadings:
             due=due_list(state, now),
             incidents=tuple(self.equipment_log.open_incidents(device_id)),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
+            reviews=device_reviews(key, state, self._query),
         )
 
     def qc(

@@ -22,8 +22,12 @@ from streams.messages import (
     CheckJudged,
     DutyChanged,
     GateChanged,
+    MeasurementsAmended,
+    MeasurementValidated,
+    MeasurementWithheld,
     Outcome,
     QcJudged,
+    ReviewEnded,
     ReviewOpened,
     StateChanged,
 )
@@ -43,10 +47,14 @@ OUTCOMES: Final[dict[type[Outcome], str]] = {
     CheckJudged: "bonewatch.check-judged.v1",
     GateChanged: GATES,
     ReviewOpened: "bonewatch.review-opened.v1",
+    ReviewEnded: "bonewatch.review-ended.v1",
     BypassDetected: "bonewatch.bypass-detected.v1",
     StateChanged: "bonewatch.state-changed.v1",
     BaselineProposed: "bonewatch.baseline-proposed.v1",
     DutyChanged: "bonewatch.duty-changed.v1",
+    MeasurementValidated: "bonewatch.measurement-validated.v1",
+    MeasurementWithheld: "bonewatch.measurement-withheld.v1",
+    MeasurementsAmended: "bonewatch.measurements-amended.v1",
 }
 """The topic of each kind of outcome."""
 

@@ -28,6 +28,7 @@ from streams.messages import (
     Person,
     ReasonCode,
     RefusedRequest,
+    ReviewVerdict,
     Verdict,
     WorklistRefused,
 )
@@ -49,7 +50,9 @@ EVERY_COMMAND: list[Command] = [
     EnterPhantomScan(device=DEVICE, actor=OPERATOR, request_id="1", phantom_id=PHANTOM, bmd_g_cm2=1.0),
     AcceptBaseline(device=DEVICE, actor=OPERATOR, request_id="1", phantom_id=PHANTOM, reason="first"),
     ReleaseQc(device=DEVICE, actor=OPERATOR, request_id="1", phantom_id=PHANTOM, cause="x"),
-    DecideReview(device=DEVICE, actor=OPERATOR, request_id="1", phantom_id=PHANTOM, decision="none"),
+    DecideReview(
+        device=DEVICE, actor=OPERATOR, request_id="1", review_id="x", verdict=ReviewVerdict.NONE, decision="none"
+    ),
     override(OPERATOR),
     EndOverride(device=DEVICE, actor=OPERATOR, request_id="1"),
     LogFault(device=DEVICE, actor=OPERATOR, request_id="1", text="noise", stops_scanning=True),
@@ -182,13 +185,21 @@ def test_a_drift_review_is_decided_by_a_physicist_and_restarts_the_chart() -> No
     for _ in range(4):
         scanner.scan(1.010)
     assert scanner.warnings == ["drift_unreviewed"]
-    decision = DecideReview(device=DEVICE, actor=PHYSICIST, request_id="d", phantom_id=PHANTOM, decision="watch")
+    (review,) = scanner.state.reviews
+    decision = DecideReview(
+        device=DEVICE,
+        actor=PHYSICIST,
+        request_id="d",
+        review_id=review.review_id,
+        verdict=ReviewVerdict.NONE,
+        decision="watch",
+    )
     assert scanner.command(decision) is None
     assert scanner.warnings == []
     point = scanner.scan(1.010).chart
     assert point is not None
     assert point.cusum_upper == pytest.approx(1.5)
-    assert scanner.command(decision) == Refusal("not_now", "No drift signal waits for a decision on this chart.")
+    assert scanner.command(decision) == Refusal("not_now", "This review is decided; withdraw its decision first.")
 
 
 def test_an_operator_overrides_an_overdue_independent_phantom_to_the_end_of_the_clinic() -> None:

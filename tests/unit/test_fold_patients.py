@@ -18,6 +18,7 @@ from streams.messages import (
     PatientScanStarted,
     ReasonCode,
     RegionMeasured,
+    Verdict,
 )
 from streams.policy import DeviceKind, Enforcement, Mode, Phantom, PhantomRole
 from tests.folding import MONDAY, PHANTOM, PHYSICIST, POLICY, Folded, baseline, in_service
@@ -153,7 +154,7 @@ def test_modes_that_are_held_alike_share_what_is_remembered() -> None:
         scanner.vendor_qc()
         scanner.now += MINUTE
         scanner.scan(1.0)
-    assert len(scanner.state.held) == 6  # two a morning: both duties, then one
+    assert len(scanner.state.spans) == 6  # two a morning: both duties, then one
     late = replace(measured(MONDAY + timedelta(days=1, seconds=-1)), mode="mode-4")
     (alarm,) = detected(scanner, late)
     assert set(alarm.reasons) == {ReasonCode.QC_MISSING, ReasonCode.INDEPENDENT_OVERDUE}
@@ -178,7 +179,7 @@ def test_what_is_remembered_stays_small() -> None:
         scanner.vendor_qc()
         scanner.scan(1.0)
         scanner.until(scanner.now + timedelta(days=1))
-    assert len(scanner.state.held) == 8
+    assert len(scanner.state.spans) == 20
     assert len(scanner.state.bypassed) == 16
     assert len(blob_from_state(scanner.state)) < 8192
 
@@ -187,5 +188,12 @@ def test_reasons_keep_their_places_for_states_remember_them_by_these() -> None:
     assert [code.value for code in ReasonCode] == [
         "qc_missing", "qc_failed", "independent_overdue", "no_baseline", "fault_stops_scanning", "with_engineer",
         "verification_required", "check_due", "check_failed", "not_commissioned", "retired", "clock_suspect",
-        "state_unknown", "drift_unreviewed", "duty_overdue",
+        "state_unknown", "drift_unreviewed", "duty_overdue", "mode_unknown", "too_late", "not_watched",
+    ]  # fmt: skip
+
+
+def test_verdicts_keep_their_places_for_states_remember_them_by_these() -> None:
+    assert [verdict.value for verdict in Verdict] == [
+        "pass", "pass_with_note", "fail", "fail_confirmed", "wrong_phantom", "implausible", "no_baseline",
+        "clock_suspect", "too_late", "reanalysis", "history",
     ]  # fmt: skip

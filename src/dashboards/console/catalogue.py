@@ -10,6 +10,7 @@ from dashboards.console.due_actions import DUE_ACTIONS
 from dashboards.console.gate_actions import GATE_ACTIONS
 from dashboards.console.log_actions import LOG_ACTIONS
 from dashboards.console.quality_actions import QUALITY_ACTIONS
+from dashboards.console.review_actions import REVIEW_ACTIONS
 from dashboards.console.service_actions import SERVICE_ACTIONS
 from dashboards.sessions import Session
 from streams.readings import DeviceView
@@ -17,6 +18,7 @@ from streams.readings import DeviceView
 _PARTS: Final = (
     CHECK_ACTIONS,
     QUALITY_ACTIONS,
+    REVIEW_ACTIONS,
     COMMISSIONING_ACTIONS,
     DUE_ACTIONS,
     SERVICE_ACTIONS,

@@ -15,6 +15,7 @@ from streams.messages import (
     CommissioningSignedOff,
     CrossCalibrationAccepted,
     CrossCalibrationWithdrawn,
+    DecisionWithdrawn,
     DeviceRetired,
     DutyDone,
     EntryKind,
@@ -26,6 +27,7 @@ from streams.messages import (
     IncidentClosed,
     IncidentRecorded,
     LogEntryMade,
+    MeasurementReleased,
     MeasurementVerified,
     OverrideEnded,
     Person,
@@ -33,6 +35,7 @@ from streams.messages import (
     QcReleased,
     ReturnDecided,
     ReviewDecided,
+    ReviewVerdict,
     ServicedRemotely,
     ServiceKind,
     StepReviewed,
@@ -108,6 +111,14 @@ def incident(one: OpenIncident) -> str:
 def affected(value: Affected) -> str:
     """Say what work could have affected."""
     return ", ".join(words for name, words in _AFFECTED.items() if getattr(value, name)) or "nothing"
+
+
+_FOLLOWS: Final = {
+    ReviewVerdict.NONE: "nothing follows",
+    ReviewVerdict.ANNOTATE: "measurements annotated",
+    ReviewVerdict.AMEND: "measurements amended",
+    ReviewVerdict.RECALL: "patients recalled",
+}
 
 
 @singledispatch
@@ -227,7 +238,17 @@ def _released(fact: QcReleased) -> Said:
 
 @_said.register
 def _review(fact: ReviewDecided) -> Said:
-    return Said(f"Drift of {fact.phantom_id} reviewed", fact.decision, fact.decided_by)
+    return Said(f"Review of {fact.phantom_id} decided: {_FOLLOWS[fact.verdict]}", fact.decision, fact.decided_by)
+
+
+@_said.register
+def _decision_withdrawn(fact: DecisionWithdrawn) -> Said:
+    return Said("A review's decision was taken back", fact.reason, fact.withdrawn_by)
+
+
+@_said.register
+def _measurement_released(fact: MeasurementReleased) -> Said:
+    return Said("A withheld measurement was released", fact.reason, fact.released_by)
 
 
 @_said.register

@@ -7,7 +7,7 @@ from dashboards.console import wording
 from dashboards.console.action import Action, Asked, Field, FieldKind
 from dashboards.console.typed import Typed
 from dashboards.context import Console
-from streams.commands import AcceptBaseline, DecideReview, EnterPhantomScan, EnterVendorQc, ReleaseQc
+from streams.commands import AcceptBaseline, EnterPhantomScan, EnterVendorQc, ReleaseQc
 from streams.fold.state import VENDOR_QC
 from streams.readings import DeviceView, PhantomStatus
 from streams.roles import Permission, may
@@ -158,28 +158,6 @@ def _release(asked: Asked, typed: Typed, view: DeviceView) -> ReleaseQc:
     )
 
 
-def _review_fields(_: Console, view: DeviceView) -> Sequence[Field]:
-    return (
-        _phantom_field(view, "Which phantom's drift signal?", lambda p: p.drift_open),
-        Field(
-            name="decision",
-            label="Your decision and its grounds",
-            kind=FieldKind.LONG_TEXT,
-            hint="For example: false alarm; or: real, 0.8 % low since March, service called",
-        ),
-    )
-
-
-def _review(asked: Asked, typed: Typed, view: DeviceView) -> DecideReview:
-    return DecideReview(
-        device=asked.device,
-        actor=asked.actor,
-        request_id=asked.request_id,
-        phantom_id=_chosen_phantom(typed, view),
-        decision=typed.text("decision", "Record your decision and its grounds"),
-    )
-
-
 def _in_service(view: DeviceView) -> bool:
     return view.stage != "retired"
 
@@ -232,16 +210,5 @@ QUALITY_ACTIONS: Final = (
         offered=lambda view: bool(_failures(view)),
         fields=_release_fields,
         command=_release,
-    ),
-    Action(
-        slug="decide-review",
-        title="Decide drift review",
-        intro="A chart has signalled. Look at the chart first: the signal stays until somebody decides.",
-        submit="Record decision",
-        done="Drift review decided.",
-        permission=Permission.DECIDE_REVIEW,
-        offered=lambda view: any(p.drift_open for p in view.phantoms),
-        fields=_review_fields,
-        command=_review,
     ),
 )

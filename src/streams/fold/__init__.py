@@ -2,5 +2,5 @@
 
 from typing import Final
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised with every change that can change a decision; stands on each event."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from qa_models.metrology import Verdict as Judged
 from qa_models.metrology import WeighingInstrument, WeighingRange, judge_check_weight, judge_rod
+from streams.fold import reviews
 from streams.fold.schedule import due_by
 from streams.fold.state import Check, DeviceState
 from streams.messages import (
@@ -16,13 +17,19 @@ from streams.messages import (
     CheckJudged,
     CheckVerdict,
     Event,
+    MeasurementsAmended,
     Reason,
     ReasonCode,
+    ReviewBasis,
+    ReviewEnded,
     ReviewOpened,
+    SizeAt,
     Source,
 )
 from streams.policy import CheckRules, DeviceKind, DevicePolicy, Standard
 
+PASSES: Final = 3
+"""So many passes of a standard are remembered, to place a check that comes late."""
 GRAMS: Final = 1000
 MILLIMETRES: Final = 10
 UNITS: Final = {DeviceKind.SCALE: "kg", DeviceKind.STADIOMETER: "cm", DeviceKind.HOIST: "kg"}
@@ -34,9 +41,10 @@ _VERDICTS: Final = {
 _GOOD: Final = frozenset({CheckVerdict.PASS, CheckVerdict.WARN})
 
 
-def checked(
-    state: DeviceState, fact: CalibrationCheckRead, event: Event, *, suspect: bool
-) -> tuple[DeviceState, tuple[CheckJudged | ReviewOpened, ...]]:
+Result = tuple[DeviceState, tuple[CheckJudged | ReviewOpened | ReviewEnded | MeasurementsAmended, ...]]
+
+
+def checked(state: DeviceState, fact: CalibrationCheckRead, event: Event, *, suspect: bool) -> Result:
     """Judge a check and remember it; one of history is judged alone.
 
     Parameters
@@ -57,18 +65,61 @@ def checked(
         return state, (judged,)  # a check of the past says nothing of today, good or bad
     before = state.checks.get(standard.standard_id)
     if before is not None and fact.measured_at < before.measured_at:
-        if judged.verdict is not CheckVerdict.FAIL:
-            return state, (judged,)
-        text = f"A failed check with {standard.standard_id} came late: what was measured since wants a look"
-        return state, (judged, ReviewOpened("", "late_failure", fact.measured_at, text))
-    check = Check(fact.measured_at, judged.verdict, judged.error, before.passed_at if before else None)
-    outcomes: tuple[CheckJudged | ReviewOpened, ...] = (judged,)
+        return _late(state, before, judged, event)
+    return _newest(state, policy, judged, event)
+
+
+def _newest(state: DeviceState, policy: DevicePolicy, judged: CheckJudged, event: Event) -> Result:
+    """Take the newest check of a standard: a pass ends what a failure began, a first failure opens a review."""
+    name = judged.standard_id
+    before = state.checks.get(name)
+    passes = _with_pass(before.passes if before else (), judged)
+    check = Check(judged.measured_at, judged.verdict, judged.error, passes)
+    state = replace(state, checks=state.checks | {name: check})
     if judged.verdict in _GOOD:
-        check = replace(check, passed_at=fact.measured_at)
-    elif before is None or before.verdict is not CheckVerdict.FAIL:
-        text = f"The check with {standard.standard_id} failed ({judged.note})"
-        outcomes = (judged, ReviewOpened("", "failure", check.passed_at, text))
-    return replace(state, checks=state.checks | {standard.standard_id: check}), outcomes
+        state, ended = reviews.passed(state, name, judged.measured_at)
+        return state, (judged, *ended)
+    if before is not None and before.verdict is CheckVerdict.FAIL:
+        return state, (judged,)  # of the same episode
+    text, sizes = f"The check with {name} failed ({judged.note})", (_size(judged, policy),)
+    state, told = reviews.opened(state, event, name, ReviewBasis.FAILURE, text, since=check.passed_at, sizes=sizes)
+    return state, (judged, *told)
+
+
+def _late(state: DeviceState, newest: Check, judged: CheckJudged, event: Event) -> Result:
+    """Place a check that is older than the newest: a failure puts in doubt what lies between the passes about it.
+
+    A late pass is remembered beside those that stand; where none does (after a repair) it counts for nothing.
+    """
+    name, at = judged.standard_id, judged.measured_at
+    passes = _with_pass(newest.passes, judged) if newest.passes else ()
+    state = replace(state, checks=state.checks | {name: replace(newest, passes=passes)})
+    if judged.verdict is not CheckVerdict.FAIL or state.policy is None:
+        return state, (judged,)
+    before = max((passed for passed in passes if passed < at), default=None)
+    after = min((passed for passed in passes if passed > at), default=None)
+    text = f"A failed check with {name} came late: what was measured since wants a look"
+    sizes = (_size(judged, state.policy),)
+    since = before or at
+    state, told = reviews.opened(
+        state, event, name, ReviewBasis.LATE_FAILURE, text, since=since, until=after, sizes=sizes
+    )
+    return state, (judged, *told)
+
+
+def _with_pass(passes: tuple[datetime, ...], judged: CheckJudged) -> tuple[datetime, ...]:
+    return tuple(sorted({*passes, judged.measured_at}))[-PASSES:] if judged.verdict in _GOOD else passes
+
+
+def _size(judged: CheckJudged, policy: DevicePolicy) -> SizeAt:
+    """Return how far off a device was, with what its display's rounding leaves open, where that is configured."""
+    half = None
+    if policy.kind is not DeviceKind.STADIOMETER:
+        steps = [e_g for largest, e_g in policy.checks.ranges if judged.nominal <= largest]
+        half = steps[0] / GRAMS / 2 if steps else None
+    low = judged.error - half if half is not None else None
+    high = judged.error + half if half is not None else None
+    return SizeAt(judged.measured_at, judged.error, low, high)
 
 
 def judge(fact: CalibrationCheckRead, event: Event, policy: DevicePolicy, standard: Standard) -> CheckJudged:

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.fold import commissioning, due_work, epochs, handover
+from streams.fold import chart_reviews, commissioning, due_work, epochs, handover, measurements, reviews
 from streams.fold.checks import checked
 from streams.fold.gate import refresh
 from streams.fold.patients import Scan, bypass
-from streams.fold.qc import Terms, spoken
+from streams.fold.qc import Terms
 from streams.fold.state import (
     VENDOR_QC,
     Chart,
@@ -21,7 +21,7 @@ from streams.fold.state import (
     Session,
     latest,
 )
-from streams.fold.window import Placed, Subject, aside, closed, place
+from streams.fold.window import Subject, aside, closed, place
 from streams.messages import (
     BaselineAccepted,
     BypassEvidence,
@@ -31,6 +31,8 @@ from streams.messages import (
     CommissioningRecorded,
     CommissioningSignedOff,
     CrossCalibrationAccepted,
+    CrossCalibrationWithdrawn,
+    DecisionWithdrawn,
     DeviceReconfigured,
     DeviceRegistered,
     DeviceRetired,
@@ -43,6 +45,7 @@ from streams.messages import (
     FaultLogged,
     FoldUpgraded,
     GateOverridden,
+    MeasurementReleased,
     MeasurementVerified,
     Outcome,
     OverrideEnded,
@@ -52,8 +55,8 @@ from streams.messages import (
     PhantomMeasured,
     QcReleased,
     ReturnDecided,
+    ReviewAssessed,
     ReviewDecided,
-    ReviewOpened,
     ServicedRemotely,
     SessionClosed,
     SessionOpened,
@@ -71,7 +74,6 @@ from streams.messages import (
 from streams.policy import SECONDS_AHEAD_SUSPECT, DevicePolicy, PhantomRole
 
 SUSPECT_AHEAD: Final = timedelta(seconds=SECONDS_AHEAD_SUSPECT)
-FIRST_FAILURES_WARN: Final = 2
 WINDOW_READINGS: Final = 64
 SHARED_READINGS: Final = 36
 MIN_READINGS: Final = 12
@@ -122,7 +124,9 @@ def _apply(fact: Fact, event: Event, state: DeviceState) -> Result:  # noqa: ARG
 
 
 def _parked(fact: Fact, event: Event, state: DeviceState) -> Result:
-    """Let a parked device still be overridden: by the rules, `state_unknown` may be."""
+    """Let a parked device still be overridden (by the rules, `state_unknown` may be), and withhold what it measures."""
+    if isinstance(fact, PatientMeasured):
+        return state, (measurements.measured(state, fact, event, suspect_after=event.recorded_at),)
     return _apply(fact, event, state) if isinstance(fact, GateOverridden | OverrideEnded) else (state, ())
 
 
@@ -158,12 +162,12 @@ def _read(state: DeviceState, event: Event, reading: Reading, subject: Subject, 
         return state, placed.judged
     if not all(judged.verdict.passed for judged in placed.judged):
         state = replace(state, override=None)  # an override answers for what was known when it was given
-    reviews = tuple(_reviews(chart, placed, subject))
     after = epochs.counted(placed.chart, reading, terms)
     at = terms.rules.established_at
     is_news = epochs.is_proposed(after, at) and not epochs.is_proposed(chart, at)
     proposals = (epochs.proposal(after, subject.phantom_id, terms),) if is_news else ()
-    return _with_chart(state, subject.phantom_id, after), (*placed.judged, *reviews, *proposals)
+    state, told = chart_reviews.told(_with_chart(state, subject.phantom_id, after), event, chart, placed, terms)
+    return state, (*placed.judged, *told, *proposals)
 
 
 def _terms(state: DeviceState, phantom_id: str) -> Terms:
@@ -185,27 +189,6 @@ def _window_readings(policy: DevicePolicy) -> int:
         return WINDOW_READINGS
     shared = SHARED_READINGS - (READINGS_FOR_RULES if policy.qc.rules != "none" else 0)
     return max(MIN_READINGS, shared // phantoms)
-
-
-def _reviews(before: Chart, placed: Placed, subject: Subject) -> list[ReviewOpened]:
-    head, reviews, reading = placed.chart.head, [], placed.judged[0]
-    if placed.drift_opened:
-        text = f"{spoken(head.signalled)} signal on phantom {subject.phantom_id}"
-        reviews.append(ReviewOpened(subject.phantom_id, "drift", head.drift_since, text))
-    if head.confirmed and not before.head.confirmed:
-        text = f"Confirmed failure on {subject.phantom_id}"
-        reviews.append(ReviewOpened(subject.phantom_id, "failure", head.passed_at, text))
-    often = len(head.first_failure_days)
-    if often >= FIRST_FAILURES_WARN and often > len(before.head.first_failure_days):
-        text = f"{often} first scans failed within ten QC days on {subject.phantom_id}"
-        reviews.append(ReviewOpened(subject.phantom_id, "repeated_first_failures", None, text))
-    if placed.failed_late:
-        text = f"A failed reading of {subject.phantom_id} came late: what was measured since wants a look"
-        reviews.append(ReviewOpened(subject.phantom_id, "late_failure", reading.measured_at, text))
-    elif reading.verdict is Verdict.TOO_LATE:
-        text = f"A reading of {subject.phantom_id} came too late to be placed"
-        reviews.append(ReviewOpened(subject.phantom_id, "too_late", reading.measured_at, text))
-    return reviews
 
 
 @_apply.register
@@ -248,7 +231,15 @@ def _patient_scan_started(fact: PatientScanStarted, event: Event, state: DeviceS
 @_apply.register
 def _patient_measured(fact: PatientMeasured, event: Event, state: DeviceState) -> Result:
     kind, scan_id, person = BypassEvidence.MEASURED, fact.acquisition_id, fact.pseudonym
-    return bypass(state, event, Scan(kind, fact.measured_at, fact.mode, fact.accession_number, person, scan_id))
+    judged = measurements.measured(state, fact, event, suspect_after=event.recorded_at + SUSPECT_AHEAD)
+    scan = Scan(kind, fact.measured_at, fact.mode, fact.accession_number, person, scan_id)
+    state, found = bypass(state, event, scan)
+    return state, (judged, *found)
+
+
+@_apply.register
+def _measurement_released(fact: MeasurementReleased, event: Event, state: DeviceState) -> Result:
+    return state, measurements.released(state, fact, event)
 
 
 @_apply.register
@@ -258,14 +249,16 @@ def _patient_object_received(fact: PatientObjectReceived, event: Event, state: D
 
 
 @_apply.register
-def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+def _baseline_accepted(fact: BaselineAccepted, event: Event, state: DeviceState) -> Result:
     # Every chart's books are closed: another phantom's baseline tells a wrong phantom, but never in retrospect.
     state = replace(state, charts={name: closed(chart) for name, chart in state.charts.items()})
     chart = _restarted(state.chart(fact.phantom_id))
     step = None if fact.step_percent is None else (fact.epoch, fact.step_percent)
     chart = replace(chart, baseline=fact, candidates=(), routine_days=(), unreviewed_step=step)
     state = _with_chart(state, fact.phantom_id, chart)
-    return commissioning.into_service(handover.settled(state, fact.phantom_id))
+    state, ended = reviews.begun_anew(state, fact.phantom_id, event.recorded_at)
+    state, staged = commissioning.into_service(handover.settled(state, fact.phantom_id))
+    return state, (*ended, *staged)
 
 
 @_apply.register
@@ -296,8 +289,20 @@ def _qc_released(fact: QcReleased, event: Event, state: DeviceState) -> Result: 
 
 
 @_apply.register
-def _review_decided(fact: ReviewDecided, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
-    return _with_chart(state, fact.phantom_id, _restarted(closed(state.chart(fact.phantom_id)))), ()
+def _review_assessed(fact: ReviewAssessed, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return reviews.assessed(state, fact), ()
+
+
+@_apply.register
+def _review_decided(fact: ReviewDecided, event: Event, state: DeviceState) -> Result:
+    if fact.phantom_id in state.charts and state.charts[fact.phantom_id].head.drift_open:
+        state = _with_chart(state, fact.phantom_id, _restarted(closed(state.chart(fact.phantom_id))))
+    return reviews.decided(state, fact, event)
+
+
+@_apply.register
+def _decision_withdrawn(fact: DecisionWithdrawn, event: Event, state: DeviceState) -> Result:
+    return reviews.withdrawn(state, fact, event)
 
 
 def _restarted(chart: Chart) -> Chart:
@@ -371,7 +376,12 @@ def _measurement_verified(fact: MeasurementVerified, event: Event, state: Device
 @_apply.register
 def _study_accepted(fact: CrossCalibrationAccepted, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     studies = dict(state.studies) | {fact.study_id: fact.version}
-    return replace(state, studies=tuple(studies.items())), ()
+    return measurements.study_accepted(replace(state, studies=tuple(studies.items())), fact), ()
+
+
+@_apply.register
+def _study_withdrawn(fact: CrossCalibrationWithdrawn, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+    return measurements.study_withdrawn(state, fact), ()
 
 
 @_apply.register
@@ -399,7 +409,7 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
     if before.serial and policy.serial != before.serial:  # another scanner: nothing known of the old one counts
         stage = StateChanged(stage="commissioning", previous=state.stage)
         anew = replace(commissioning.begun_anew(state), charts={}, checks={}, session=None, override=None)
-        anew = replace(anew, service=None, changed=None, verifying=False, duties={}, studies=())
+        anew = replace(anew, service=None, changed=None, verifying=False, duties={}, studies=(), equations=())
         return anew, (stage,)
     charts = dict(state.charts)
     if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):

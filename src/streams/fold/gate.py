@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.fold import commissioning, due_work, handover
 from streams.fold.checks import duties
-from streams.fold.patients import held_before
+from streams.fold.gate_history import remembered
 from streams.fold.qc import spoken
 from streams.fold.schedule import due_by
 from streams.fold.state import VENDOR_QC, Chart, DeviceState, ModeGate, earliest
@@ -205,14 +205,12 @@ def refresh(state: DeviceState) -> tuple[DeviceState, tuple[GateChanged | StateC
         state = replace(state, stage=handover.CLINICAL)
     gates = {mode: _mode_gate(state, state.gates.get(mode), assessments[mode]) for mode in modes}
     changes = tuple(_changed(mode, gate) for mode, gate in gates.items() if gate != state.gates.get(mode))
-    held = state.held
-    for mode, gate in gates.items():
-        held = held_before(held, mode, state.gates.get(mode), gate, now)
     until = state.override.until if state.override else None
     session_until = state.session.until if state.session else None
     state, standings, due = due_work.refreshed(state, now)
     deadline = earliest(until, session_until, due, *(assessment.next_change for assessment in assessments.values()))
-    return replace(state, gates=gates, deadline=deadline, held=held), (*staged, *changes, *standings)
+    state = remembered(replace(state, deadline=deadline), gates, now)
+    return state, (*staged, *changes, *standings)
 
 
 def _settled(state: DeviceState, now: datetime, assessments: dict[str, Assessment]) -> DeviceState:

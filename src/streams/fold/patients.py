@@ -5,15 +5,14 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from streams.fold.gate_history import codes_of, held_codes
 from streams.fold.schedule import local_day
-from streams.fold.state import DeviceState, HeldSpan, ModeGate
-from streams.messages import BypassDetected, BypassEvidence, Event, GateStatus, ReasonCode, event_id
+from streams.fold.state import DeviceState
+from streams.messages import BypassDetected, BypassEvidence, Event, event_id
 from streams.policy import DeviceKind
 
-HELD_SPANS: Final = 8
 REQUESTS: Final = 16
 DIGEST: Final = 8
-_BITS: Final = {code: bit for bit, code in enumerate(ReasonCode)}
 
 
 class Scan(NamedTuple):
@@ -47,7 +46,7 @@ def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, t
     modes = (scan.mode,) if scan.mode in policy.mode_names else policy.mode_names
     codes = 0
     for mode in modes:
-        codes |= _holding(state, mode, at)
+        codes |= held_codes(state, mode, at)
     if not codes or request in state.bypassed:
         return state, ()
     detected = BypassDetected(
@@ -56,44 +55,7 @@ def bypass(state: DeviceState, event: Event, scan: Scan) -> tuple[DeviceState, t
         at=at,
         accession_number=scan.accession_number,
         mode=scan.mode,
-        reasons=tuple(code for bit, code in enumerate(ReasonCode) if codes >> bit & 1),
+        reasons=codes_of(codes),
         enforcement=policy.enforcement,
     )
     return replace(state, bypassed=(*state.bypassed, request)[-REQUESTS:]), (detected,)
-
-
-def _holding(state: DeviceState, mode: str, at: datetime) -> int:
-    """Return what held a mode's gate at a time, as bits."""
-    gate, codes = state.gates.get(mode), 0
-    if gate is not None and gate.status is GateStatus.HELD and _began(state.held, mode, gate) <= at:
-        codes = _codes(gate)
-    for span in state.held:
-        if mode in span.modes and span.since <= at < span.until:
-            codes |= span.codes
-    return codes
-
-
-def held_before(
-    held: tuple[HeldSpan, ...], mode: str, before: ModeGate | None, after: ModeGate, now: datetime
-) -> tuple[HeldSpan, ...]:
-    """Return the times in which gates were held, with one more if what held a mode's gate has just changed."""
-    if before is None or before.status is not GateStatus.HELD:
-        return held
-    if after.status is GateStatus.HELD and _codes(after) == _codes(before):
-        return held
-    began, codes = _began(held, mode, before), _codes(before)
-    if began == now:
-        return held
-    last = held[-1] if held else None
-    if last is not None and (last.since, last.until, last.codes) == (began, now, codes):
-        return (*held[:-1], replace(last, modes=(*last.modes, mode)))
-    return (*held, HeldSpan((mode,), began, now, codes))[-HELD_SPANS:]
-
-
-def _began(held: tuple[HeldSpan, ...], mode: str, gate: ModeGate) -> datetime:
-    """Return since when a held gate is held by what holds it now."""
-    return max([gate.since, *(span.until for span in held if mode in span.modes)])
-
-
-def _codes(gate: ModeGate) -> int:
-    return sum({1 << _BITS[reason.code] for reason in gate.reasons if reason.holds})

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.messages import (
     BaselineAccepted,
@@ -16,6 +17,8 @@ from streams.messages import (
     GateStatus,
     HandoverForm,
     Reason,
+    ReviewBasis,
+    ReviewVerdict,
     SessionPurpose,
     UtcTime,
     Verdict,
@@ -26,10 +29,15 @@ VENDOR_QC: Final = "manufacturer"
 """Chart key of the scanner's own QC, which has a verdict but no number."""
 
 
+_VERDICTS: Final = tuple(Verdict)
+"""States keep verdicts by their place here: a new one comes last."""
+
+
 class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One QC reading inside the window in which a late one may still change it.
 
-    `failed` stays true once any analysis of the acquisition failed: a re-analysis tightens, it never clears.
+    `failed` stays true once any analysis of the acquisition failed: a re-analysis tightens, it never clears. `place` is
+    that of its verdict in `Verdict`, from 1; 0: it is not judged yet.
     """
 
     event_id: str
@@ -37,8 +45,17 @@ class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: float | None
     acquisition: str
     failed: bool
-    verdict: Verdict | None = None
+    place: int = 0
     revision: int = 0
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What it came to; None where it is not judged yet."""
+        return _VERDICTS[self.place - 1] if self.place else None
+
+    def with_verdict(self, verdict: Verdict, *, failed: bool) -> "Reading":
+        """Return the same reading, judged."""
+        return replace(self, place=_VERDICTS.index(verdict) + 1, failed=failed)
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -103,12 +120,20 @@ class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Check(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How one standard's checks stand: the newest by `measured_at`, and the last that passed or warned."""
+    """How one standard's checks stand: the newest by `measured_at`, and the last that passed or warned.
+
+    `passes` are the last of those, oldest first: what comes late is placed among them.
+    """
 
     measured_at: UtcTime
     verdict: CheckVerdict
     error: float
-    passed_at: UtcTime | None = None
+    passes: tuple[UtcTime, ...] = ()
+
+    @property
+    def passed_at(self) -> UtcTime | None:
+        """When it last passed or warned; None where it never did."""
+        return self.passes[-1] if self.passes else None
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -143,8 +168,8 @@ class ModeGate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     overridden_until: UtcTime | None = None
 
 
-class HeldSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A time, now over, in which the gates of some modes were held by the same.
+class GateSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A time, now over, in which the gates of some modes were not simply open, and for the same reasons.
 
     `codes` are the reasons as bits, by their place in `ReasonCode`: many spans take little room so.
     """
@@ -153,6 +178,45 @@ class HeldSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     since: UtcTime
     until: UtcTime
     codes: int
+    is_overridden: bool = False
+
+
+class Review(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What waits for a physicist, or was decided lately: `subject` is the phantom or standard that told.
+
+    `verdict` is empty until it is decided; `revision` counts what was published under `review_id`.
+    """
+
+    review_id: str
+    subject: str
+    bases: tuple[ReviewBasis, ...]
+    since: UtcTime | None
+    until: UtcTime | None = None
+    opened: int = 0
+    amended: int = 0
+    is_assessed: bool = False
+    verdict: ReviewVerdict | None = None
+
+    @property
+    def reaches_the_record(self) -> bool:
+        """Whether it is decided, and the decision is about measurements."""
+        return self.verdict not in {None, ReviewVerdict.NONE}
+
+
+class Equation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A cross-calibration in force: what another device would read, in g/cm2, within a range of what this one does."""
+
+    study_id: str
+    version: int
+    other_device: str
+    region: str
+    slope: float
+    intercept: float
+    standard_error: float
+    lower: float
+    upper: float
+    valid_from: UtcTime
+    valid_until: UtcTime | None = None
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -212,12 +276,13 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything the fold remembers about a device.
 
     `parked` says why its events are no longer understood; a parked device is held until it is folded anew.
-    `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `held` are the
-    last times in which a gate was held, for what is told of later; `bypassed` digests of the requests whose patients
-    were found to have been scanned in one. `service` is a handover that is not over; `changed` is work that changed the
-    measurement and is not yet verified. `studies` are the cross-calibrations and the last version of each;
-    `unwatched` is when Bonewatch itself was last not running. `duties` are the work that comes round.
-    `notes` is how many of the last events were notes for the record, which nobody decides on.
+    `verifying` stands from the end of a fault that stopped scanning until every duty has passed again. `spans` are the
+    last times in which a gate was not simply open, for what is told of later, complete from `spans_from` on;
+    `bypassed` digests of the requests whose patients were found to have been scanned while one was held. `service` is a
+    handover that is not over; `changed` is work that changed the measurement and is not yet verified. `studies` are the
+    cross-calibrations and the last version of each; `equations` those in force. `unwatched` is when Bonewatch itself
+    was last not running. `duties` are the work that comes round. `notes` is how many of the last events were notes for
+    the record, which nobody decides on. `reviews` wait for a physicist, or were decided lately.
     """
 
     device: str
@@ -235,7 +300,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deadline: UtcTime | None = None
     checks: dict[str, Check] = {}
     session: Session | None = None
-    held: tuple[HeldSpan, ...] = ()
+    spans: tuple[GateSpan, ...] = ()
     bypassed: tuple[str, ...] = ()
     service: Service | None = None
     changed: Changed | None = None
@@ -244,6 +309,9 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unwatched: tuple[UtcTime, UtcTime] | None = None
     duties: dict[str, DutyKept] = {}
     notes: int = 0
+    spans_from: UtcTime | None = None
+    reviews: tuple[Review, ...] = ()
+    equations: tuple[Equation, ...] = ()
 
     def chart(self, phantom_id: str) -> Chart:
         """Return the chart of a phantom (an empty one before its first reading)."""

@@ -196,7 +196,7 @@ def _judged_anew(chart: Chart, window: tuple[Reading, ...], issue: str, subject:
 
 def _with_verdict(reading: Reading, judgement: Judgement) -> Reading:
     bad = not judgement.verdict.passed and judgement.verdict is not Verdict.NO_BASELINE
-    return replace(reading, verdict=judgement.verdict, failed=reading.failed or bad)
+    return reading.with_verdict(judgement.verdict, failed=reading.failed or bad)
 
 
 def _remembered(chart: Chart, reading: Reading) -> Chart:

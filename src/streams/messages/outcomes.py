@@ -5,6 +5,14 @@ from enum import StrEnum
 import msgspec
 
 from streams.messages.base import Message, UtcTime
+from streams.messages.measurements import (
+    MeasurementsAmended,
+    MeasurementValidated,
+    MeasurementWithheld,
+    ReviewEnded,
+    ReviewOpened,
+)
+from streams.messages.reasons import Reason, ReasonCode
 from streams.policy import Enforcement, PhantomRole
 
 
@@ -100,38 +108,6 @@ class GateStatus(StrEnum):
     OVERRIDDEN = "overridden"
 
 
-class ReasonCode(StrEnum):
-    """Why a gate is held; `DRIFT_UNREVIEWED` warns unless policy makes it hold.
-
-    States keep reasons by their place here: a new one comes last.
-    """
-
-    QC_MISSING = "qc_missing"
-    QC_FAILED = "qc_failed"
-    INDEPENDENT_OVERDUE = "independent_overdue"
-    NO_BASELINE = "no_baseline"
-    FAULT_STOPS_SCANNING = "fault_stops_scanning"
-    WITH_ENGINEER = "with_engineer"
-    VERIFICATION_REQUIRED = "verification_required"
-    CHECK_DUE = "check_due"
-    CHECK_FAILED = "check_failed"
-    NOT_COMMISSIONED = "not_commissioned"
-    RETIRED = "retired"
-    CLOCK_SUSPECT = "clock_suspect"
-    STATE_UNKNOWN = "state_unknown"
-    DRIFT_UNREVIEWED = "drift_unreviewed"
-    DUTY_OVERDUE = "duty_overdue"
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """One reason in plain words, what would clear it, and whether it holds the gate or only warns."""
-
-    code: ReasonCode
-    text: str
-    clears_when: str
-    holds: bool = True
-
-
 class GateChanged(Message, frozen=True, tag="bonewatch.gate-changed.v1"):
     """The gate of one mode of a device is now this; past `valid_until` it is held, whoever asks."""
 
@@ -142,15 +118,6 @@ class GateChanged(Message, frozen=True, tag="bonewatch.gate-changed.v1"):
     reasons: tuple[Reason, ...]
     overridden_until: UtcTime | None = None
     overridden_by: str = ""
-
-
-class ReviewOpened(Message, frozen=True, tag="bonewatch.review-opened.v1"):
-    """Readings of a device since `since` want a physicist's eyes; nothing is published by this."""
-
-    phantom_id: str
-    basis: str
-    since: UtcTime | None
-    text: str
 
 
 class BypassEvidence(StrEnum):
@@ -220,5 +187,16 @@ class DutyChanged(Message, frozen=True, tag="bonewatch.duty-changed.v1"):
 
 
 Outcome = (
-    QcJudged | CheckJudged | GateChanged | ReviewOpened | BypassDetected | StateChanged | BaselineProposed | DutyChanged
+    QcJudged
+    | CheckJudged
+    | GateChanged
+    | ReviewOpened
+    | ReviewEnded
+    | BypassDetected
+    | StateChanged
+    | BaselineProposed
+    | DutyChanged
+    | MeasurementValidated
+    | MeasurementWithheld
+    | MeasurementsAmended
 )

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from streams.commands import Command, Decision, Refusal
-from streams.fold.decisions import commissioning, duties, gate, handover, quality, readings, records
+from streams.fold.decisions import commissioning, duties, gate, handover, quality, readings, records, reviews
 from streams.fold.decisions.base import FORBIDDEN, MISSING, NOT_NOW, STALE, decided
 from streams.fold.decisions.gate import OVERRIDABLE_BY_OPERATOR, OVERRIDABLE_ON_ADVICE
 from streams.fold.state import DeviceState
@@ -34,4 +34,5 @@ __all__ = [
     "quality",
     "readings",
     "records",
+    "reviews",
 ]

@@ -1,13 +1,13 @@
-"""What a physicist decides about charts: baselines, releases, reviews."""
+"""What a physicist decides about charts: baselines and releases."""
 
 from datetime import datetime
 
 from qa_models.baseline import Baseline
-from streams.commands import AcceptBaseline, DecideReview, Decision, Refusal, ReleaseQc
+from streams.commands import AcceptBaseline, Decision, Refusal, ReleaseQc
 from streams.fold.commissioning import COMMISSIONING
 from streams.fold.decisions.base import MISSING, NOT_NOW, decided, drafts_from, refuse_day, refuse_role, refuse_text
 from streams.fold.state import Chart, DeviceState
-from streams.messages import BaselineAccepted, QcReleased, ReviewDecided
+from streams.messages import BaselineAccepted, QcReleased
 from streams.policy import QcRules
 from streams.roles import Permission
 
@@ -85,15 +85,4 @@ def _release_qc(command: ReleaseQc, state: DeviceState, now: datetime) -> Decisi
     return drafts_from(
         command,
         QcReleased(phantom_id=command.phantom_id, cause=command.cause.strip(), released_by=command.actor),
-    )
-
-
-@decided.register
-def _decide_review(command: DecideReview, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
-    refusal = refuse_role(command, Permission.DECIDE_REVIEW) or refuse_text("the decision", command.decision)
-    if refusal is None and not state.chart(command.phantom_id).head.drift_open:
-        refusal = Refusal(NOT_NOW, "No drift signal waits for a decision on this chart.")
-    return refusal or drafts_from(
-        command,
-        ReviewDecided(phantom_id=command.phantom_id, decision=command.decision.strip(), decided_by=command.actor),
     )
