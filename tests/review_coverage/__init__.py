@@ -1,0 +1,1 @@
+"""Two years of a scanner that drifts from a known day on, folded: does its review say since when, and by how much?"""
