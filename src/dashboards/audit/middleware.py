@@ -49,7 +49,7 @@ class AuditMiddleware(ASGIMiddleware):
 
         await next_app(scope, receive, recording)
 
-    async def _recorded(self, scope: started: HTTPResponseStartEvent) -> bool:
+    async def _recorded(self, scope: Scope, started: HTTPResponseStartEvent) -> bool:
         try:
             await asyncio.wrap_future(self._trail.append(self._entry(scope, started["status"])))
         except AuditError as error:
@@ -57,7 +57,7 @@ class AuditMiddleware(ASGIMiddleware):
             return False
         return True
 
-    def _entry(self, scope: status: int) -> AuditEntry:
+    def _entry(self, scope: Scope, status: int) -> AuditEntry:
         request: Request[Any, Any, Any] = Request(scope)
         caller = caller_of(request)
         was_found = status < 400

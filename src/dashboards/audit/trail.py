@@ -1,6 +1,6 @@
-"""The record of use: who read what is linked to patients, who wrote, when, by what credential, with what result.
+"""The record of use: who read what is linked to patients, who wrote, when, how, with what result.
 
-One append-only SQLite file; each link of its chain covers everything before it. No value that a caller sent stands in it
+who read what is linked to patients, who wrote, when, how, with what result.
 but those that named something the site has.
 """
 
@@ -179,7 +179,7 @@ def uses(path: Path, *, since: datetime | None = None) -> Iterator[AuditEntry]:
 
 
 def verify(path: Path) -> Verified:
-    """Follow the chain from its beginning; a use that was changed or taken away is told, unless all later links were remade.
+    """Follow the chain from its beginning; a use that was changed or taken away shows.
 
     The end of the record can be cut off without a trace in it: compare the head with one that was noted elsewhere.
     """
