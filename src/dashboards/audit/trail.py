@@ -1,6 +1,6 @@
 """The record of use: who read what is linked to patients, who wrote, when, how, with what result.
 
-who read what is linked to patients, who wrote, when, how, with what result.
+One append-only SQLite file; each link of its chain covers what is before it. No value that a caller sent stands in it
 but those that named something the site has.
 """
 
@@ -104,11 +104,7 @@ class SqliteTrail:
         path.touch(mode=0o600, exist_ok=True)
         path.chmod(0o600)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('trail_id', ?)", (uuid.uuid4().hex,))
+            self._db = _writing(path)
         except sqlite3.Error as error:
             raise AuditError(f"{path} cannot be opened as the record of use: {error}") from error
         self._waiting: queue.SimpleQueue[tuple[AuditEntry, Future[None]] | None] = queue.SimpleQueue()
@@ -203,6 +199,19 @@ def _head(db: sqlite3.Connection) -> bytes:
 def _first(db: sqlite3.Connection) -> bytes:
     (trail_id,) = db.execute("SELECT value FROM meta WHERE key = 'trail_id'").fetchone()
     return first_link(trail_id)
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.executescript(_SCHEMA)
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('trail_id', ?)", (uuid.uuid4().hex,))
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 @contextmanager
