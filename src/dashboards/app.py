@@ -23,7 +23,7 @@ from dashboards.demo_panel import DemoControls
 from dashboards.errors import answer_error
 from dashboards.health import health_handlers
 from dashboards.live import LiveHub
-from dashboards.manner.document import SECURITY
+from dashboards.manner.document import DOCUMENT_PATH, SECURITY
 from dashboards.manner.etags import EtagMiddleware
 from dashboards.manner.idempotency import IdempotencyMiddleware
 from dashboards.metrics import MetricsPage, SiteCollector
@@ -109,8 +109,8 @@ def create_app(
             title="Bonewatch",
             version="1",
             components=SECURITY,
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+            render_plugins=[JsonRenderPlugin(path="/")],
+            openapi_router=Router(path=DOCUMENT_PATH, route_handlers=[], opt=PUBLIC, include_in_schema=False),
         ),
         request_class=MemoryRequest,
         request_max_body_size=MAX_BODY_BYTES,

@@ -14,11 +14,12 @@ from litestar.testing import TestClient
 from dashboards.access.lockout import FAILURES_ALLOWED, LOCKED_FOR
 from dashboards.access.needs import refuse_unnamed
 from dashboards.access.scopes import Scope
-from dashboards.access.settings import ApiSettings
+from dashboards.access.settings import ApiSettings, OpenIdSettings
 from dashboards.audit.trail import AuditEntry, AuditError
 from streams.commands import RecordDuty
 from tests.api_rig import PASSWORD, Rig, serving
 from tests.console_client import Visitor
+from tests.openid_provider import Provider
 
 Client = TestClient[Litestar]
 PATIENT = "/api/v1/test/patients/ACC1"
@@ -29,6 +30,13 @@ WRONG = {"Authorization": f"Bearer bwt_{'x' * 43}"}
 def served(tmp_path: Path) -> Iterator[tuple[Rig, Client]]:
     with serving(tmp_path) as both:
         yield both
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    provider = Provider()
+    yield provider
+    provider.stop()
 
 
 def told(answer: httpx.Response) -> tuple[int, str]:
@@ -204,3 +212,22 @@ def test_a_route_that_does_not_say_what_it_needs_keeps_the_application_from_star
     app = Litestar(route_handlers=[Router(path="/api/v1", route_handlers=[forgotten])], openapi_config=None)
     with pytest.raises(ImproperlyConfiguredException, match="forgotten"):
         refuse_unnamed(app)
+
+
+def test_a_json_web_token_counts_where_a_provider_is_configured(tmp_path: Path, provider: Provider) -> None:
+    openid = OpenIdSettings(issuer=provider.issuer, audience="bonewatch")
+    with serving(tmp_path, openid=openid) as (rig, client):
+        right = {"Authorization": f"Bearer {provider.token(scope='measurements:read')}"}
+        assert client.get(PATIENT, headers=right).status_code == 200
+        assert told(client.get("/api/v1/devices", headers=right))[0] == 403
+        wrong = {"Authorization": f"Bearer {provider.token(aud='another')}"}
+        assert told(client.get(PATIENT, headers=wrong))[0] == 401
+        assert [(use.who, use.way) for use in rig.trail.entries] == [("booking", "openid")]
+
+
+def test_a_provider_that_is_away_is_no_fault_of_the_token(tmp_path: Path, provider: Provider) -> None:
+    provider.away = True
+    openid = OpenIdSettings(issuer=provider.issuer, audience="bonewatch")
+    with serving(tmp_path, openid=openid) as (_, client):
+        answer = client.get(PATIENT, headers={"Authorization": f"Bearer {provider.token()}"})
+        assert (told(answer)[0], answer.headers["retry-after"]) == (503, "60")

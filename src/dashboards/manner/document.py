@@ -1,8 +1,11 @@
-"""What the API's document says of credentials."""
+"""Where the API's document is, and what it says of credentials."""
 
 from typing import Final
 
 from litestar.openapi.spec import Components, SecurityScheme
+
+DOCUMENT_PATH: Final = "/api/v1/openapi.json"
+"""Its own router: Litestar answers whatever else is under the document's with a page of its own."""
 
 SECURITY: Final = Components(
     security_schemes={
