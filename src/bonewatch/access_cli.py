@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bonewatch.config import ConfigError, data_folder, load
-from dashboards.access.scopes import Scope
+from dashboards.access.scopes import Scope, known_scopes
 from dashboards.access.tokens import DEFAULT_DAYS
 from dashboards.audit.trail import AUDIT_FILE, AuditError, uses
 from dashboards.audit.trail import verify as verify_trail
@@ -90,7 +90,7 @@ def set_password(name: str, *, config: ConfigFile) -> int:
 def create_token(
     name: str,
     *,
-    scope: Annotated[list[Scope], Parameter(negative="")],
+    scope: Annotated[list[str], Parameter(negative="")],
     config: ConfigFile,
     days: int = DEFAULT_DAYS,
 ) -> int:
@@ -105,8 +105,11 @@ def create_token(
     days
         How long it counts.
     """
+    known = known_scopes(scope)
+    if unknown := set(scope) - {one.value for one in known}:
+        raise ConfigError(f"{', '.join(sorted(unknown))} is no scope; choose of {', '.join(Scope)}")
     with _users(config) as users:
-        sys.stdout.write(users.tokens.create(name, scope, timedelta(days=days)) + "\n")
+        sys.stdout.write(users.tokens.create(name, known, timedelta(days=days)) + "\n")
     return 0
 
 

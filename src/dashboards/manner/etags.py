@@ -26,17 +26,22 @@ class EtagMiddleware(ASGIMiddleware):
 
         async def tagging(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and _is_whole(message):
                 started = message
                 return
             if message["type"] == "http.response.body" and started is not None:
                 begun, started = started, None
-                if begun["status"] == 200 and not message.get("more_body", False):
+                if not message.get("more_body", False):
                     message["body"] = _tagged(begun, message["body"], known)
                 await send(begun)
             await send(message)
 
         await next_app(scope, receive, tagging)
+
+
+def _is_whole(begun: HTTPResponseStartEvent) -> bool:
+    """Whether an answer has an end: of a stream the beginning must not wait for its first news."""
+    return begun["status"] == 200 and "content-length" in MutableScopeHeaders.from_message(begun)
 
 
 def _tagged(begun: HTTPResponseStartEvent, body: bytes, known: str) -> bytes:
