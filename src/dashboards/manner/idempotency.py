@@ -7,6 +7,7 @@ may be in the record.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -25,9 +26,6 @@ KEPT_FOR: Final = timedelta(hours=24)
 """How long an answer is kept; local policy."""
 
 MAX_KEY_CHARACTERS: Final = 255
-
-_NOT_DONE: Final = frozenset({401, 403, 429, 503})
-"""Answers after which the same may be asked again: nothing was done."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -82,10 +80,15 @@ class AnswerStore:
         return Answer(int(status), str(media_type), bytes(body))
 
     def end(self, caller: str, key: str, answer: Answer) -> None:
-        """Keep what was answered, or forget the key if nothing was done."""
+        """Keep what was answered; forget the key where nothing was done, so that what is mended can be sent under it.
+
+        What a refusal says is not kept, for it may quote what somebody typed. After 500 nobody knows what was done.
+        """
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return
         with self._tables.transaction() as connection:
             place = (caller, _hashed(key.encode()))
-            if answer.status in _NOT_DONE:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
                 connection.execute("DELETE FROM answer WHERE caller = ? AND key_hash = ?", place)
                 return
             connection.execute(
