@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from litestar import Litestar, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from litestar.response import Stream
 from litestar.testing import TestClient
 
 from dashboards.access.needs import needs
@@ -64,8 +65,22 @@ def list_rows(
     return console.cursors.page(request, rows, limit, place=lambda row: [row], shown=lambda row: row)
 
 
+@get("/news", **needs(Scope.QC_READ), sync_to_thread=False)
+def stream_news() -> Stream:
+    """Something in pieces."""
+    return Stream(iter(["one", "two"]), media_type="text/event-stream")
+
+
+@get("/forgotten", include_in_schema=False, sync_to_thread=False)
+def forgotten() -> list[int]:
+    """Something that does not say who may use it."""
+    return [1]
+
+
 EXTRA: Final = Router(
-    path="/api/v1/test", route_handlers=[read_patient, list_rows], exception_handlers={Exception: answer_error}
+    path="/api/v1/test",
+    route_handlers=[read_patient, list_rows, stream_news, forgotten],
+    exception_handlers={Exception: answer_error},
 )
 
 

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from dashboards.access.caller import Caller
 from dashboards.access.credentials import Credentials, require_scope
-from dashboards.access.needs import needs_of
+from dashboards.access.needs import is_api, method_of, needs_of
 from dashboards.context import Console
 from dashboards.sessions import Session
 from streams.roles import Permission
@@ -75,6 +75,8 @@ def require_sign_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
             require_scope(caller, needs)
         return  # without a caller only what the site shows to everybody came so far
     public = handler.opt.get("public")
+    if public != "always" and is_api(connection.scope["path"]) and method_of(connection.scope) != "OPTIONS":
+        raise PermissionDeniedException("This does not say who may use it, so nobody may")
     if public == "always" or connection.scope.get("user") is not None:
         return
     console: Console = connection.app.state.console

@@ -214,6 +214,14 @@ def test_a_route_that_does_not_say_what_it_needs_keeps_the_application_from_star
         refuse_unnamed(app)
 
 
+def test_a_route_that_does_not_say_what_it_needs_is_open_to_nobody(served: tuple[Rig, Client]) -> None:
+    rig, client = served
+    assert client.get("/api/v1/test/forgotten", headers=rig.token(*Scope)).status_code == 403
+    Visitor(client).sign_in("Dr M Expert", PASSWORD)
+    assert client.get("/api/v1/test/forgotten").status_code == 403
+    assert client.options("/api/v1/devices").headers["allow"] == "GET, OPTIONS"
+
+
 def test_a_json_web_token_counts_where_a_provider_is_configured(tmp_path: Path, provider: Provider) -> None:
     openid = OpenIdSettings(issuer=provider.issuer, audience="bonewatch")
     with serving(tmp_path, openid=openid) as (rig, client):

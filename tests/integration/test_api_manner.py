@@ -96,6 +96,12 @@ def test_what_was_refused_has_no_tag(served: tuple[Rig, Client]) -> None:
     assert (answer.status_code, answer.headers.get("etag")) == (404, None)
 
 
+def test_a_stream_is_not_kept_back_for_a_tag(served: tuple[Rig, Client]) -> None:
+    rig, client = served
+    answer = client.get("/api/v1/test/news", headers=rig.token(Scope.QC_READ) | {"If-None-Match": "*"})
+    assert (answer.status_code, answer.text, answer.headers.get("etag")) == (200, "onetwo", None)
+
+
 # --- idempotency keys ---
 
 
