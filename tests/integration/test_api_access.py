@@ -106,7 +106,7 @@ def test_a_program_records_due_work_and_decides_nothing(served: tuple[Rig, Clien
     rig, client = served
     header = rig.token(Scope.ACTIONS_WRITE)
     offered = client.get("/api/v1/devices/dxa-1/actions", headers=header).json()["actions"]
-    assert [action["slug"] for action in offered] in ([], ["record-duty"])
+    assert {action["slug"] for action in offered} <= {"record-duty"}
     asked = {"request_id": "a" * 32, "device_seq": 7, "values": {"reason": "x", "passed": "yes"}}
     for slug in ("override", "release", "daily-qc", "log-fault"):
         assert client.post(f"/api/v1/devices/dxa-1/actions/{slug}", headers=header, json=asked).status_code in {
