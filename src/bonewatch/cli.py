@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
+from bonewatch.access_cli import audit_app, token_app, user_app
 from bonewatch.archive_cli import archive, check_archive
 from bonewatch.config import ConfigError, data_folder, load, warnings
 from bonewatch.enter_cli import enter
@@ -39,10 +40,9 @@ app: Final = cyclopts.App(
     version=importlib.metadata.version("bonewatch"),
 )
 log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
-user_app: Final = cyclopts.App(name="user", help="People who may sign in to the console.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, db_app, fleet_app, study_app, bench_app, report_app):
+for group in (log_app, user_app, token_app, audit_app, db_app, fleet_app, study_app, bench_app, report_app):
     app.command(group)
 report_app.command(due)
 report_app.command(gap)
@@ -284,24 +284,6 @@ def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as
         verdict = "all agree" if not result.differences else f"{len(result.differences)} differences"
         out.print(f"{result.events} events of {result.devices} devices folded anew: {verdict}.")
     return 1 if result.differences else 0
-
-
-@user_app.command(name="add")
-def add_user(name: str, role: str, *, config: ConfigFile) -> int:
-    """Add a person who may sign in; the password is asked for, or read from standard input.
-
-    Parameters
-    ----------
-    name
-        The name they sign in with and that stands in the record.
-    role
-        operator, physicist, engineer, manager, service or admin.
-    """
-    from bonewatch.people import add  # noqa: PLC0415 - see run
-
-    add(data_folder(config, load(config).site.data_dir), name, role)
-    out.print(f"{name} may now sign in as {role}.")
-    return 0
 
 
 @db_app.command(name="migrate")

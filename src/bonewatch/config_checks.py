@@ -12,6 +12,7 @@ from bonewatch.exported_files import files_faults
 from bonewatch.fault_logs import log_faults, syslog_faults
 from bonewatch.printed_reports import printed_faults
 from collectors.protocols.known import names
+from dashboards.access.settings import access_faults
 from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.connection import tls_fault
 from storage.settings import DatabaseSettings
@@ -32,6 +33,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
     faults += _database_faults("$.database", config.database)
+    faults += access_faults(config.api, config.openid)
     faults += dicom_faults(config)
     faults += syslog_faults("$.syslog", config.syslog)
     faults += printed_faults(config)

@@ -10,6 +10,7 @@ from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings
+from dashboards.access.settings import ApiSettings, OpenIdSettings
 from storage.settings import DatabaseSettings
 from streams.policy import (
     CheckRules,
@@ -207,6 +208,8 @@ class Config(Section, frozen=True):
     site: SiteSection
     dicom: DicomSettings = DicomSettings()
     http: HttpSection = HttpSection()
+    api: ApiSettings = ApiSettings()
+    openid: OpenIdSettings = OpenIdSettings()
     database: DatabaseSettings = DatabaseSettings()
     kafka: KafkaSection = KafkaSection()
     printed: PrintedSettings = PrintedSettings()

@@ -32,6 +32,7 @@ from collectors.quarantine import Quarantine
 from collectors.serial.desk import SerialDesk
 from collectors.serial.line import SerialDevice
 from dashboards.app import create_app
+from dashboards.audit.trail import AUDIT_FILE, AuditError, SqliteTrail
 from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
@@ -281,9 +282,16 @@ class Site:
             secure_cookies=http.secure_cookies,
             session_hours=http.session_hours,
             public_status=http.public_status,
+            api=self._config.api,
+            openid=self._config.openid,
         )
         users = UserStore(self._data_dir / USERS_FILE)
         self._stack.callback(users.close)
+        try:
+            trail = SqliteTrail(self._data_dir / AUDIT_FILE)
+        except AuditError as error:
+            raise ConfigError(str(error)) from error
+        self._stack.callback(trail.close)
         files = Attachments(self._data_dir)
         self._stack.callback(files.close)
         app = create_app(
@@ -298,6 +306,7 @@ class Site:
             uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
             equipment_log=self.readings.equipment_log,
             files=files,
+            audit=trail,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -11,7 +11,10 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from dashboards.access.needs import refuse_unnamed
 from dashboards.api.routes import api_router
+from dashboards.audit.middleware import AuditMiddleware
+from dashboards.audit.trail import AuditTrail, MemoryTrail
 from dashboards.auth import PUBLIC, SessionMiddleware, require_sign_in
 from dashboards.console.routes import console_router
 from dashboards.console.templates import template_config
@@ -20,6 +23,9 @@ from dashboards.demo_panel import DemoControls
 from dashboards.errors import answer_error
 from dashboards.health import health_handlers
 from dashboards.live import LiveHub
+from dashboards.manner.document import DOCUMENT_PATH, SECURITY
+from dashboards.manner.etags import EtagMiddleware
+from dashboards.manner.idempotency import IdempotencyMiddleware
 from dashboards.metrics import MetricsPage, SiteCollector
 from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
@@ -51,8 +57,11 @@ def create_app(
     uptime: LoggedUptime | None = None,
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG,
     files: FileStore = NO_FILES,
+    audit: AuditTrail | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
+
+    `audit` is where uses are put on record; without it they are kept as long as the application.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -80,12 +89,17 @@ def create_app(
         yield
         live.close()
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[console_router(demo=demo is not None), api_router, *health_handlers],
         state=State({"console": console, "live": live}),
         dependencies={"console": Provide(lambda: console, sync_to_thread=False)},
         guards=[require_sign_in],
-        middleware=[SessionMiddleware(console)],
+        middleware=[
+            SessionMiddleware(console),
+            AuditMiddleware(console, audit or MemoryTrail()),
+            IdempotencyMiddleware(users.answers),
+            EtagMiddleware(),
+        ],
         csrf_config=csrf_config(settings, users.secret("csrf")),
         template_config=template_config(),
         exception_handlers={Exception: answer_error},
@@ -94,10 +108,13 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Bonewatch",
             version="1",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            openapi_router=Router(path="/api/v1", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+            components=SECURITY,
+            render_plugins=[JsonRenderPlugin(path="/")],
+            openapi_router=Router(path=DOCUMENT_PATH, route_handlers=[], opt=PUBLIC, include_in_schema=False),
         ),
         request_class=MemoryRequest,
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
+    refuse_unnamed(app)
+    return app

@@ -1,4 +1,4 @@
-"""Who asks: the session cookie, the rule that nothing is served without sign-in unless it says so, permissions."""
+"""Who asks: the session or the API's credential, that nothing is served without unless it says so, permissions."""
 
 import ipaddress
 from typing import Any, Final
@@ -12,6 +12,9 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from dashboards.access.caller import Caller
+from dashboards.access.credentials import Credentials, require_scope
+from dashboards.access.needs import is_api, method_of, needs_of
 from dashboards.context import Console
 from dashboards.sessions import Session
 from streams.roles import Permission
@@ -30,15 +33,26 @@ Visit = Request[Session | None, Any, State]
 
 
 class SessionMiddleware(ASGIMiddleware):
-    """Finds the session that the cookie names; a demonstration's session counts in a demonstration only."""
+    """Finds the session that the cookie names, or who calls a route of the API.
+
+    A demonstration's session counts in a demonstration only.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._credentials = Credentials(console)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Put the session, or None, into the request."""
+        """Put who asks, or None, into the request."""
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         session = await session_of(connection, self._console)
+        needs = needs_of(scope)
+        if needs is not None:
+            caller = await self._credentials.caller(connection, session, needs)
+            scope["user"] = caller.session(self._console.clock()) if caller else None
+            scope["auth"] = caller
+            await next_app(scope, receive, send)
+            return
         scope["user"] = session
         scope["auth"] = connection.cookies.get(SESSION_COOKIE) if session else None
         await next_app(scope, receive, send)
@@ -54,8 +68,15 @@ async def session_of(connection: ASGIConnection[Any, Any, Any, Any], console: Co
 
 
 def require_sign_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse a visitor who is not signed in, unless the route is public."""
+    """Refuse a visitor who is not signed in, or who may not use that part of the API, unless the route is public."""
+    caller, needs = connection.scope.get("auth"), needs_of(connection.scope)
+    if needs is not None:
+        if isinstance(caller, Caller):
+            require_scope(caller, needs)
+        return  # without a caller only what the site shows to everybody came so far
     public = handler.opt.get("public")
+    if public != "always" and is_api(connection.scope["path"]) and method_of(connection.scope) != "OPTIONS":
+        raise PermissionDeniedException("This does not say who may use it, so nobody may")
     if public == "always" or connection.scope.get("user") is not None:
         return
     console: Console = connection.app.state.console

@@ -2,24 +2,25 @@
 
 import base64
 
-from litestar.exceptions import NotAuthorizedException, ServiceUnavailableException, TooManyRequestsException
+from litestar.exceptions import NotAuthorizedException, ServiceUnavailableException
 
-from dashboards.auth import Visit
+from dashboards.access.limits import too_many
+from dashboards.access.lockout import LockedOutError
 from dashboards.context import Console
 from dashboards.passwords import HashingBusyError
 from dashboards.sessions import Session
-from dashboards.users import LockedOutError, WrongCredentialsError
+from dashboards.users import WrongCredentialsError
 
 
-def person_by_password(console: Console, visit: Visit) -> Session:
-    """Return who asks, by name and password."""
-    name, password = _credentials(visit.headers.get("authorization", ""))
+def person_by_password(console: Console, authorization: str) -> Session:
+    """Return who asks, by the name and password in the header of that name."""
+    name, password = _credentials(authorization)
     try:
         user = console.users.verify(name[:200], password[:1000])
     except WrongCredentialsError as error:
         raise NotAuthorizedException(str(error)) from error
     except LockedOutError as error:
-        raise TooManyRequestsException(str(error)) from error
+        raise too_many(str(error), (error.until - console.clock()).total_seconds()) from error
     except HashingBusyError as error:
         raise ServiceUnavailableException(str(error)) from error
     return Session(user.name, user.role, console.clock(), demo=False)

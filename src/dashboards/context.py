@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from litestar.exceptions import NotFoundException
 
 from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
+from dashboards.manner.paging import Cursors
 from dashboards.metrics import MetricsPage
 from dashboards.settings import HttpSettings
 from dashboards.site_time import SiteTime
@@ -38,6 +40,11 @@ class Console:
     uptime: LoggedUptime | None = None
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG
     files: FileStore = NO_FILES
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """What pages of long lists end with."""
+        return Cursors(self.users.secret("cursor"))
 
     @property
     def time(self) -> SiteTime:

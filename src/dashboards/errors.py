@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.response import Redirect, Template
 
+from dashboards.access.needs import PROBLEM, Problem, is_api
 from dashboards.security import CSRF_COOKIE
 
 _log = structlog.get_logger("dashboards")
@@ -23,18 +24,35 @@ _ADVICE = {
 }
 
 
+_NOT_RIGHT = "Some parameters or fields are missing or not right"
+
+
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer an exception in the way the caller understands; what we did not expect is logged, not told."""
     if isinstance(error, HTTPException):
-        status, detail = error.status_code, error.detail
+        status, detail, headers = error.status_code, error.detail, error.headers
     else:
         _log.error("request failed", path=request.url.path, traceback=_traceback(error))
-        status, detail = 500, "Something went wrong here; it is in the log"
-    if request.url.path.startswith("/api/"):
-        return problem(status, detail)
+        status, detail, headers = 500, "Something went wrong here; it is in the log", None
+    if is_api(request.url.path):
+        errors = _errors(error)
+        return problem(status, _NOT_RIGHT if status == 400 and errors else detail, errors=errors, headers=headers)
     if isinstance(error, NotAuthorizedException):
         return _to_sign_in(request)
     return _page(request, status, detail)
+
+
+def refusal(status: int, detail: str, errors: Mapping[str, str] | None = None) -> HTTPException:
+    """Return what to raise for a refusal; `errors` says what is wrong with which field."""
+    return HTTPException(detail=detail, status_code=status, extra=dict(errors or {}))
+
+
+def _errors(error: Exception) -> dict[str, str]:
+    """Return what is wrong with which field: as a handler says it, or as Litestar does of what it could not read."""
+    extra = error.extra if isinstance(error, HTTPException) else None
+    if isinstance(extra, list):
+        return {str(one.get("key", "body")): str(one.get("message", "")) for one in extra if isinstance(one, dict)}
+    return {str(name): str(words) for name, words in (extra or {}).items()}
 
 
 def _traceback(error: Exception) -> str:
@@ -43,17 +61,12 @@ def _traceback(error: Exception) -> str:
     return f"{frames}{type(error).__name__}"
 
 
-def problem(status: int, detail: str, *, errors: Mapping[str, str] | None = None) -> Response[dict[str, object]]:
+def problem(
+    status: int, detail: str, *, errors: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+) -> Response[Problem]:
     """Return problem details (RFC 9457); `errors` says what is wrong with which field."""
-    told: dict[str, object] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        told["errors"] = dict(errors)
-    return Response(told, status_code=status, media_type="application/problem+json")
+    told = Problem("about:blank", HTTPStatus(status).phrase, status, detail, dict(errors or {}))
+    return Response(told, status_code=status, media_type=PROBLEM, headers=dict(headers or {}))
 
 
 def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:

@@ -51,7 +51,7 @@ async def add_security_headers(message: Message, scope: Scope) -> None:
 def csrf_config(settings: HttpSettings, secret: str) -> CSRFConfig:
     """Return the rule that every state-changing request carries the token of its form or page.
 
-    Actions of the API carry name and password instead, and take no cookie.
+    What writes through the API carries a token or name and password instead, and takes no cookie.
     """
     options: dict[str, Any] = {"cookie_httponly": True, "cookie_samesite": "strict"}
     return CSRFConfig(
@@ -59,6 +59,6 @@ def csrf_config(settings: HttpSettings, secret: str) -> CSRFConfig:
         cookie_name=CSRF_COOKIE,
         header_name=CSRF_HEADER,
         cookie_secure=settings.secure_cookies,
-        exclude=r"^/api/v1/devices/[^/]+/(actions/[^/]+|studies|studies/withdrawn)$",
+        exclude=r"^/(api|fhir)/",
         **options,
     )

@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from dashboards.access.settings import ApiSettings, OpenIdSettings
 from streams.fold.schedule import zone
 
 
@@ -27,6 +28,10 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         (local policy).
     heartbeat_s
         Pause between signs of life on a live page's connection.
+    api
+        How much may be asked of the API.
+    openid
+        Whose JSON Web Tokens count.
     """
 
     site_name: str
@@ -37,6 +42,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     session_hours: float = 10.0
     public_status: bool = True
     heartbeat_s: float = 10.0
+    api: ApiSettings = ApiSettings()
+    openid: OpenIdSettings = OpenIdSettings()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -1,4 +1,4 @@
-"""The SQLite file in which accounts, sessions and secrets live, apart from the site's log."""
+"""The SQLite file in which accounts, sessions, tokens and secrets live, apart from the site's log."""
 
 import secrets
 import sqlite3
@@ -20,6 +20,14 @@ CREATE TABLE IF NOT EXISTS session (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS failed_sign_in (
     key TEXT PRIMARY KEY, failures INTEGER NOT NULL, last_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS token (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, token_hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
+    created_at REAL NOT NULL, expires_at REAL NOT NULL, revoked_at REAL, last_used_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS answer (
+    caller TEXT NOT NULL, key_hash BLOB NOT NULL, asked_hash BLOB NOT NULL, begun_at REAL NOT NULL,
+    status INTEGER, media_type TEXT, body BLOB, PRIMARY KEY (caller, key_hash)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS secret (purpose TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,9 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from dashboards.access.lockout import Lockout, SignInError
+from dashboards.access.tokens import TokenStore
+from dashboards.manner.idempotency import AnswerStore
 from dashboards.passwords import WAITS_S, HashingTurns
 from dashboards.sessions import SessionStore
 from dashboards.user_tables import UserTables, utc_now
@@ -18,33 +20,12 @@ from streams.roles import Role
 MIN_PASSWORD_CHARACTERS: Final = 12
 """Local policy."""
 
-FAILURES_ALLOWED: Final = 5
-"""Wrong passwords in a row before a name is locked out; local policy."""
-
-LOCKED_FOR: Final = timedelta(minutes=15)
-"""How long a name stays locked out after its last failure; local policy."""
-
-
-class SignInError(Exception):
-    """Base of why a sign-in is refused."""
-
 
 class WrongCredentialsError(SignInError):
     """Name or password is wrong, or the account is disabled; which of them is not told."""
 
     def __str__(self) -> str:
         return "The name or the password is not right"
-
-
-class LockedOutError(SignInError):
-    """Too many wrong passwords for this name; try again at `until`."""
-
-    def __init__(self, until: datetime) -> None:
-        super().__init__(until)
-        self.until = until
-
-    def __str__(self) -> str:
-        return f"Too many wrong passwords; locked until {self.until:%H:%M} UTC"
 
 
 class User(msgspec.Struct, frozen=True):
@@ -57,7 +38,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class UserStore:
-    """Accounts and sessions in one SQLite file of their own, readable by its owner alone.
+    """Accounts, sessions and tokens in one SQLite file of their own, readable by its owner alone.
 
     Parameters
     ----------
@@ -84,6 +65,9 @@ class UserStore:
         self._hashing = HashingTurns(hasher or PasswordHasher(), waits_s=waits_s)
         self._nobodys_hash = self._hash("a password nobody has")
         self.sessions = SessionStore(self._tables, clock)
+        self.tokens = TokenStore(self._tables, clock)
+        self.lockout = Lockout(self._tables, clock)
+        self.answers = AnswerStore(self._tables, clock)
 
     def add_user(self, name: str, role: Role, password: str) -> User:
         """Make an account.
@@ -119,9 +103,9 @@ class UserStore:
             Anything else that is not right; the failure counts.
         """
         key = _key(name)
-        self._refuse_locked(key)
+        self.lockout.refuse_locked(key)
         with self._hashing.turn() as hasher:
-            self._count_attempt(key)
+            self.lockout.count(key)
             rows = self._tables.rows(
                 "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ?", key
             )
@@ -129,10 +113,11 @@ class UserStore:
             if not _matches(hasher, kept_hash, password) or not rows or not rows[0][2]:
                 raise WrongCredentialsError
             new_hash = hasher.hash(password) if hasher.check_needs_rehash(kept_hash) else kept_hash
-        with self._tables.transaction() as connection:
-            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (_hidden(key),))
-            renewal = (new_hash, key, kept_hash)  # not over a password that was set meanwhile
-            connection.execute("UPDATE account SET password_hash = ? WHERE key = ? AND password_hash = ?", renewal)
+        self.lockout.forget(key)
+        if new_hash != kept_hash:
+            with self._tables.transaction() as connection:
+                renewal = (new_hash, key, kept_hash)  # not over a password that was set meanwhile
+                connection.execute("UPDATE account SET password_hash = ? WHERE key = ? AND password_hash = ?", renewal)
         return _user(rows[0])
 
     def sign_in(self, name: str, password: str, lasts: timedelta) -> str:
@@ -170,38 +155,13 @@ class UserStore:
             if not changed.rowcount:
                 raise KeyError(name)
             connection.execute("DELETE FROM session WHERE account_key = ?", (key,))
-            connection.execute("DELETE FROM failed_sign_in WHERE key = ?", (_hidden(key),))
+        self.lockout.forget(key)
 
     def _hash(self, password: str) -> str:
         if len(password) < MIN_PASSWORD_CHARACTERS:
             raise ValueError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
         with self._hashing.turn() as hasher:
             return hasher.hash(password)
-
-    def _refuse_locked(self, key: str) -> None:
-        """Answer a name that is locked out at once: it need not wait for a turn, nor take one from others."""
-        rows = self._tables.rows("SELECT failures, last_at FROM failed_sign_in WHERE key = ?", _hidden(key))
-        self._judge_failures(rows[0] if rows else None)
-
-    def _count_attempt(self, key: str) -> None:
-        """Count an attempt, or refuse it, in one transaction."""
-        now = self._clock()
-        with self._tables.transaction() as connection:
-            forgotten = (now - LOCKED_FOR).timestamp()
-            connection.execute("DELETE FROM failed_sign_in WHERE last_at <= ?", (forgotten,))
-            query = "SELECT failures, last_at FROM failed_sign_in WHERE key = ?"
-            self._judge_failures(connection.execute(query, (_hidden(key),)).fetchone())
-            connection.execute(
-                "INSERT INTO failed_sign_in VALUES (?, 1, ?)"
-                " ON CONFLICT (key) DO UPDATE SET failures = failures + 1, last_at = excluded.last_at",
-                (_hidden(key), now.timestamp()),
-            )
-
-    def _judge_failures(self, row: tuple[object, ...] | None) -> None:
-        if row is not None and int(str(row[0])) >= FAILURES_ALLOWED:
-            until = datetime.fromtimestamp(float(str(row[1])), UTC) + LOCKED_FOR
-            if self._clock() < until:
-                raise LockedOutError(until)
 
 
 def _matches(hasher: PasswordHasher, kept_hash: str, password: str) -> bool:
@@ -218,8 +178,3 @@ def _key(name: str) -> str:
 def _user(row: tuple[object, ...]) -> User:
     name, role, enabled, created_at = row[:4]
     return User(str(name), Role(str(role)), bool(enabled), datetime.fromtimestamp(float(str(created_at)), UTC))
-
-
-def _hidden(key: str) -> str:
-    """Return a digest of what was typed as a name: some people type their password there."""
-    return sha256(key.encode()).hexdigest()

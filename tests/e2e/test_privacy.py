@@ -58,6 +58,7 @@ WAYS_IN: Final = (
     "an object of nobody", "an announced UID", "a name under the phantom's id", "a hip under the phantom's id",
     "an implausible BMD", "a report without BMD", "a wrong unit", "a conflict", "a query", "a query while held",
     "a query of nobody", "an undecodable query", "a calling AE title", "a path", "a parameter", "a form", "a cookie",
+    "the API",
 )  # fmt: skip
 
 
@@ -208,7 +209,20 @@ class Exercised:
         )
         assert visitor.sign_in(OPERATOR, PASSWORD).status_code == 303
         self._fill_in_wrongly(visitor, PEOPLE["a form"])
+        self._ask_the_api(visitor, PEOPLE["the API"])
         self._read(visitor)
+
+    @staticmethod
+    def _ask_the_api(visitor: Visitor, person: Invented) -> None:
+        for word in map(quote, (person.name, person.born, person.patient_id)):
+            asked = {"request_id": word, "device_seq": 1, "values": {"text": "It rattles", word: word}}
+            address = f"/api/v1/devices/dxa-1/actions/log-fault?{word}={word}"
+            answers = [
+                visitor.client.post(address, json=asked, auth=(OPERATOR, PASSWORD), headers={"Idempotency-Key": word}),
+                visitor.client.post(address, json=asked, headers={"Authorization": f"Bearer bwt_{word}"}),
+                visitor.client.post(address, json=asked, auth=(word, word)),
+            ]
+            assert [answer.status_code for answer in answers] == [422, 401, 401]
 
     @staticmethod
     def _fill_in_wrongly(visitor: Visitor, person: Invented) -> None:

@@ -1,5 +1,6 @@
 """The HTTP API over a department in memory."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -218,6 +219,16 @@ def test_an_error_of_ours_tells_nothing_of_its_inside(
     logged = capsys.readouterr().out
     assert "RuntimeError" in logged
     assert "secret" not in logged.replace("secret of {device_id}", "")
+
+
+def test_an_answers_body_does_not_wait_for_its_head_to_be_acknowledged(stage: SiteStage) -> None:
+    took = []
+    with httpx.Client(base_url=stage.url) as client:
+        for _ in range(40):
+            began = time.perf_counter()
+            client.get("/healthz")
+            took.append(time.perf_counter() - began)
+    assert min(took[20:]) < 0.03  # an acknowledgement may be held back for 40 ms
 
 
 def test_alive_and_ready_are_two_things(client: TestClient[Litestar], site: FakeSite) -> None:

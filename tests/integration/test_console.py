@@ -9,11 +9,12 @@ import pytest
 from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
+from dashboards.access.lockout import FAILURES_ALLOWED
 from dashboards.app import create_app
 from dashboards.auth import SESSION_COOKIE
 from dashboards.console.catalogue import ACTIONS
 from dashboards.settings import HttpSettings
-from dashboards.users import FAILURES_ALLOWED, UserStore
+from dashboards.users import UserStore
 from streams.commands import (
     AcceptBaseline,
     ClearFault,

@@ -129,7 +129,7 @@ def test_no_session_and_no_form_reaches_the_api(site: SiteProcess) -> None:
     address = f"{site.url}/api/v1/devices/dxa-1/actions/daily-qc"
     asked = {"request_id": "a" * 32, "device_seq": 1, "values": {}}
     answer = httpx.post(address, json=asked, cookies={"bonewatch_session": "x" * 43})
-    assert (answer.status_code, answer.headers.get("www-authenticate")) == (401, None)
+    assert (answer.status_code, answer.headers.get("www-authenticate")) == (401, 'Bearer realm="bonewatch"')
     form = httpx.post(address, data={"request_id": "a" * 32}, auth=("Pat Nurse", PASSWORD))
     assert form.status_code == 400
 

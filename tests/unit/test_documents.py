@@ -13,6 +13,8 @@ from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings, MppsUpstream, Pacs, Upstream
+from dashboards.access.scopes import ROLES_OF_SCOPE, Scope
+from dashboards.access.settings import ApiSettings, OpenIdSettings
 from streams.roles import PERMITTED, Permission, Role
 from streams.uptime.causes import PRECEDENCE
 
@@ -25,6 +27,8 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("`pacs`:", Pacs, set()),
     ("`mpps`:", MppsUpstream, set()),
     ("## `[http]`", config_file.HttpSection, set()),
+    ("## `[api]`", ApiSettings, set()),
+    ("## `[openid]`", OpenIdSettings, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
     ("## `[printed]`", PrintedSettings, set()),
     ("## `[files]`", FilesSettings, set()),
@@ -73,17 +77,29 @@ def test_every_key_is_documented_with_its_default(title: str, section: type[msgs
             assert written in {msgspec.json.encode(default).decode(), str(default)}, field.name
 
 
-def test_the_table_of_roles_is_the_one_in_force() -> None:
-    lines = (DOCS / "people.md").read_text(encoding="utf-8").splitlines()
-    header = next(line for line in lines if line.startswith("| May |"))
-    roles = [cell.strip() for cell in header.strip("|").split("|")][1:]
+def table_of_roles(document: str, begins: str, named: str) -> dict[str, set[str]]:
+    """What each role is said to have, by the name in code in a row's first cell."""
+    lines = (DOCS / document).read_text(encoding="utf-8").splitlines()
+    header = next(line for line in lines if line.startswith(begins))
+    roles = [cell.strip() for cell in header.strip("|").split("|")][-len(Role) :]
     assert roles == [role.value for role in Role]
     documented = {}
     for line in lines:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == len(roles) + 1 and (name := re.search(r"`(\w+)`", cells[0])):
-            documented[name.group(1)] = {role for role, cell in zip(roles, cells[1:], strict=True) if cell == "yes"}
+        if len(cells) > len(roles) and (name := re.search(named, cells[0])):
+            yes = zip(roles, cells[-len(roles) :], strict=True)
+            documented[name.group(1)] = {role for role, cell in yes if cell == "yes"}
+    return documented
+
+
+def test_the_table_of_roles_is_the_one_in_force() -> None:
+    documented = table_of_roles("people.md", "| May |", r"`(\w+)`")
     assert documented == {permission.value: {r.value for r in PERMITTED[permission]} for permission in Permission}
+
+
+def test_the_table_of_scopes_is_the_one_in_force() -> None:
+    documented = table_of_roles("api.md", "| Scope |", r"^`(\w+:\w+)`$")
+    assert documented == {scope.value: {r.value for r in ROLES_OF_SCOPE[scope]} for scope in Scope}
 
 
 def test_the_order_of_reasons_in_uptime_is_as_documented() -> None:

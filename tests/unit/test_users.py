@@ -13,9 +13,10 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher
 
+from dashboards.access.lockout import FAILURES_ALLOWED, LOCKED_FOR, LockedOutError, SignInError
 from dashboards.passwords import AT_ONCE, WAITING, HashingBusyError
 from dashboards.user_tables import UserTables
-from dashboards.users import FAILURES_ALLOWED, LOCKED_FOR, LockedOutError, SignInError, UserStore, WrongCredentialsError
+from dashboards.users import UserStore, WrongCredentialsError
 from streams.roles import Role
 from tests.console_fakes import NOW
 

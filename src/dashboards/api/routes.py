@@ -8,29 +8,31 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from dashboards.access.needs import needs
+from dashboards.access.scopes import Scope
 from dashboards.api.actions import do_action, list_actions
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
 from dashboards.api.studies import study_handlers
-from dashboards.auth import PUBLIC_STATUS, Visit
+from dashboards.auth import Visit
 from dashboards.context import Console
 from dashboards.errors import answer_error
 
 MostReadings = Annotated[int, QueryParameter(ge=1, le=20_000, description="The newest so many")]
 
 
-@get("/devices", sync_to_thread=True)
+@get("/devices", **needs(Scope.GATES_READ, public_status=True), sync_to_thread=True)
 def list_devices(console: NamedDependency[Console], request: Visit) -> list[DeviceOut]:
     """Every configured device with its gate now."""
     return [device_out(view, names=request.user is not None) for view in console.readings.devices()]
 
 
-@get("/devices/{device_id:str}", sync_to_thread=True)
+@get("/devices/{device_id:str}", **needs(Scope.GATES_READ, public_status=True), sync_to_thread=True)
 def show_device(console: NamedDependency[Console], request: Visit, device_id: FromPath[str]) -> DeviceOut:
     """One device with its gate now."""
     return device_out(console.device(device_id), names=request.user is not None)
 
 
-@get("/devices/{device_id:str}/gate", sync_to_thread=True)
+@get("/devices/{device_id:str}/gate", **needs(Scope.GATES_READ, public_status=True), sync_to_thread=True)
 def show_gate(
     console: NamedDependency[Console],
     request: Visit,
@@ -46,7 +48,7 @@ def show_gate(
     return gate_out(view.gates[mode], names=names)
 
 
-@get("/devices/{device_id:str}/qc", sync_to_thread=True)
+@get("/devices/{device_id:str}/qc", **needs(Scope.QC_READ, public_status=True), sync_to_thread=True)
 def list_readings(
     console: NamedDependency[Console],
     device_id: FromPath[str],
@@ -62,7 +64,7 @@ def list_readings(
     return [qc_out(judged) for judged in readings if phantom_id in {None, judged.phantom_id}]
 
 
-@get("/devices/{device_id:str}/epochs", sync_to_thread=True)
+@get("/devices/{device_id:str}/epochs", **needs(Scope.QC_READ, public_status=True), sync_to_thread=True)
 def list_epochs(console: NamedDependency[Console], device_id: FromPath[str]) -> list[EpochOut]:
     """Accepted baselines of all the device's phantoms, oldest first."""
     console.device(device_id)
@@ -100,6 +102,5 @@ api_router = Router(
         do_action,
         *study_handlers,
     ],
-    opt=PUBLIC_STATUS,
     exception_handlers={Exception: answer_error},
 )

@@ -4,16 +4,17 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 
 import msgspec
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import PermissionDeniedException, ServiceUnavailableException
+from litestar.exceptions import ServiceUnavailableException
 from litestar.params import FromPath, JSONBody
 
-from dashboards.auth import PUBLIC, Visit
-from dashboards.basic import person_by_password
+from dashboards.access.needs import needs
+from dashboards.access.scopes import Scope
+from dashboards.auth import Visit, require
 from dashboards.console.carrying_out import execute
 from dashboards.context import Console
-from dashboards.errors import problem
+from dashboards.errors import refusal
 from qa_models.cross_calibration.equation import derive
 from streams.commands import AcceptCrossCalibration, WithdrawCrossCalibration
 from streams.fold.due_work import YEARS
@@ -77,29 +78,32 @@ class StudyOut(msgspec.Struct, frozen=True, kw_only=True):
     is_in_force: bool
 
 
-@get("/devices/{device_id:str}/studies", sync_to_thread=True)
+@get("/devices/{device_id:str}/studies", **needs(Scope.QC_READ, public_status=True), sync_to_thread=True)
 def list_studies(console: NamedDependency[Console], device_id: FromPath[str]) -> list[StudyOut]:
     """Every version of every cross-calibration of a device, oldest first."""
     view = console.device(device_id)
     return [_out(one, console.clock()) for one in console.readings.studies(view.id)]
 
 
-@post("/devices/{device_id:str}/studies", opt=PUBLIC, sync_to_thread=True, status_code=200)
+@post(
+    "/devices/{device_id:str}/studies",
+    **needs(Scope.ACTIONS_WRITE, writes=True),
+    sync_to_thread=True,
+    status_code=200,
+)
 def accept_study(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], data: JSONBody[StudyIn]
-) -> Response[StudyOut] | Response[dict[str, object]]:
+) -> StudyOut:
     """Derive the equation from the data, keep the data, accept the study as its next version."""
-    session, view = person_by_password(console, request), console.device(device_id)
-    if not session.may(Permission.ACCEPT_STUDY):
-        raise PermissionDeniedException(f"The role {session.role.value} may not do this")
+    session, view = require(request, Permission.ACCEPT_STUDY), console.device(device_id)
     try:
         pairs = pairs_from(data.data)
         equation = derive(data.method, pairs.x, pairs.y)
         valid_from, valid_until = (_midnight(console, day) for day in (data.valid_from, data.valid_until))
     except ValueError as error:
-        return problem(UNPROCESSABLE, str(error))
+        raise refusal(UNPROCESSABLE, str(error)) from error
     if valid_from is None:
-        return problem(UNPROCESSABLE, "Say from which day it is valid, such as 2026-11-02.")
+        raise refusal(UNPROCESSABLE, "Say from which day it is valid, such as 2026-11-02.")
     if console.studies is None:
         raise ServiceUnavailableException("This site keeps no data of studies")
     digest = console.studies.keep(pairs)
@@ -126,17 +130,22 @@ def accept_study(
     )
     done = execute(console, command, data.device_seq)
     if not done.is_done:
-        return problem(done.status, done.refusal.text if done.refusal else "It was not recorded")
+        raise refusal(done.status, done.refusal.text if done.refusal else "It was not recorded")
     newest = [one for one in console.readings.studies(view.id) if one.accepted.study_id == data.study_id.strip()][-1]
-    return Response(_out(newest, console.clock()))
+    return _out(newest, console.clock())
 
 
-@post("/devices/{device_id:str}/studies/withdrawn", opt=PUBLIC, sync_to_thread=True, status_code=200)
+@post(
+    "/devices/{device_id:str}/studies/withdrawn",
+    **needs(Scope.ACTIONS_WRITE, writes=True),
+    sync_to_thread=True,
+    status_code=200,
+)
 def withdraw_study(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], data: JSONBody[WithdrawIn]
-) -> Response[None] | Response[dict[str, object]]:
+) -> None:
     """Withdraw a study: none of its versions is in force any more."""
-    session, view = person_by_password(console, request), console.device(device_id)
+    session, view = require(request, Permission.ACCEPT_STUDY), console.device(device_id)
     command = WithdrawCrossCalibration(
         device=view.device,
         actor=session.person,
@@ -146,8 +155,7 @@ def withdraw_study(
     )
     done = execute(console, command, data.device_seq)
     if not done.is_done:
-        return problem(done.status, done.refusal.text if done.refusal else "It was not recorded")
-    return Response(None)
+        raise refusal(done.status, done.refusal.text if done.refusal else "It was not recorded")
 
 
 def _midnight(console: Console, day: str) -> datetime | None:

@@ -55,7 +55,7 @@ def due_calendar(console: NamedDependency[Console], request: Visit) -> Response[
         if not request.headers.get("authorization"):
             return Response(b"Sign in with name and password", status_code=401, headers=_ASK, media_type="text/plain")
         try:
-            person_by_password(console, request)
+            person_by_password(console, request.headers.get("authorization", ""))
         except NotAuthorizedException as error:
             return Response(error.detail.encode(), status_code=401, headers=_ASK, media_type="text/plain")
     return Response(_calendar(console).to_ical(), media_type="text/calendar", headers={"Cache-Control": "no-store"})

@@ -8,13 +8,14 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.response import Redirect
 
+from dashboards.access.lockout import LockedOutError
 from dashboards.auth import PUBLIC, SESSION_COOKIE, Visit, require_loopback, session_cookie, signed_in
 from dashboards.console.forms import FormData
 from dashboards.console.templates import page
 from dashboards.console.wording import DEMO_ROLES
 from dashboards.context import Console
 from dashboards.passwords import HashingBusyError
-from dashboards.users import LockedOutError, WrongCredentialsError
+from dashboards.users import WrongCredentialsError
 
 
 @get("/sign-in", opt=PUBLIC, sync_to_thread=True)

@@ -1,0 +1,1 @@
+"""The record of who read patient-linked data, and who wrote."""

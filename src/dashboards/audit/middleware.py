@@ -1,0 +1,79 @@
+"""Puts uses of the API on record before they are answered."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from litestar import Request
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+
+from dashboards.access.caller import caller_of
+from dashboards.access.credentials import address_of
+from dashboards.access.needs import SAFE, method_of, needs_of
+from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
+from dashboards.context import Console
+from dashboards.errors import problem
+
+_log = structlog.get_logger("dashboards.audit")
+
+
+class AuditMiddleware(ASGIMiddleware):
+    """Records every read of a patient-linked route and every write, by whoever is known.
+
+    A read that cannot be put on record is not answered; a write that was done is, for it stands in the site's log.
+    """
+
+    def __init__(self, console: Console, trail: AuditTrail) -> None:
+        self._console = console
+        self._trail = trail
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Record the use as soon as its status is known."""
+        needs = needs_of(scope)
+        is_write = method_of(scope) not in SAFE
+        if needs is None or not (is_write or needs.patient_linked):
+            await next_app(scope, receive, send)
+            return
+        replaced = False
+
+        async def recording(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and not await self._recorded(scope, message) and not is_write:
+                replaced = True
+                answer = problem(503, "Nothing is answered: the record of use cannot be written now")
+                request: Request[Any, Any, Any] = Request(scope)
+                await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await next_app(scope, receive, recording)
+
+    async def _recorded(self, scope: Scope, started: HTTPResponseStartEvent) -> bool:
+        try:
+            await asyncio.wrap_future(self._trail.append(self._entry(scope, started["status"])))
+        except AuditError as error:
+            _log.error("use_not_recorded", route=scope["path_template"], error=str(error))
+            return False
+        return True
+
+    def _entry(self, scope: Scope, status: int) -> AuditEntry:
+        request: Request[Any, Any, Any] = Request(scope)
+        caller = caller_of(request)
+        was_found = status < 400
+        return AuditEntry(
+            at=self._console.clock(),
+            who=caller.name if caller else "",
+            way=caller.way.value if caller else "",
+            address=address_of(request),
+            method=method_of(scope),
+            route=scope["path_template"],
+            status=status,
+            subject={name: str(value) for name, value in scope["path_params"].items()} if was_found else {},
+            query=tuple(sorted(_parameters(scope) & set(request.query_params))),
+        )
+
+
+def _parameters(scope: Scope) -> set[str]:
+    """Return the names that a route knows: what else a caller writes there is not ours to keep."""
+    return set(scope["route_handler"].parsed_fn_signature.parameters)

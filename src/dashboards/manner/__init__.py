@@ -1,0 +1,1 @@
+"""How the HTTP API answers, whatever is asked."""
