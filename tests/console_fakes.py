@@ -18,16 +18,18 @@ from streams.messages import (
     Event,
     GateChanged,
     GateStatus,
+    Onset,
     Person,
     QcJudged,
     Reason,
     ReasonCode,
     RecordedOutcome,
+    SizeAt,
     TimeReached,
     Verdict,
 )
 from streams.policy import PhantomRole
-from streams.readings import DeviceView, Epoch, Fault, PhantomStatus
+from streams.readings import DeviceView, Epoch, Fault, PhantomStatus, ReviewStatus
 from streams.site import CurrentSession, Gate, Receipt
 from streams.studies import StudyVersion
 
@@ -232,6 +234,27 @@ def scanner(device_id: str, ae_title: str, model: str, gate: Gate, phantoms: tup
         parked=None,
         first_clinic_today=NOW.replace(hour=8, minute=30),
         clinic_ends=NOW.replace(hour=16, minute=30),
+        reviews=tuple(review(f"bath/{device_id}", one.patient_id) for one in phantoms if one.drift_open),
+    )
+
+
+def review(device: str, phantom_id: str) -> ReviewStatus:
+    """A drift of half a percent over two months, told four days ago."""
+    since, told = NOW - timedelta(days=60), NOW - timedelta(days=4)
+    onset = Onset(since, ((NOW - timedelta(days=75), NOW - timedelta(days=40)),), "drift", 400, 0.01, 0.005, 0.015)
+    return ReviewStatus(
+        review_id="R00000000001",
+        device=device,
+        subject=phantom_id,
+        bases=("drift",),
+        text=f"CUSUM signal on phantom {phantom_id}",
+        opened_at=told,
+        since=NOW - timedelta(days=75),
+        until=None,
+        unit="percent",
+        sizes=(SizeAt(since, 0.0, 0.0, 0.2), SizeAt(told, 0.55, 0.31, 0.82)),
+        onset=onset,
+        is_assessed=True,
     )
 
 

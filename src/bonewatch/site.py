@@ -19,6 +19,7 @@ from bonewatch.dicom_services import dicom_services
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
+from bonewatch.review_assessor import ReviewAssessor
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
 from collectors.attachments import Attachments
@@ -126,6 +127,9 @@ class Site:
         self._stack.enter_context(marked(self._data_dir, self._clock, *woken))
         names = {device.id: self._config.key(device.id) for device in self._config.device}
         self.readings = SqliteReadings(self._data_dir / LOG_FILE, self.engine, names)
+        assessor = ReviewAssessor(self.engine, self.readings, names)
+        self._stack.callback(assessor.stop)
+        assessor.start()
         quarantine = self._quarantine()
         reports = self._printed_reports(quarantine)
         self._start_dicom(quarantine, reports)

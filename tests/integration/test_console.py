@@ -345,7 +345,7 @@ def test_decisions_of_a_physicist(physicist: Visitor, site: FakeSite) -> None:
     for slug, fields in {
         "accept-baseline": chosen | {"reason": "ten scans looked at"},
         "release-qc": chosen | {"cause": "cable loose, reseated"},
-        "decide-review": chosen | {"decision": "real; service called"},
+        "decide-review": {"review_id": "R00000000001", "verdict": "annotate", "decision": "real; service called"},
         "override": {"reason": "urgent patient", "advised_by": "self", "by_telephone": "yes"},
         "log-fault": {"text": "table squeaks", "stops_scanning": "no"},
         "retire": {"reason": "replaced"},

@@ -39,10 +39,10 @@ def test_the_posterior_of_a_step_is_the_regression_integrated_numerically() -> N
     assert found.likeliest == int(np.argmax(np.add(step, ramp)))
 
 
-def _with_moments(n: int, sd: float) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _with_moments(n: int, sd: float) -> list[float]:
     """Return n values with mean 0 and this sample standard deviation."""
     values = np.linspace(-1.0, 1.0, n)
-    return values * sd / values.std(ddof=1)
+    return [float(value) for value in values * sd / values.std(ddof=1)]
 
 
 def test_a_large_step_is_dated_and_sized_as_anybody_would() -> None:
