@@ -1,5 +1,6 @@
 """What no type can say of a configuration: each fault with the path of the key and words for its author."""
 
+import math
 from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -99,6 +100,8 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     if device.uptime is not None and not 0 < device.uptime.target_percent <= 100:
         faults.append((f"{path}.uptime.target_percent", "target_percent lies above 0, up to 100"))
     if device.kind is not DeviceKind.SCANNER:
+        if device.significant_change:
+            faults.append((f"{path}.significant_change", "least significant changes are of scanners"))
         return faults + _line_faults(path, device) + _standard_faults(path, device)
     if device.port or device.protocol or device.standard:
         faults.append((path, "protocol, port and standards are of scales and stadiometers, not of a scanner"))
@@ -115,7 +118,24 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     ids = [phantom.patient_id for phantom in device.phantom]
     for place, phantom in enumerate(device.phantom):
         faults += _phantom_faults(f"{path}.phantom[{place}]", phantom, ids, [mode.name for mode in device.mode])
-    return faults + _qc_faults(f"{path}.qc", device.qc)
+    return faults + _qc_faults(f"{path}.qc", device.qc) + _significance_faults(path, device)
+
+
+def _significance_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
+    faults, modes = [], [mode.name for mode in device.mode]
+    for place, one in enumerate(device.significant_change):
+        key = f"{path}.significant_change[{place}]"
+        if not 0 < one.value < math.inf:
+            faults.append((f"{key}.value", "a least significant change lies above 0"))
+        if not one.source.strip():
+            faults.append((f"{key}.source", "name the precision study it comes from: without one nothing is claimed"))
+        if not one.region.strip():
+            faults.append((f"{key}.region", 'name the region, such as "L1-L4", "Neck" or "Total"'))
+        unknown = [mode for mode in one.modes if mode not in modes]
+        faults += [(f"{key}.modes", f"{mode} is no [[device.mode]] of this scanner") for mode in unknown]
+    if not 0 <= device.adult_from_years <= 130:
+        faults.append((f"{path}.adult_from_years", "an age in years lies from 0 to 130"))
+    return faults
 
 
 def _line_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from streams.policy import (
     DevicePolicy,
     Enforcement,
     Frequency,
+    LeastSignificantChange,
     Mode,
     Phantom,
     PhantomRole,
@@ -87,6 +88,18 @@ class ModeSection(Section, frozen=True):
 
     name: str
     procedure_codes: tuple[str, ...] = ()
+
+
+class SignificantChangeSection(Section, frozen=True):
+    """``[[device.significant_change]]``: a least significant change (95 %) and where it was found."""
+
+    region: str
+    anatomy: Literal["spine", "hip", "forearm", "whole_body"]
+    value: float
+    source: str
+    unit: Literal["percent", "g_cm2"] = "percent"
+    population: Literal["adult", "child"] = "adult"
+    modes: tuple[str, ...] = ()
 
 
 class LineSection(Section, frozen=True):
@@ -184,6 +197,8 @@ class DeviceSection(Section, frozen=True):
     installed: date | None = None
     service_life_years: int = 0
     end_of_life: date | None = None
+    significant_change: tuple[SignificantChangeSection, ...] = ()
+    adult_from_years: int = 20
 
     @property
     def life(self) -> Life:
@@ -240,6 +255,8 @@ class Config(Section, frozen=True):
             modes=tuple(Mode(mode.name, mode.procedure_codes) for mode in device.mode),
             ring=device.ring,
             commissioning_waived=device.commissioning_waived,
+            significant_changes=tuple(_significant(section) for section in device.significant_change),
+            adult_from_years=device.adult_from_years,
             checks=_checks(device),
             duties=duties_of(device.id, device.kind, self.duty, device.life),
         )
@@ -277,6 +294,18 @@ def _checks(device: DeviceSection) -> CheckRules:
         limit_kg=rules.limit_kg,
         warn_mm=rules.warn_mm,
         fail_mm=rules.fail_mm,
+    )
+
+
+def _significant(section: SignificantChangeSection) -> LeastSignificantChange:
+    return LeastSignificantChange(
+        region=section.region,
+        value=section.value,
+        source=section.source.strip(),
+        anatomy=section.anatomy,
+        unit=section.unit,
+        population=section.population,
+        modes=section.modes,
     )
 
 

@@ -187,7 +187,8 @@ class CommissioningStep(StrEnum):
 class DevicePolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything configured about one device that decisions depend on.
 
-    `commissioning_waived` are the steps that local policy does not ask for.
+    `commissioning_waived` are the steps that local policy does not ask for, `adult_from_years` from which age on a
+    patient is measured against what was found in adults.
     """
 
     kind: DeviceKind
@@ -204,6 +205,7 @@ class DevicePolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     duties: tuple[Duty, ...] = ()
     commissioning_waived: tuple[CommissioningStep, ...] = ()
     significant_changes: tuple[LeastSignificantChange, ...] = ()
+    adult_from_years: int = 20
 
     @property
     def mode_names(self) -> tuple[str, ...]:

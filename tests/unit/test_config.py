@@ -202,3 +202,35 @@ def test_a_devices_end_and_certificates_are_checked(old: str, new: str, words: s
 def test_a_kind_that_fits_no_device_is_told() -> None:
     with pytest.raises(ConfigError, match="no device of this file has calibration: name its devices"):
         parse(GOOD + '[[duty]]\nkind = "calibration"\nfirst_due = 2027-01-31\n', "site.toml")
+
+
+CHANGE = """
+  [[device.significant_change]]
+  region = "L1-L4"
+  anatomy = "spine"
+  value = 5.3
+  source = "Invented precision study 2026, 30 patients twice"
+"""
+
+
+def test_a_least_significant_change_is_configured_with_its_source() -> None:
+    policies = [policy for policy, _ in parse(GOOD + CHANGE, "site.toml").devices().values()]
+    policy = next(policy for policy in policies if policy.significant_changes)
+    (change,) = policy.significant_changes
+    assert (change.region, change.anatomy, change.value, change.unit) == ("L1-L4", "spine", 5.3, "percent")
+    assert change.population == "adult"
+    assert policy.adult_from_years == 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("value = 5.3", "value = 0.0", "above 0"),
+        ('source = "Invented precision study 2026, 30 patients twice"', 'source = " "', "precision study"),
+        ('region = "L1-L4"', 'region = ""', "name the region"),
+        ("value = 5.3", 'value = 5.3\n  modes = ["forearm"]', "forearm is no"),
+    ],
+)
+def test_a_least_significant_change_that_cannot_be_is_told_with_its_line(old: str, new: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse(GOOD + CHANGE.replace(old, new), "site.toml")

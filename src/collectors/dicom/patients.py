@@ -22,6 +22,7 @@ from collectors.dicom.patient_report import (
     procedure_codes_of,
     read_patient_report,
 )
+from collectors.dicom.population import population_of
 from collectors.dicom.received import ReceivedObject
 from collectors.dicom.requests import mode_of
 from collectors.dicom.structured_report import EARLIEST, LATEST, SR_CLASSES, acquisition_id, scanned_at
@@ -181,6 +182,7 @@ class PatientObjects:
             study=uid(text(ds, "StudyInstanceUID")),
             acquisition_id=_digest(acquisition_id(ds, self._zone)),
             acquired_at=time if time is not None and EARLIEST <= time < LATEST else None,
+            population=population_of(ds, time, policy.adult_from_years),
         )
 
 
@@ -195,6 +197,7 @@ class _About(msgspec.Struct, frozen=True):
     study: str
     acquisition_id: str
     acquired_at: datetime | None
+    population: str
 
     def measured(self, device: str, sop_instance_uid: str, report: PatientReport, private: PrivateResults) -> Draft:
         fact = PatientMeasured(
@@ -212,6 +215,7 @@ class _About(msgspec.Struct, frozen=True):
             analysed_at=report.analysed_at,
             k=private.k,
             d0=private.d0,
+            population=self.population,
         )
         return Draft(event_id(sop_instance_uid, "patient"), device, fact)
 
