@@ -100,9 +100,7 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     if device.uptime is not None and not 0 < device.uptime.target_percent <= 100:
         faults.append((f"{path}.uptime.target_percent", "target_percent lies above 0, up to 100"))
     if device.kind is not DeviceKind.SCANNER:
-        if device.significant_change:
-            faults.append((f"{path}.significant_change", "least significant changes are of scanners"))
-        return faults + _line_faults(path, device) + _standard_faults(path, device)
+        return faults + _line_faults(path, device) + _standard_faults(path, device) + _significance_faults(path, device)
     if device.port or device.protocol or device.standard:
         faults.append((path, "protocol, port and standards are of scales and stadiometers, not of a scanner"))
     if not device.ae_title or len(device.ae_title) > 16:
@@ -123,6 +121,8 @@ def _device_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
 
 def _significance_faults(path: str, device: DeviceSection) -> list[tuple[str, str]]:
     faults, modes = [], [mode.name for mode in device.mode]
+    if device.significant_change and device.kind is not DeviceKind.SCANNER:
+        faults.append((f"{path}.significant_change", "least significant changes are of scanners"))
     for place, one in enumerate(device.significant_change):
         key = f"{path}.significant_change[{place}]"
         if not 0 < one.value < math.inf:

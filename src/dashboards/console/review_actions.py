@@ -31,7 +31,7 @@ def _decided(view: DeviceView) -> tuple[ReviewStatus, ...]:
 
 
 def _choices(reviews: Sequence[ReviewStatus]) -> dict[str, str]:
-    return {one.review_id: f"{one.subject or 'the device'}: {one.text}" for one in reviews}
+    return {one.review_id: f"{one.text} (told {one.opened_at:%d %b %Y})" for one in reviews}
 
 
 def _which(reviews: Sequence[ReviewStatus]) -> Field:

@@ -33,7 +33,7 @@ def span(review: ReviewStatus, time: SiteTime) -> str:
     return text
 
 
-def size(review: ReviewStatus) -> str:
+def size(review: ReviewStatus, time: SiteTime) -> str:
     """Say how far off the device was at last, with what is certain about it."""
     if not review.sizes:
         return "Size not known"
@@ -41,7 +41,7 @@ def size(review: ReviewStatus) -> str:
     text = f"{last.size:+.{digits}f} {unit}"
     if last.low is not None and last.high is not None:
         text += f" (95 %: {last.low:+.{digits}f} to {last.high:+.{digits}f})"
-    return text
+    return f"{text} at {time.when(last.at)}"
 
 
 def verdict(review: ReviewStatus) -> str:
