@@ -350,6 +350,20 @@ def bench_fleet(*, short: bool = False, as_json: AsJson = False) -> int:
     return measure(SHORT if short else FULL, as_json=as_json)
 
 
+@bench_app.command(name="api")
+def bench_api(*, short: bool = False, as_json: AsJson = False) -> int:
+    """Time gates and pages of measurements over HTTP with ten years of data, beside the bare query.
+
+    Parameters
+    ----------
+    short
+        A few days of data: shows that it runs, and measures nothing.
+    """
+    from bonewatch.bench.api import FULL, SHORT, measure  # noqa: PLC0415 - see run
+
+    return measure(SHORT if short else FULL, as_json=as_json)
+
+
 @bench_app.command(name="collect")
 def bench_collect(*, lines: int = 20_000, objects: int = 400, as_json: AsJson = False) -> int:
     """Count what the front ends take in a second: frames of each serial protocol, syslog lines, DICOM objects.
