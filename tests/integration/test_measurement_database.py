@@ -80,8 +80,12 @@ def review_of(made: Recorded) -> str:
 
 
 def failing() -> tuple[Recorded, list[str]]:
-    """QC passed at 07:45; patients at 07:46, 08:46 and 09:46; two failed scans from 12:00 on."""
-    made, patients = scanner(), []
+    """QC passed at 07:45; patients at 07:46, 08:46 and 09:46; two failed scans from 12:00 on, too few for a drift."""
+    made, patients = Recorded(), list[str]()
+    made.fact(baseline(sigma=0.02))
+    made.vendor_qc()
+    made.scan(1.0)
+    made.now += timedelta(minutes=1)
     for n in range(3):
         patients.append(patient(made, f"ACC{n}"))
         made.now += timedelta(hours=1)
@@ -180,7 +184,8 @@ def test_a_measurement_at_either_end_of_a_review_lies_in_it_and_the_minute_befor
             "INSERT INTO measurements SELECT device, %s, %s, revision, device_seq, recorded_at, outcome_id, status,"
             " accession_number, acquisition_id || %s, pseudonym, mode, anatomy, analysed_at, reason_codes, kind, make,"
             " model, serial, software, weight_kg, height_cm, is_overridden, issue_codes, qc, changes, decisions,"
-            " gate_since, released_by, released_by_role, reason FROM measurements WHERE accession_number = 'ACC0' LIMIT 1",
+            " gate_since, released_by, released_by_role, reason FROM measurements"
+            " WHERE accession_number = 'ACC0' LIMIT 1",
             (name, end + timedelta(minutes=minutes), name),
         )
     lying = db.execute("SELECT subject_event_id FROM review_measurements WHERE length(subject_event_id) < 5").fetchall()

@@ -173,9 +173,9 @@ LANGUAGE sql STABLE AS $$
     ), later AS (
         SELECT * FROM points WHERE t > at ORDER BY t LIMIT 1
     )
-    SELECT CASE WHEN b.t IS NULL THEN a.s WHEN a.t IS NULL THEN b.s ELSE b.s + (a.s - b.s) * f.part END,
-           CASE WHEN b.t IS NULL THEN a.l WHEN a.t IS NULL THEN b.l ELSE b.l + (a.l - b.l) * f.part END,
-           CASE WHEN b.t IS NULL THEN a.h WHEN a.t IS NULL THEN b.h ELSE b.h + (a.h - b.h) * f.part END
+    SELECT CASE WHEN b.t IS NULL THEN a.s WHEN a.t IS NULL OR b.t = at THEN b.s ELSE b.s + (a.s - b.s) * f.part END,
+           CASE WHEN b.t IS NULL THEN a.l WHEN a.t IS NULL OR b.t = at THEN b.l ELSE b.l + (a.l - b.l) * f.part END,
+           CASE WHEN b.t IS NULL THEN a.h WHEN a.t IS NULL OR b.t = at THEN b.h ELSE b.h + (a.h - b.h) * f.part END
     FROM (SELECT 1) one LEFT JOIN earlier b ON true LEFT JOIN later a ON true
     CROSS JOIN LATERAL (
         SELECT (extract(epoch FROM at - b.t) / extract(epoch FROM a.t - b.t))::double precision AS part
