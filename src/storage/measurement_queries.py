@@ -53,9 +53,8 @@ _CONDITIONS: Final = {
 _AFTER: Final = "(m.measured_at, m.subject_event_id) > (%(at)s, %(event_id)s)"
 _ORDER: Final = "ORDER BY m.measured_at, m.subject_event_id LIMIT %(limit)s"
 _OF_THESE: Final = (
-    "JOIN unnest(%(devices)s::text[], %(events)s::text[], %(times)s::timestamptz[])"
-    " AS asked (device, subject_event_id, measured_at) USING (device, subject_event_id, measured_at)"
-    " WHERE measured_at >= %(first)s AND measured_at <= %(last)s"
+    "JOIN unnest(%(devices)s::text[], %(events)s::text[]) AS asked (device, subject_event_id)"
+    " USING (device, subject_event_id)"
 )
 
 
@@ -96,6 +95,8 @@ class DatabaseMeasurements:
         """Return up to `limit` measurements behind a place."""
         asked = {name: value for name, value in msgspec.structs.asdict(query).items() if value is not None}
         conditions = [_CONDITIONS[name] for name in asked]
+        if query.status not in {None, "superseded"}:
+            conditions.append("m.standing = %(status)s")  # what an index knows
         with self._session() as db:
             return _page(db, Ask(conditions, asked), after, limit)[0]
 
@@ -202,9 +203,6 @@ def _with_values(db: Db, rows: Sequence[Columns]) -> list[Measurement]:
     asked = {
         "devices": [row["device"] for row in rows],
         "events": [row["event_id"] for row in rows],
-        "times": [row["measured_at"] for row in rows],
-        "first": min(row["measured_at"] for row in rows),
-        "last": max(row["measured_at"] for row in rows),
     }
     regions = _grouped(db, f"SELECT * FROM current_measurement_values {_OF_THESE} ORDER BY place", asked)  # noqa: S608
     serial = _grouped(db, f"SELECT * FROM current_cross_calibrated {_OF_THESE} ORDER BY place", asked)  # noqa: S608
