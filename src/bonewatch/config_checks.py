@@ -61,7 +61,11 @@ def _due_faults(config: Config) -> list[tuple[str, str]]:
 
 def _measurement_faults(path: str, rules: AnnotationRules) -> list[tuple[str, str]]:
     limits = {name: getattr(rules, name) for name in rules.__struct_fields__}
-    return [(f"{path}.{name}", f"{name} is more than 0") for name, limit in limits.items() if not 0 < limit < math.inf]
+    return [
+        (f"{path}.{name}", f"{name} is more than 0, and finite")
+        for name, limit in limits.items()
+        if not 0 < limit < math.inf
+    ]
 
 
 def _database_faults(path: str, database: DatabaseSettings) -> list[tuple[str, str]]:
