@@ -16,7 +16,7 @@ from collectors.protocols.known import names
 from dashboards.access.settings import access_faults
 from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.connection import tls_fault
-from storage.settings import DatabaseSettings
+from storage.settings import AnnotationRules, DatabaseSettings
 from streams.fold.schedule import zone
 from streams.fold.state import VENDOR_QC
 from streams.policy import DeviceKind, Frequency, PhantomRole
@@ -34,6 +34,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
     faults += _database_faults("$.database", config.database)
+    faults += _measurement_faults("$.measurements", config.measurements)
     faults += access_faults(config.api, config.openid)
     faults += dicom_faults(config)
     faults += syslog_faults("$.syslog", config.syslog)
@@ -56,6 +57,15 @@ def _due_faults(config: Config) -> list[tuple[str, str]]:
         for place, device in enumerate(config.device):
             wrong += life_faults(f"$.device[{place}]", device.life, config.policy(device).duties)
     return faults + wrong
+
+
+def _measurement_faults(path: str, rules: AnnotationRules) -> list[tuple[str, str]]:
+    limits = {name: getattr(rules, name) for name in rules.__struct_fields__}
+    return [
+        (f"{path}.{name}", f"{name} is more than 0, and finite")
+        for name, limit in limits.items()
+        if not 0 < limit < math.inf
+    ]
 
 
 def _database_faults(path: str, database: DatabaseSettings) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings
 from dashboards.access.settings import ApiSettings, OpenIdSettings
-from storage.settings import DatabaseSettings
+from storage.settings import AnnotationRules, DatabaseSettings
 from streams.policy import (
     CheckRules,
     Clinic,
@@ -226,6 +226,7 @@ class Config(Section, frozen=True):
     api: ApiSettings = ApiSettings()
     openid: OpenIdSettings = OpenIdSettings()
     database: DatabaseSettings = DatabaseSettings()
+    measurements: AnnotationRules = AnnotationRules()
     kafka: KafkaSection = KafkaSection()
     printed: PrintedSettings = PrintedSettings()
     files: FilesSettings = FilesSettings()

@@ -38,7 +38,8 @@ from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
-from storage.opening import database_of
+from storage.measurement_queries import DatabaseMeasurements
+from storage.opening import connect_to_running, database_of
 from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
 from streams.lines import NO_LINES, Lines
@@ -166,6 +167,16 @@ class Site:
         self._stack.callback(sink.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: sink.wake()))
         return sink
+
+    def _measurements(self) -> DatabaseMeasurements | None:
+        """Return what reads measurements from the database, where there is one; the sink starts an embedded one."""
+        settings = self._config.database
+        if not settings.enabled:
+            return None
+        database = database_of(settings, self._data_dir)
+        measurements = DatabaseMeasurements(lambda: connect_to_running(database), self._config.measurements)
+        self._stack.callback(measurements.close)
+        return measurements
 
     def _forwarder(self) -> "SiteForwarder | None":
         """Make what sends the log to Kafka, where there is one; nothing waits for it."""
@@ -311,6 +322,7 @@ class Site:
             equipment_log=self.readings.equipment_log,
             files=files,
             audit=trail,
+            measurements=self._measurements(),
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -35,6 +35,7 @@ from dashboards.users import UserStore
 from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
+from streams.measurements import Measurements
 from streams.readings import Readings
 from streams.site import SitePort
 from streams.studies import StudyData
@@ -58,10 +59,12 @@ def create_app(
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG,
     files: FileStore = NO_FILES,
     audit: AuditTrail | None = None,
+    measurements: Measurements | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
+    Without `measurements` routes about them answer that there is no database.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -81,6 +84,7 @@ def create_app(
         uptime=uptime,
         equipment_log=equipment_log,
         files=files,
+        measurements=measurements,
     )
 
     @asynccontextmanager

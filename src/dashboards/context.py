@@ -17,6 +17,7 @@ from dashboards.users import UserStore
 from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
+from streams.measurements import Measurements
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
 from streams.studies import StudyData
@@ -40,6 +41,7 @@ class Console:
     uptime: LoggedUptime | None = None
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG
     files: FileStore = NO_FILES
+    measurements: Measurements | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

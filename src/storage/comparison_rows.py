@@ -6,7 +6,7 @@ import psycopg
 
 from storage.connection import Db
 from storage.errors import ContentRefusedError, DatabaseAwayError
-from storage.projection import cleaned
+from storage.texts import cleaned
 from storage.writing import REFUSED
 from streams.fleet.messages import (
     Comparison,

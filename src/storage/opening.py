@@ -35,3 +35,8 @@ def connect_beside(database: Database) -> Db:
         if not isinstance(database, EmbeddedPostgres):
             raise
         return database.attach()
+
+
+def connect_to_running(database: Database) -> Db:
+    """Return a connection to a database that is up; an embedded server is never started by this."""
+    return database.attach() if isinstance(database, EmbeddedPostgres) else database.connect()

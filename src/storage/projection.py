@@ -7,10 +7,11 @@ U+FFFD here, so that no gate or verdict is lost for it; the log keeps it as it c
 from collections.abc import Iterator
 from datetime import datetime
 from functools import singledispatch
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from storage.measurement_projection import measurement_fact_rows, measurement_outcome_rows
 from storage.rows import (
     AttachmentRow,
     BaselineRow,
@@ -29,13 +30,13 @@ from storage.rows import (
     IncidentRow,
     LogEntryRow,
     QcRow,
-    ReviewRow,
     ServiceRow,
     StageRow,
     StepReviewRow,
     TableRow,
     WithdrawalRow,
 )
+from storage.texts import cleaned_value, json_text
 from streams.envelope import LogRow
 from streams.fold.due_dates import day_of
 from streams.log_names import opens_incident
@@ -73,7 +74,6 @@ from streams.messages import (
     RecordedOutcome,
     ReturnDecided,
     ReviewDecided,
-    ReviewOpened,
     ServicedRemotely,
     StateChanged,
     StepReviewed,
@@ -81,10 +81,6 @@ from streams.messages import (
     type_name,
 )
 from streams.policy import ClinicCalendar, DevicePolicy
-
-_json: Final = msgspec.json.Encoder(order="deterministic")
-_NUL: Final = "\x00"
-_INSTEAD: Final = "\ufffd"
 
 
 class Place(NamedTuple):
@@ -107,11 +103,13 @@ def rows_from(row: LogRow) -> Iterator[TableRow]:
         log_position=row.position,
         link=row.link,
         fold_version=event.fold_version,
-        fact=_json_text(event.fact),
+        fact=json_text(event.fact),
     )
     yield from _of_fact(event.fact, event, place)
-    for recorded in row.outcomes:
+    yield from measurement_fact_rows(event)
+    for n, recorded in enumerate(row.outcomes):
         yield from _of_outcome(recorded.outcome, recorded, event)
+        yield from measurement_outcome_rows(recorded.outcome, recorded, event, n)
 
 
 def misfit(row: LogRow) -> str:
@@ -123,36 +121,8 @@ def misfit(row: LogRow) -> str:
 
 def without_nul(row: TableRow) -> TableRow:
     """Return the row with every NUL in its texts replaced; its JSON never has one."""
-    values: Any = (_cleaned(value) for value in row)
+    values: Any = (cleaned_value(value) for value in row)
     return type(row)(*values)
-
-
-def cleaned(text: str) -> str:
-    """Return a text with every NUL replaced."""
-    return text.replace(_NUL, _INSTEAD)
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return cleaned(value)
-    return [_cleaned(item) for item in value] if isinstance(value, list) else value
-
-
-def _json_text(value: Any) -> str:
-    """Return JSON without the one escape that jsonb refuses."""
-    text = _json.encode(value)
-    if b"\\u0000" in text:
-        text = _json.encode(_spelled(msgspec.json.decode(text)))
-    return text.decode()
-
-
-def _spelled(value: Any) -> Any:
-    """Replace NUL in a decoded JSON value, in keys too."""
-    if isinstance(value, dict):
-        return {_cleaned(name): _spelled(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_spelled(item) for item in value]
-    return _cleaned(value)
 
 
 # --- facts -------------------------------------------------------------------------------------------------
@@ -205,7 +175,16 @@ def _accepted(fact: BaselineAccepted, event: Event, place: Place) -> Iterator[Ta
 def _decided(fact: ReviewDecided, event: Event, place: Place) -> Iterator[TableRow]:  # noqa: ARG001
     by = fact.decided_by
     yield DecisionRow(
-        *place, fact.phantom_id, is_release=False, decision=fact.decision, decided_by=by.name, decided_by_role=by.role
+        *place,
+        fact.phantom_id,
+        is_release=False,
+        decision=fact.decision,
+        decided_by=by.name,
+        decided_by_role=by.role,
+        review_id=fact.review_id,
+        verdict=fact.verdict.value,
+        unit=fact.unit,
+        sizes=json_text(fact.sizes),
     )
 
 
@@ -432,16 +411,16 @@ def _configuration(policy: DevicePolicy, place: Place) -> ConfigurationRow:
         enforcement=policy.enforcement.value,
         ring=policy.ring,
         modes=list(policy.mode_names),
-        phantoms=_json_text([msgspec.structs.asdict(phantom) for phantom in policy.phantoms]),
-        qc=_json_text(msgspec.structs.asdict(policy.qc)),
-        duties=_json_text([msgspec.structs.asdict(duty) for duty in policy.duties]),
+        phantoms=json_text([msgspec.structs.asdict(phantom) for phantom in policy.phantoms]),
+        qc=json_text(msgspec.structs.asdict(policy.qc)),
+        duties=json_text([msgspec.structs.asdict(duty) for duty in policy.duties]),
     )
 
 
 def _calendar(calendar: ClinicCalendar, place: Place) -> CalendarRow:
     clinics = [msgspec.structs.asdict(clinic) for clinic in calendar.clinics]
     closures = [msgspec.structs.asdict(closure) for closure in calendar.closures]
-    return CalendarRow(*place, time_zone=calendar.time_zone, clinics=_json_text(clinics), closures=_json_text(closures))
+    return CalendarRow(*place, time_zone=calendar.time_zone, clinics=json_text(clinics), closures=json_text(closures))
 
 
 # --- outcomes ----------------------------------------------------------------------------------------------
@@ -454,10 +433,6 @@ def _of_outcome(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> It
             yield _judged(outcome, recorded, event)
         case GateChanged():
             yield _gate(outcome, event)
-        case ReviewOpened(phantom_id=phantom_id, basis=basis, since=since, text=text):
-            yield ReviewRow(
-                event.device, event.device_seq, recorded.outcome_id, event.recorded_at, phantom_id, basis, since, text
-            )
         case CheckJudged() as checked:
             yield from _checked(checked, event)
         case BypassDetected():
@@ -562,7 +537,7 @@ def _gate(gate: GateChanged, event: Event) -> GateRow:
         valid_until=gate.valid_until,
         reason_codes=[reason.code.value for reason in gate.reasons if reason.holds],
         warning_codes=[reason.code.value for reason in gate.reasons if not reason.holds],
-        reasons=_json_text(gate.reasons),
+        reasons=json_text(gate.reasons),
         overridden_until=gate.overridden_until,
         overridden_by=gate.overridden_by,
     )

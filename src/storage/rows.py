@@ -3,6 +3,17 @@
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from storage.measurement_rows import (
+    AmendmentRow,
+    AssessmentRow,
+    CrossCalibratedRow,
+    DecisionWithdrawnRow,
+    MeasurementRow,
+    MeasurementTableRow,
+    ReviewEndRow,
+    ValueRow,
+)
+
 
 class EventRow(NamedTuple):
     """An event as it stands in the log; `fact` is JSON."""
@@ -147,7 +158,7 @@ class BaselineRow(NamedTuple):
 
 
 class ReviewRow(NamedTuple):
-    """Something wants a physicist's eyes."""
+    """Something wants a physicist's eyes; `place` is the outcome's among those of its event, `sizes` are JSON."""
 
     device: str
     device_seq: int
@@ -157,6 +168,12 @@ class ReviewRow(NamedTuple):
     basis: str
     since: datetime | None
     text: str
+    review_id: str = ""
+    revision: int = 0
+    place: int = 0
+    modes: list[str] = []  # noqa: RUF012 - a row is never changed
+    unit: str = ""
+    sizes: str = "[]"
 
 
 class DecisionRow(NamedTuple):
@@ -170,6 +187,10 @@ class DecisionRow(NamedTuple):
     decision: str
     decided_by: str
     decided_by_role: str
+    review_id: str = ""
+    verdict: str = ""
+    unit: str = ""
+    sizes: str = "[]"
 
 
 class BypassRow(NamedTuple):
@@ -392,6 +413,7 @@ TableRow = (
     | DutyRecordRow
     | DutyChangeRow
     | GateRow
+    | MeasurementTableRow
 )
 
 
@@ -427,6 +449,19 @@ TABLES: Final = (
     Table("baselines", BaselineRow, ("device", "device_seq")),
     Table("reviews", ReviewRow, ("device", "device_seq", "outcome_id")),
     Table("review_decisions", DecisionRow, ("device", "device_seq")),
+    Table("review_ends", ReviewEndRow, ("device", "device_seq", "place")),
+    Table("review_assessments", AssessmentRow, ("device", "device_seq")),
+    Table("decision_withdrawals", DecisionWithdrawnRow, ("device", "device_seq")),
+    Table("amendments", AmendmentRow, ("device", "review_id"), newest_by=("revision", "device_seq", "outcome_id")),
+    Table("measurement_revisions", MeasurementRow, ("device", "device_seq", "outcome_id")),
+    Table(
+        "measurements",
+        MeasurementRow,
+        ("device", "subject_event_id"),
+        newest_by=("revision", "device_seq", "outcome_id"),
+    ),
+    Table("measurement_values", ValueRow, ("device", "subject_event_id", "revision", "place")),
+    Table("cross_calibrated_values", CrossCalibratedRow, ("device", "subject_event_id", "revision", "place")),
     Table("service_steps", ServiceRow, ("device", "device_seq")),
     Table("log_entries", LogEntryRow, ("device", "device_seq")),
     Table("incident_reports", IncidentRow, ("device", "device_seq", "incident_id")),

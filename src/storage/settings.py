@@ -14,3 +14,10 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     url: str = ""
     password_file: str = ""
     events_kept_months: int = 0
+
+
+class AnnotationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[measurements]``: from which change of weight and loss of height on it is said; local policy."""
+
+    weight_change_kg: float = 10.0
+    height_loss_cm: float = 4.0

@@ -14,8 +14,8 @@ import psycopg
 from storage.batch import Applied, Batch, FleetDevice, Reached, Refusal, SinkRow
 from storage.connection import Db
 from storage.errors import DatabaseAwayError
-from storage.projection import cleaned
 from storage.staging import Staging
+from storage.texts import cleaned
 from storage.writing import REFUSED, Month, forget, months_of, reached_by, reached_from, work_from, write
 
 __all__ = ["Applied", "Batch", "FleetDevice", "Reached", "Refusal", "Sink", "SinkRow", "positions"]

@@ -16,9 +16,10 @@ from psycopg import errors
 from storage.batch import Batch, Reached, SinkRow
 from storage.connection import Db
 from storage.errors import LogForkedError
-from storage.projection import cleaned, misfit, rows_from, without_nul
+from storage.projection import misfit, rows_from, without_nul
 from storage.rows import TABLES, TableRow
 from storage.staging import Staging
+from storage.texts import cleaned
 from streams.chain import next_link
 from streams.fleet.site_life import NEVER, SiteLife
 

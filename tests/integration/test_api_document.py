@@ -28,13 +28,18 @@ from dashboards.access.settings import ApiSettings
 from dashboards.app import create_app
 from dashboards.manner.document import DOCUMENT_PATH
 from dashboards.settings import HttpSettings
+from storage.measurement_queries import DatabaseMeasurements
 from tests.api_rig import Rig, serving
 from tests.console_stage import PASSWORD, PHYSICIST, SiteStage
+from tests.integration.test_measurement_database import failing, review_of, taken
+from tests.postgres import ServerDatabase, database, embedded, server
+
+__all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 
 CASES: Final = 160
 """Over all endpoints: enough to find an undocumented answer, few enough for CI."""
 
-KNOWN: Final = {"device_id": "dxa-1", "slug": "log-fault"}
+KNOWN: Final = {"device_id": "dxa-1", "slug": "log-fault", "event_id": "0" * 24, "review_id": "0" * 12}
 """What the site has by the names that paths use: half of the requests are about it."""
 
 BASIC: Final = {"Authorization": f"Basic {b64encode(f'{PHYSICIST}:{PASSWORD}'.encode()).decode()}"}
@@ -77,7 +82,10 @@ def endpoints(client: Client) -> list[Endpoint]:
     return found
 
 
-def test_what_is_asked_of_the_api_is_answered_as_its_document_says(stage: SiteStage) -> None:
+def test_what_is_asked_of_the_api_is_answered_as_its_document_says(stage: SiteStage, database: ServerDatabase) -> None:
+    made, patients = failing()
+    taken(database, made)
+    have = KNOWN | {"event_id": patients[0], "review_id": review_of(made)}
     app = create_app(
         site=stage._engine,
         readings=stage._readings,
@@ -86,6 +94,7 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(stage: SiteSt
             site_name="Test hospital", api=ApiSettings(requests_a_minute=0, unknown_requests_a_minute=0)
         ),
         clock=stage._clock,
+        measurements=DatabaseMeasurements(database.connect),
     )
     token = stage._users.tokens.create("Schemathesis", list(Scope), timedelta(days=1))
     schema = schemathesis.openapi.from_asgi(DOCUMENT_PATH, app)
@@ -93,7 +102,7 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(stage: SiteSt
     for result in schema.get_all_operations():
         assert isinstance(result, Ok)
         operation = result.ok()
-        known = {name: KNOWN[name] for name in KNOWN if f"{{{name}}}" in operation.path}
+        known = {name: have[name] for name in have if f"{{{name}}}" in operation.path}
         cases = st.one_of(
             operation.as_strategy(GenerationMode.POSITIVE, path_parameters=known),
             operation.as_strategy(GenerationMode.POSITIVE),

@@ -15,6 +15,7 @@ from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings, MppsUpstream, Pacs, Upstream
 from dashboards.access.scopes import ROLES_OF_SCOPE, Scope
 from dashboards.access.settings import ApiSettings, OpenIdSettings
+from storage.settings import AnnotationRules
 from streams.roles import PERMITTED, Permission, Role
 from streams.uptime.causes import PRECEDENCE
 
@@ -30,6 +31,7 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("## `[api]`", ApiSettings, set()),
     ("## `[openid]`", OpenIdSettings, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
+    ("## `[measurements]`", AnnotationRules, set()),
     ("## `[printed]`", PrintedSettings, set()),
     ("## `[files]`", FilesSettings, set()),
     ("## `[syslog]`", SyslogSettings, set()),

@@ -40,6 +40,13 @@ def test_a_wrong_database_section_is_a_sentence_without_a_secret(lines: str, wor
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize("line", ["weight_change_kg = 0.0", "weight_change_kg = inf", "height_loss_cm = -1.0"])
+def test_a_limit_of_an_annotation_that_says_nothing_is_refused_with_its_name(line: str) -> None:
+    text = configuration(database=f"enabled = false\n[measurements]\n{line}")
+    with pytest.raises(ConfigError, match=f"{line.split(maxsplit=1)[0]} is more than 0, and finite"):
+        parse(text, "site.toml")
+
+
 def test_a_server_whose_name_nobody_checks_is_said() -> None:
     def said(url: str) -> bool:
         notes = warnings(parse(configuration(database=f'url = "{url}"'), "site.toml"))
