@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import psycopg
 import structlog
 from rich.console import Console
 from rich.table import Table
@@ -22,13 +23,14 @@ from bonewatch.bench.figures import Spread, spread
 from bonewatch.bench.gate import ACCEPTED
 from bonewatch.config import parse
 from bonewatch.config_file import Config
-from bonewatch.database import database_of
 from bonewatch.site import USERS_FILE, Site
 from dashboards.access.scopes import Scope
 from dashboards.access.tokens import TokenStore
 from dashboards.user_tables import UserTables
-from storage.connection import Db
+from storage.connection import Database, Db
+from storage.errors import StorageError
 from storage.measurement_queries import DatabaseMeasurements
+from storage.opening import connect_to_running, database_of
 from streams.measurements import MeasurementQuery
 from streams.messages import (
     CommissioningSignedOff,
@@ -48,6 +50,7 @@ EVENT_ID: Final = 3
 AIM_GATE_P99_MS: Final = 20.0
 AIM_PAGE_TIMES: Final = 3.0
 CAUGHT_UP_WITHIN_S: Final = 900.0
+STARTED_WITHIN_S: Final = 60.0
 
 CONFIGURATION: Final = """
 [site]
@@ -140,12 +143,12 @@ def _run(folder: Path, sizes: Sizes) -> Figures:
     try:
         token = _token(folder)
         database = database_of(config.database, folder)
-        with database.connect() as db:
+        with _running(database) as db:
             count = _caught_up(db, sizes)
             asked = _ask(site.url, token, sizes, began)
             times = [began + timedelta(days=sizes.days * n / sizes.asks) for n in range(sizes.asks)]
             bare = [_bare(db, at) for at in times]
-            reader = DatabaseMeasurements(database.connect)
+            reader = DatabaseMeasurements(lambda: connect_to_running(database))
             port = [_by_port(reader, at) for at in times]
             reader.close()
     finally:
@@ -193,11 +196,26 @@ def _past(config: Config, began: datetime, sizes: Sizes) -> Iterator[tuple[datet
             yield draft(at, name, PatientMeasured(name, at, f"scan-{name}", pseudonym=f"p{number}", regions=regions))
 
 
+def _running(database: Database) -> Db:
+    """Return a connection to the server that the site starts, once it is there."""
+    until = time.monotonic() + STARTED_WITHIN_S
+    while True:
+        try:
+            return connect_to_running(database)
+        except StorageError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 def _caught_up(db: Db, sizes: Sizes) -> int:
     """Wait until the database holds every measurement; return how many."""
     wanted, until = sizes.days * sizes.patients_a_day, time.monotonic() + CAUGHT_UP_WITHIN_S
     while time.monotonic() < until:
-        ((count,),) = db.execute(b"SELECT count(*) FROM current_measurements").fetchall()
+        try:
+            ((count,),) = db.execute(b"SELECT count(*) FROM measurements").fetchall()
+        except psycopg.errors.UndefinedTable:  # it is being made
+            count = 0
         if count >= wanted:
             db.execute(b"ANALYZE")
             return int(count)
