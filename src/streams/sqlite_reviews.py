@@ -1,13 +1,13 @@
 """Reviews of a device as the site's log tells them, for those that the device's state still knows of."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from streams import codec
-from streams.fold.state import DeviceState
+from streams.fold.state import DeviceState, Review
 from streams.messages import ReviewAssessed, ReviewDecided, ReviewOpened
 from streams.readings import ReviewStatus
 
@@ -15,7 +15,7 @@ Query = Callable[[str, tuple[object, ...]], list[tuple[Any, ...]]]
 
 _OUTCOMES: Final = (
     "SELECT o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"
-    " WHERE o.device = ? AND o.type = 'bonewatch.review-opened.v1' ORDER BY o.position DESC LIMIT 100"
+    " WHERE o.device = ? AND o.type = 'bonewatch.review-opened.v1' ORDER BY o.position DESC LIMIT 500"
 )
 _FACTS: Final = (
     "SELECT body FROM events WHERE device = ? AND type IN"
@@ -50,11 +50,26 @@ def device_reviews(key: str, state: DeviceState, query: Query) -> tuple[ReviewSt
             )
     listed = []
     for one in state.reviews:
-        status = found.get(one.review_id)
-        if status is not None:
-            stands = replace(status, bases=one.bases, since=one.since, until=one.until, verdict=one.verdict or "")
-            listed.append(stands if one.verdict else replace(stands, decision="", decided_by="", decided_at=None))
+        status = found.get(one.review_id) or _as_known(key, one, state)
+        stands = replace(status, bases=one.bases, since=one.since, until=one.until, verdict=one.verdict or "")
+        listed.append(stands if one.verdict else replace(stands, decision="", decided_by="", decided_at=None))
     return tuple(sorted(listed, key=lambda status: (bool(status.verdict), status.opened_at)))
+
+
+def _as_known(key: str, one: Review, state: DeviceState) -> ReviewStatus:
+    """Return what the state itself knows of a review whose opening lies far back in the log."""
+    return ReviewStatus(
+        review_id=one.review_id,
+        device=key,
+        subject=one.subject,
+        bases=one.bases,
+        text=f"{' and '.join(one.bases).replace('_', ' ')} of {one.subject}".capitalize(),
+        opened_at=one.since or state.now or datetime.now(UTC),
+        since=one.since,
+        until=one.until,
+        modes=one.modes,
+        is_assessed=one.is_assessed,
+    )
 
 
 def _opened(key: str, query: Query) -> Iterator[ReviewStatus]:

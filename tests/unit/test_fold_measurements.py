@@ -11,8 +11,11 @@ from streams.fold.decisions import decide
 from streams.fold.gate_history import SPANS
 from streams.messages import (
     CalibrationCheckRead,
+    ClockCorrected,
     CrossCalibrationAccepted,
     CrossCalibrationWithdrawn,
+    DeviceReconfigured,
+    FoldUpgraded,
     GateStatus,
     MeasurementValidated,
     MeasurementWithheld,
@@ -313,3 +316,53 @@ def _cross_calibrated(scanner: Folded, fact: PatientMeasured) -> int:
     one = judged(scanner, fact)
     assert isinstance(one, MeasurementValidated)
     return len(one.cross_calibrated)
+
+
+# --- what nobody can prove is never a pass -------------------------------------------------------------------
+
+
+def held_since_midnight() -> Folded:
+    """A scanner whose pass lapsed at midnight; it is 09:50 of the next day."""
+    scanner = in_service()
+    scanner.until(OPENED + timedelta(days=1, hours=2))
+    assert scanner.status is GateStatus.HELD
+    return scanner
+
+
+def test_after_an_upgrade_of_the_fold_what_was_measured_before_it_is_too_late() -> None:
+    scanner = held_since_midnight()
+    scanner.fact(FoldUpgraded(3, 4))
+    assert withheld(scanner, measured(scanner.now - HOUR)) == ["too_late"]
+    assert "qc_missing" in withheld(scanner, measured(scanner.now, 2))
+
+
+def test_after_a_clock_that_ran_ahead_a_held_gate_is_held() -> None:
+    scanner = held_since_midnight()
+    now = scanner.now
+    scanner.until(now + timedelta(days=30))
+    scanner.now = now + MINUTE
+    scanner._fold(ClockCorrected(now + timedelta(days=30), "set back", PHYSICIST), None)
+    scanner.now += 10 * MINUTE
+    assert scanner.status is GateStatus.HELD
+    assert "qc_missing" in withheld(scanner, measured(scanner.now))
+
+
+def test_a_mode_that_is_new_was_not_open_before() -> None:
+    scanner = held_since_midnight()
+    scanner.fact(DeviceReconfigured(replace(POLICY, modes=(Mode("spine"),))))
+    assert withheld(scanner, measured(scanner.now - HOUR, mode="spine")) == ["too_late"]
+    assert "qc_missing" in withheld(scanner, measured(scanner.now, 2, mode="spine"))
+
+
+def test_what_another_scanner_measured_is_not_the_new_ones() -> None:
+    scanner = Folded(replace(POLICY, serial="OLD"))
+    scanner.fact(baseline())
+    scanner.now = OPENED
+    scanner.vendor_qc()
+    scanner.scan(1.0)
+    for day in range(1, SPANS + 3):
+        next_morning(scanner, day)
+    at = scanner.now
+    scanner.now += HOUR
+    scanner.fact(DeviceReconfigured(replace(POLICY, serial="NEW")))
+    assert withheld(scanner, measured(at + MINUTE)) == ["too_late"]

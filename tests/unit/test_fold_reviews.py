@@ -12,6 +12,7 @@ from streams.fold.state import Review, blob_from_state, state_from_blob
 from streams.messages import (
     CalibrationCheckRead,
     DecisionWithdrawn,
+    DeviceReconfigured,
     MeasurementsAmended,
     MeasurementValidated,
     Onset,
@@ -27,8 +28,17 @@ from streams.messages import (
     ReviewVerdict,
     SizeAt,
 )
-from streams.policy import CheckRules, DeviceKind, DevicePolicy, Frequency, Standard
-from tests.folding import DEVICE, MONDAY, OPERATOR, PHANTOM, PHYSICIST, Folded, baseline
+from streams.policy import (
+    CheckRules,
+    DeviceKind,
+    DevicePolicy,
+    Frequency,
+    Mode,
+    Phantom,
+    PhantomRole,
+    Standard,
+)
+from tests.folding import DEVICE, MONDAY, OPERATOR, PHANTOM, PHYSICIST, POLICY, Folded, baseline
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
@@ -303,6 +313,128 @@ def test_where_no_measurement_is_in_doubt_nothing_can_follow() -> None:
     assert refusal is not None
     assert "No measurement is in doubt" in refusal.text
     assert scanner.command(replace(ask, verdict=ReviewVerdict.NONE)) is None
+
+
+# --- episodes ----------------------------------------------------------------------------------------------
+
+
+def pass_daily(scanner: Folded, days: int) -> None:
+    for _ in range(days):
+        scanner.until(scanner.now + DAY)
+        scanner.vendor_qc()
+        scanner.scan(1.0)
+
+
+def test_a_late_pass_does_not_end_what_failed_after_it() -> None:
+    scanner = in_service()
+    scanner.now = MONDAY + 2 * DAY
+    scanner.scan(1.02)
+    scanner.now += 5 * MINUTE
+    scanner.scan(1.02)
+    scanner.fact(PhantomMeasured(PHANTOM, "L1-L4", 1.0, MONDAY + DAY, "late"))
+    assert the_review(scanner).until is None
+
+
+def test_what_doubts_no_measurement_moves_no_review_that_has_ended() -> None:
+    scanner = in_service()
+    review = failed_twice(scanner)
+    scanner.now += MINUTE
+    scanner.scan(1.0)
+    ended = the_review(scanner)
+    scanner.fact(QcReleased(PHANTOM, "cause", PHYSICIST))
+    pass_daily(scanner, 3)
+    scanner.now += DAY
+    scanner.scan(0.98)
+    scanner.now += MINUTE
+    scanner.scan(1.0)
+    first = next(one for one in scanner.state.reviews if one.review_id == review.review_id)
+    assert (first.since, first.until) == (ended.since, ended.until)
+    assert [one.since for one in scanner.state.reviews if one is not first] == [None]
+
+
+def test_two_failures_with_a_pass_between_are_two_reviews() -> None:
+    scanner = in_service()
+    failed_twice(scanner)
+    scanner.now += MINUTE
+    scanner.scan(1.0)
+    scanner.fact(QcReleased(PHANTOM, "cause", PHYSICIST))
+    passed_at = scanner.now
+    scanner.now += DAY
+    scanner.scan(0.98)
+    scanner.now += MINUTE
+    scanner.scan(0.98)
+    spans = [(one.since, one.until) for one in scanner.state.reviews if "failure" in one.bases]
+    assert spans == [(MONDAY, passed_at), (passed_at, None)]
+
+
+def test_deciding_a_failure_leaves_a_drift_that_waits_as_it_is() -> None:
+    scanner = in_service()
+    failure = failed_twice(scanner)
+    scanner.now += MINUTE
+    scanner.scan(1.0)
+    scanner.fact(QcReleased(PHANTOM, "cause", PHYSICIST))
+    pass_daily(scanner, 12)
+    for _ in range(8):
+        if "drift_unreviewed" in scanner.warnings:
+            break
+        scanner.now += HOUR
+        scanner.scan(1.012)
+    assert "drift_unreviewed" in scanner.warnings
+    assert scanner.command(decision(failure, ReviewVerdict.NONE)) is None
+    assert "drift_unreviewed" in scanner.warnings
+
+
+def test_a_review_is_of_the_modes_that_its_phantom_vouched_for_though_it_is_taken_out() -> None:
+    forearm = Phantom("FOREARM-1", PhantomRole.INDEPENDENT, modes=("forearm",))
+    spine = Phantom(PHANTOM, PhantomRole.INDEPENDENT, modes=("spine",))
+    policy = replace(POLICY, phantoms=(spine, forearm), modes=(Mode("spine"), Mode("forearm")))
+    scanner = Folded(policy)
+    scanner.fact(baseline())
+    scanner.fact(baseline(mean=0.6, sigma=0.003, phantom="FOREARM-1"))
+    scanner.scan(0.6, phantom="FOREARM-1")
+    for _ in range(2):
+        scanner.now += MINUTE
+        scanner.scan(0.62, phantom="FOREARM-1")
+    review = the_review(scanner)
+    assert review.modes == ("forearm",)
+    scanner.fact(DeviceReconfigured(replace(policy, phantoms=(replace(spine, modes=()),))))
+    ask = DecideReview(
+        device=DEVICE, actor=PHYSICIST, request_id="d", review_id=review.review_id, verdict=ReviewVerdict.AMEND,
+        decision="forearm phantom",
+    )  # fmt: skip
+    (amended,) = (o for o in follow(scanner, ask) if isinstance(o, MeasurementsAmended))
+    assert amended.modes == ("forearm",)
+
+
+def test_a_parked_device_takes_no_decision_that_would_have_no_effect() -> None:
+    scanner = in_service()
+    review = failed_twice(scanner)
+    scanner.state = replace(scanner.state, parked="an event it does not understand")
+    refusal = scanner.command(decision(review))
+    assert refusal is not None
+    assert "folded anew" in refusal.text
+
+
+def test_another_value_of_a_standard_does_not_forget_since_when_weights_were_good() -> None:
+    scale = Folded(SCALE)
+    check(scale, 20.0)
+    passed_at = scale.now
+    scale.now += DAY
+    edited = replace(SCALE, checks=replace(SCALE.checks, standards=(Standard("W20", 20.001),)))
+    scale.fact(DeviceReconfigured(edited))
+    scale.now += HOUR
+    assert opened(check(scale, 21.0)).since == passed_at
+
+
+def test_a_late_failure_among_many_passes_lies_between_the_two_about_it() -> None:
+    scale = Folded(SCALE)
+    start = scale.now
+    for _ in range(6):
+        check(scale, 20.0)
+        scale.now += DAY
+    outcomes = check(scale, 20.3, at=start + DAY + 6 * HOUR)
+    assert opened(outcomes).since == start + DAY
+    assert [o.until for o in outcomes if isinstance(o, ReviewEnded)] == [start + 2 * DAY]
 
 
 # --- what is remembered ------------------------------------------------------------------------------------

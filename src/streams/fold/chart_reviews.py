@@ -7,7 +7,7 @@ from typing import Final
 from streams.fold import reviews
 from streams.fold.qc import Terms, deviation_percent, spoken
 from streams.fold.state import Chart, DeviceState
-from streams.fold.window import Placed
+from streams.fold.window import WINDOW_AGE, Placed
 from streams.messages import (
     Event,
     MeasurementsAmended,
@@ -48,7 +48,8 @@ def told(state: DeviceState, event: Event, before: Chart, placed: Placed, terms:
         state, more = reviews.opened(state, event, name, basis, text, since=since, until=until, sizes=sizes)
         outcomes.extend(more)
 
-    if judged.verdict.passed:
+    is_newest = bool(placed.chart.window) and placed.chart.window[-1].measured_at == judged.measured_at
+    if judged.verdict.passed and is_newest:  # a late pass says nothing of what failed after it
         state, ended = reviews.passed(state, name, judged.measured_at)
         outcomes += ended
     if placed.drift_opened:
@@ -63,7 +64,9 @@ def told(state: DeviceState, event: Event, before: Chart, placed: Placed, terms:
     if placed.failed_late:
         text = f"A failed reading of {name} came late: what was measured since wants a look"
         since, until = _about(placed.chart, judged.measured_at)
-        open_review(ReviewBasis.LATE_FAILURE, text, since or judged.measured_at, until, _size(judged, terms))
+        open_review(
+            ReviewBasis.LATE_FAILURE, text, since or judged.measured_at - WINDOW_AGE, until, _size(judged, terms)
+        )
     elif judged.verdict is Verdict.TOO_LATE:
         text = f"A reading of {name} came too late to be placed"
         open_review(ReviewBasis.TOO_LATE, text, judged.measured_at)

@@ -1,7 +1,7 @@
 """Checks of scales and stadiometers with standards of known value: judged, and when the next is due."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -28,8 +28,10 @@ from streams.messages import (
 )
 from streams.policy import CheckRules, DeviceKind, DevicePolicy, Standard
 
-PASSES: Final = 3
-"""So many passes of a standard are remembered, to place a check that comes late."""
+PASSES: Final = 16
+"""So many passes of a standard are remembered, to place a check that comes late: a fortnight of daily ones."""
+HORIZON: Final = timedelta(days=14)
+"""Where no pass is remembered before a check that comes late, so much before it is in doubt."""
 GRAMS: Final = 1000
 MILLIMETRES: Final = 10
 UNITS: Final = {DeviceKind.SCALE: "kg", DeviceKind.STADIOMETER: "cm", DeviceKind.HOIST: "kg"}
@@ -74,7 +76,7 @@ def _newest(state: DeviceState, policy: DevicePolicy, judged: CheckJudged, event
     name = judged.standard_id
     before = state.checks.get(name)
     passes = _with_pass(before.passes if before else (), judged)
-    check = Check(judged.measured_at, judged.verdict, judged.error, passes)
+    check = Check(judged.measured_at, judged.verdict, judged.error, passes, before.good_at if before else None)
     state = replace(state, checks=state.checks | {name: check})
     if judged.verdict in _GOOD:
         state, ended = reviews.passed(state, name, judged.measured_at)
@@ -82,7 +84,9 @@ def _newest(state: DeviceState, policy: DevicePolicy, judged: CheckJudged, event
     if before is not None and before.verdict is CheckVerdict.FAIL:
         return state, (judged,)  # of the same episode
     text, sizes = f"The check with {name} failed ({judged.note})", (_size(judged, policy),)
-    state, told = reviews.opened(state, event, name, ReviewBasis.FAILURE, text, since=check.passed_at, sizes=sizes)
+    state, told = reviews.opened(
+        state, event, name, ReviewBasis.FAILURE, text, since=check.passed_at or check.good_at, sizes=sizes
+    )
     return state, (judged, *told)
 
 
@@ -100,7 +104,7 @@ def _late(state: DeviceState, newest: Check, judged: CheckJudged, event: Event) 
     after = min((passed for passed in passes if passed > at), default=None)
     text = f"A failed check with {name} came late: what was measured since wants a look"
     sizes = (_size(judged, state.policy),)
-    since = before or at
+    since = before or (at - HORIZON if len(passes) == PASSES else newest.good_at or at)
     state, told = reviews.opened(
         state, event, name, ReviewBasis.LATE_FAILURE, text, since=since, until=after, sizes=sizes
     )

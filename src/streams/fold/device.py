@@ -1,6 +1,6 @@
 """The device fold: one event in, the new state, its outcomes and the next deadline out."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Final, NamedTuple
 
@@ -9,11 +9,13 @@ from msgspec.structs import replace
 from streams.fold import chart_reviews, commissioning, due_work, epochs, handover, measurements, reviews
 from streams.fold.checks import checked
 from streams.fold.gate import refresh
+from streams.fold.gate_history import known_anew
 from streams.fold.patients import Scan, bypass
 from streams.fold.qc import Terms
 from streams.fold.state import (
     VENDOR_QC,
     Chart,
+    Check,
     DeviceState,
     OpenFault,
     Override,
@@ -26,6 +28,7 @@ from streams.messages import (
     BaselineAccepted,
     BypassEvidence,
     CalibrationCheckRead,
+    CheckVerdict,
     ClinicCalendarChanged,
     ClockCorrected,
     CommissioningRecorded,
@@ -295,7 +298,8 @@ def _review_assessed(fact: ReviewAssessed, event: Event, state: DeviceState) -> 
 
 @_apply.register
 def _review_decided(fact: ReviewDecided, event: Event, state: DeviceState) -> Result:
-    if fact.phantom_id in state.charts and state.charts[fact.phantom_id].head.drift_open:
+    decides_drift = reviews.is_of_drift(state, fact)
+    if decides_drift and fact.phantom_id in state.charts and state.charts[fact.phantom_id].head.drift_open:
         state = _with_chart(state, fact.phantom_id, _restarted(closed(state.chart(fact.phantom_id))))
     return reviews.decided(state, fact, event)
 
@@ -401,7 +405,7 @@ def _device_registered(fact: DeviceRegistered, event: Event, state: DeviceState)
 
 
 @_apply.register
-def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
+def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceState) -> Result:
     before, policy = state.policy, fact.policy
     state = replace(state, policy=policy)
     if before is None:
@@ -410,7 +414,11 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
         stage = StateChanged(stage="commissioning", previous=state.stage)
         anew = replace(commissioning.begun_anew(state), charts={}, checks={}, session=None, override=None)
         anew = replace(anew, service=None, changed=None, verifying=False, duties={}, studies=(), equations=())
-        return anew, (stage,)
+        anew = replace(known_anew(anew, event.recorded_at), bypassed=(), unwatched=None)
+        anew, ended = reviews.all_ended(anew, event.recorded_at)
+        return anew, (stage, *ended)
+    if before.mode_names != policy.mode_names:
+        state = known_anew(state, event.recorded_at)
     charts = dict(state.charts)
     if (before.qc, before.phantoms) != (policy.qc, policy.phantoms):
         charts = {name: closed(chart) for name, chart in charts.items()}
@@ -419,7 +427,8 @@ def _device_reconfigured(fact: DeviceReconfigured, event: Event, state: DeviceSt
         if same is not None and (same.region, same.serial) != (phantom.region, phantom.serial):
             charts.pop(phantom.patient_id, None)  # another thing is measured under this id: its chart begins anew
     same_value = {s.standard_id for s in policy.checks.standards if s in before.checks.standards}
-    checks = {name: check for name, check in state.checks.items() if name in same_value}
+    known = {name: check for name, check in state.checks.items() if policy.checks.standard(name) is not None}
+    checks = {name: check if name in same_value else check.unheard(check.measured_at) for name, check in known.items()}
     return handover.reconfigured(replace(state, charts=charts, checks=checks)), ()
 
 
@@ -443,15 +452,23 @@ def _clock_corrected(fact: ClockCorrected, event: Event, state: DeviceState) -> 
         head = replace(books.head, passed_at=passed_at if passed_at is not None and passed_at <= now else None)
         closed_at = min(books.closed_at, now) if books.closed_at is not None else None
         charts[name] = replace(books, head=head, checkpoint=head, closed_at=closed_at)
-    checks = {name: check for name, check in state.checks.items() if check.measured_at <= now}
-    state = replace(state, charts=charts, checks=checks, override=None)
-    return due_work.without_future(state, now), ()
+    checks = {name: _without_future(check, now) for name, check in state.checks.items()}
+    state = replace(state, charts=charts, checks=checks, override=None, unwatched=None)
+    return due_work.without_future(reviews.without_future(known_anew(state, now), now), now), ()
+
+
+def _without_future(check: Check, now: datetime) -> Check:
+    """Return a check of which nothing later than now is known; what was passed in truth before may still be doubted."""
+    if check.measured_at <= now:
+        return check
+    good_at = latest(*(passed for passed in (*check.passes, check.good_at) if passed is not None and passed <= now))
+    return Check(now, CheckVerdict.NOT_JUDGED, 0.0, good_at=good_at)
 
 
 @_apply.register
 def _fold_upgraded(fact: FoldUpgraded, event: Event, state: DeviceState) -> Result:  # noqa: ARG001
     # every gate, and how due work stands, is published anew: what was decided before may differ
-    return due_work.unpublished(replace(state, gates={})), ()
+    return due_work.unpublished(replace(known_anew(state, event.recorded_at), gates={})), ()
 
 
 def _with_chart(state: DeviceState, phantom_id: str, chart: Chart) -> DeviceState:

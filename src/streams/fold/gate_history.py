@@ -23,8 +23,7 @@ class GateThen(NamedTuple):
 
 def gate_then(state: DeviceState, mode: str, at: datetime) -> GateThen | None:
     """Return how the gate of a mode stood at a time up to now; None for a time that nobody knows of any more."""
-    gate = state.gates.get(mode)
-    known_from = state.spans_from or state.commissioning.begun
+    gate, known_from = state.gates.get(mode), latest(state.spans_from, state.commissioning.begun)
     if gate is None or known_from is None or at < known_from:
         return None
     began = _began(state.spans, mode, gate)
@@ -56,6 +55,21 @@ def held_codes(state: DeviceState, mode: str, at: datetime) -> int:
 def codes_of(bits: int) -> tuple[ReasonCode, ...]:
     """Return reasons from their bits."""
     return tuple(code for bit, code in enumerate(ReasonCode) if bits >> bit & 1)
+
+
+def known_anew(state: DeviceState, now: datetime) -> DeviceState:
+    """Begin what is known of the gates anew: by other rules, for other modes, or after times that never were.
+
+    What ran until now is kept for what looks at held gates alone; a measurement of before is too late to be judged.
+    """
+    spans = tuple(replace(span, until=min(span.until, now)) for span in state.spans if span.since < now)
+    for mode, gate in state.gates.items():
+        began = min(_began(spans, mode, gate), now)
+        if gate.status is not GateStatus.OPEN and began < now:
+            is_overridden = gate.status is GateStatus.OVERRIDDEN
+            spans = (*spans, GateSpan((mode,), began, now, _holding_codes(gate), is_overridden))
+    gates = {mode: replace(gate, since=min(gate.since, now)) for mode, gate in state.gates.items()}
+    return replace(state, spans=spans[-SPANS:], spans_from=now, gates=gates)
 
 
 def remembered(state: DeviceState, gates: dict[str, ModeGate], now: datetime) -> DeviceState:

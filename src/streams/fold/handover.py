@@ -133,7 +133,8 @@ def to_be_verified(state: DeviceState, at: datetime) -> DeviceState:
     standards = (standard.standard_id for standard in state.policy.checks.standards) if state.policy else ()
     for name in dict.fromkeys((*state.checks, *standards)):
         check = state.checks.get(name, unheard)
-        checks[name] = replace(check, passes=(), measured_at=latest(check.measured_at, at) or at)
+        voided = replace(check, passes=(), good_at=check.passed_at or check.good_at)
+        checks[name] = replace(voided, measured_at=latest(check.measured_at, at) or at)
     return replace(state, charts=charts, checks=checks, verifying=True, override=None)
 
 

@@ -67,18 +67,17 @@ def opened(
     since, until
         None: no measurement is in doubt; and: it goes on.
     """
-    waiting = next((one for one in state.reviews if one.subject == subject and one.verdict is None), None)
-    if waiting is not None and _is_another_episode(waiting, since) and len(_waiting(state)) < REVIEWS - 1:
-        waiting = None
-    if waiting is None:
+    joined = _to_join(state, subject, since, until)
+    if joined is None:
+        phantom = state.policy.phantom(subject) if state.policy else None
         name = event_id("review", event.event_id, subject, basis)[:REVIEW_ID]
-        made = Review(name, subject, (basis,), since, until)
+        made = Review(name, subject, (basis,), since, until, modes=phantom.modes if phantom is not None else ())
     else:
-        bases = waiting.bases if basis in waiting.bases else (*waiting.bases, basis)
-        ends = None if waiting.until is None or until is None else max(waiting.until, until)
-        begins = earliest(waiting.since, since)
-        made = replace(waiting, bases=bases, since=begins, until=ends, opened=waiting.opened + 1)
-    phantom = state.policy.phantom(subject) if state.policy else None
+        bases = joined.bases if basis in joined.bases else (*joined.bases, basis)
+        made = replace(joined, bases=bases, opened=joined.opened + 1)
+        if since is not None:  # else it doubts no measurement
+            ends = None if joined.until is None or until is None else max(joined.until, until)
+            made = replace(made, since=earliest(joined.since, since), until=ends)
     told = ReviewOpened(
         phantom_id=subject,
         basis=basis,
@@ -86,7 +85,7 @@ def opened(
         text=text,
         review_id=made.review_id,
         revision=made.opened,
-        modes=phantom.modes if phantom is not None else (),
+        modes=made.modes,
         unit=UNITS[state.policy.kind] if state.policy and sizes else "",
         sizes=sizes,
     )
@@ -96,9 +95,20 @@ def opened(
     return state, (told,)
 
 
-def _is_another_episode(waiting: Review, since: datetime | None) -> bool:
-    """Whether what is to be reviewed began after the review that waits had ended."""
-    return waiting.until is not None and since is not None and since >= waiting.until
+def _to_join(state: DeviceState, subject: str, since: datetime | None, until: datetime | None) -> Review | None:
+    """Return the review of the same episode that waits: one that goes on, else one that overlaps, and stays ended.
+
+    Where as many wait as are remembered, the last of the subject takes what comes: rather too much is in doubt.
+    """
+    waiting = [one for one in _waiting(state) if one.subject == subject]
+    for one in waiting:
+        if one.until is None:
+            return one
+    for one in waiting:
+        if one.until is not None and until is not None and since is not None and since < one.until:
+            return one
+    is_full = len(_waiting(state)) >= REVIEWS - 1
+    return waiting[-1] if waiting and is_full else None
 
 
 def passed(state: DeviceState, subject: str, at: datetime) -> Result:
@@ -120,6 +130,35 @@ def begun_anew(state: DeviceState, subject: str, at: datetime) -> Result:
             state = _with_review(state, replace(one, until=at))
             ended.append(ReviewEnded(one.review_id, at))
     return state, tuple(ended)
+
+
+def all_ended(state: DeviceState, at: datetime) -> Result:
+    """End whatever goes on about a device that another has taken the place of."""
+    ended: list[ReviewEnded] = []
+    for one in state.reviews:
+        if one.verdict is None and one.until is None:
+            state = _with_review(state, replace(one, until=at))
+            ended.append(ReviewEnded(one.review_id, at))
+    return state, tuple(ended)
+
+
+def without_future(state: DeviceState, now: datetime) -> DeviceState:
+    """Return the state with no review that begins or ends in a future that never was."""
+    kept = [
+        replace(
+            one,
+            since=min(one.since, now) if one.since is not None else None,
+            until=min(one.until, now) if one.until is not None else None,
+        )
+        for one in state.reviews
+    ]
+    return replace(state, reviews=tuple(kept))
+
+
+def is_of_drift(state: DeviceState, fact: ReviewDecided) -> bool:
+    """Whether a decision is about a drift that waits for it; one that names no review is of its phantom's."""
+    one = review(state, fact.review_id)
+    return not fact.review_id or (one is not None and one.verdict is None and ReviewBasis.DRIFT in one.bases)
 
 
 def assessed(state: DeviceState, fact: ReviewAssessed) -> DeviceState:
@@ -144,7 +183,6 @@ def decided(state: DeviceState, fact: ReviewDecided, event: Event) -> Result:
         told.append(ReviewEnded(one.review_id, event.recorded_at))
     if after.reaches_the_record and one.since is not None:
         after = replace(after, amended=one.amended + 1)
-        phantom = state.policy.phantom(one.subject) if state.policy else None
         told.append(
             MeasurementsAmended(
                 review_id=one.review_id,
@@ -152,7 +190,7 @@ def decided(state: DeviceState, fact: ReviewDecided, event: Event) -> Result:
                 verdict=fact.verdict,
                 since=one.since,
                 until=until,
-                modes=phantom.modes if phantom is not None else (),
+                modes=one.modes,
                 unit=fact.unit,
                 sizes=fact.sizes,
                 text=fact.decision,
@@ -193,8 +231,7 @@ def in_force(state: DeviceState, mode: str, at: datetime) -> tuple[str, ...]:
     """Return the decided reviews whose decision is about a measurement of this mode and time."""
     found = []
     for one in state.reviews:
-        phantom = state.policy.phantom(one.subject) if state.policy else None
-        is_its_mode = phantom is None or not phantom.modes or mode in phantom.modes
+        is_its_mode = not one.modes or mode in one.modes
         if one.reaches_the_record and is_its_mode and covers(one, at):
             found.append(one.review_id)
     return tuple(found)
@@ -215,7 +252,7 @@ def _with_review(state: DeviceState, one: Review) -> DeviceState:
         kept = tuple(one if other.review_id == one.review_id else other for other in state.reviews)
     else:
         kept = (*state.reviews, one)
-    if len(kept) > REVIEWS:
-        by_worth = sorted(kept, key=lambda other: (other.verdict is None, other.reaches_the_record))
-        kept = tuple(other for other in kept if other is not by_worth[0])
+    decided_ones = sorted((other for other in kept if other.verdict is not None), key=lambda o: o.reaches_the_record)
+    if len(kept) > REVIEWS and decided_ones:  # one that waits is never forgotten
+        kept = tuple(other for other in kept if other is not decided_ones[0])
     return replace(state, reviews=kept)

@@ -122,13 +122,19 @@ class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Check(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How one standard's checks stand: the newest by `measured_at`, and the last that passed or warned.
 
-    `passes` are the last of those, oldest first: what comes late is placed among them.
+    `passes` are the last of those, oldest first: what comes late is placed among them. `good_at` is the last of those
+    that no longer count, for a repair or another value has voided them: what was measured since may be in doubt.
     """
 
     measured_at: UtcTime
     verdict: CheckVerdict
     error: float
     passes: tuple[UtcTime, ...] = ()
+    good_at: UtcTime | None = None
+
+    def unheard(self, at: datetime) -> "Check":
+        """Return a check of which nothing counts any more from a time on."""
+        return Check(at, CheckVerdict.NOT_JUDGED, 0.0, good_at=self.passed_at or self.good_at)
 
     @property
     def passed_at(self) -> UtcTime | None:
@@ -184,7 +190,8 @@ class GateSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Review(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What waits for a physicist, or was decided lately: `subject` is the phantom or standard that told.
 
-    `verdict` is empty until it is decided; `revision` counts what was published under `review_id`.
+    `verdict` is empty until it is decided; `opened` and `amended` count what was published under `review_id`. `modes`
+    are those that the phantom vouched for when it was opened; none named: all.
     """
 
     review_id: str
@@ -196,6 +203,7 @@ class Review(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amended: int = 0
     is_assessed: bool = False
     verdict: ReviewVerdict | None = None
+    modes: tuple[str, ...] = ()
 
     @property
     def reaches_the_record(self) -> bool:

@@ -9,6 +9,8 @@ from streams.fold.state import DeviceState
 from streams.messages import DecisionWithdrawn, MeasurementReleased, ReviewDecided, ReviewVerdict
 from streams.roles import Permission
 
+_PARKED = "Bonewatch does not understand this device's record now: decide when it has been folded anew."
+
 
 @decided.register
 def _decide_review(command: DecideReview, state: DeviceState, now: datetime) -> Decision:  # noqa: ARG001
@@ -16,6 +18,8 @@ def _decide_review(command: DecideReview, state: DeviceState, now: datetime) -> 
     one = review(state, command.review_id)
     if refusal:
         return refusal
+    if state.parked is not None:
+        return Refusal(NOT_NOW, _PARKED)
     if one is None:
         return Refusal(MISSING, "There is no such review of this device.")
     if one.verdict is not None:
@@ -42,6 +46,8 @@ def _withdraw_decision(command: WithdrawDecision, state: DeviceState, now: datet
     one = review(state, command.review_id)
     if refusal:
         return refusal
+    if state.parked is not None:
+        return Refusal(NOT_NOW, _PARKED)
     if one is None or one.verdict is None:
         return Refusal(NOT_NOW, "No decision of this review stands.")
     return drafts_from(
@@ -55,6 +61,8 @@ def _release_measurement(command: ReleaseMeasurement, state: DeviceState, now: d
     refusal = refuse_role(command, Permission.RELEASE_MEASUREMENT) or refuse_text("the reason", command.reason)
     if refusal:
         return refusal
+    if state.parked is not None:
+        return Refusal(NOT_NOW, _PARKED)
     if state.policy is None:
         return Refusal(NOT_NOW, "This device has no configuration.")
     return drafts_from(
