@@ -159,7 +159,9 @@ class DatabaseMeasurements:
         except StorageError as error:
             raise MeasurementsAwayError(str(error)) from error
         try:
-            yield db
+            with db.transaction():  # a measurement and its values are of one moment
+                db.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                yield db
         except psycopg.Error as error:
             db.close()
             raise MeasurementsAwayError(f"the database gave up: {type(error).__name__}") from error

@@ -191,6 +191,17 @@ def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestCl
             "/{device_id}/studies",
             "/{device_id}/studies/withdrawn",
         )
+    } | {
+        f"/api/v1/{path}"
+        for path in (
+            "measurements",
+            "measurements/{event_id}",
+            "measurements/{event_id}/provenance",
+            "measurements/{event_id}/annotations",
+            "reviews",
+            "reviews/{review_id}",
+            "reviews/{review_id}/measurements",
+        )
     }
 
 

@@ -138,6 +138,13 @@ def test_a_key_stands_for_one_content_of_one_caller(served: tuple[Rig, Client]) 
     assert len(rig.site.commands) == 1
 
 
+def test_a_key_that_is_refused_for_other_content_is_on_record_too(served: tuple[Rig, Client]) -> None:
+    rig, client = served
+    assert keyed(client, "k1").status_code == 200
+    assert keyed(client, "k1", text="Something else").status_code == 422
+    assert [entry.status for entry in rig.trail.entries] == [200, 422]
+
+
 def test_a_key_is_forgotten_after_a_day(served: tuple[Rig, Client]) -> None:
     rig, client = served
     assert keyed(client, "k1").status_code == 200

@@ -37,6 +37,22 @@ def test_what_was_appended_is_on_the_disk_in_its_order(tmp_path: Path) -> None:
     assert verify(tmp_path / "audit.sqlite").entries == 5
 
 
+def test_who_goes_away_before_the_answer_is_on_record_and_ends_nobody_elses(tmp_path: Path) -> None:
+    trail = SqliteTrail(tmp_path / "audit.sqlite")
+    for number in range(20):
+        trail.append(use(number)).cancel()
+    trail.append(use(20)).result(10)
+    trail.close()
+    assert len(list(uses(tmp_path / "audit.sqlite"))) == 21
+
+
+def test_a_record_that_is_closed_says_so_at_once(tmp_path: Path) -> None:
+    trail = SqliteTrail(tmp_path / "audit.sqlite")
+    trail.close()
+    with pytest.raises(AuditError, match="closed"):
+        trail.append(use(1)).result(1)
+
+
 def test_uses_can_be_listed_from_a_time_on(tmp_path: Path) -> None:
     recorded(tmp_path / "audit.sqlite", 4)
     since = list(uses(tmp_path / "audit.sqlite", since=NOW + timedelta(minutes=2)))

@@ -69,7 +69,7 @@ class Credentials:
                 raise NotAuthorizedException("Send a token (Bearer), or name and password (Basic)", headers=_ASK)
 
     async def _by_password(self, connection: Connection) -> Caller:
-        await self._limits.count_address(address_of(connection))
+        await self._limits.count_password(address_of(connection))
         try:
             person = await sync_to_thread(person_by_password, self._console, connection.headers["authorization"])
         except NotAuthorizedException as error:

@@ -12,6 +12,7 @@ from dashboards.access.settings import ApiSettings
 
 _CALLER: Final = "caller"
 _ADDRESS: Final = "address"
+_PASSWORD: Final = "password"  # noqa: S105 - a kind of request
 
 
 class ApiLimits:
@@ -31,6 +32,10 @@ class ApiLimits:
     async def count_address(self, address: str) -> None:
         """Count a request of nobody known, or one whose credential is to be checked."""
         await self._count(self._settings.unknown_requests_a_minute, _ADDRESS, address)
+
+    async def count_password(self, address: str) -> None:
+        """Count a name and password to be checked; strangers' requests from the same address are not among them."""
+        await self._count(self._settings.requests_a_minute, _PASSWORD, address)
 
     async def _count(self, limit: int, kind: str, key: str) -> None:
         if not limit:

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import Any, Final
 
 import jwt
@@ -117,13 +118,13 @@ class OpenIdIssuer:
         return next((role for value, role in self._settings.roles.items() if value in named), None)
 
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[Scope] | None:
-        """Return the scopes that a token names; None if it names none of ours."""
-        named = _values(claims.get(self._settings.scope_claim))
+        """Return the scopes that a token names; None if nothing limits it."""
+        claim = claims.get(self._settings.scope_claim)
+        named = _values(claim)
         if self._settings.scopes:
             found = frozenset(one for name in named for one in self._settings.scopes.get(name, ()))
-        else:
-            found = known_scopes(named)
-        return found or None
+            return None if claim is None else found  # scopes that are mapped are a limit, also where none is ours
+        return known_scopes(named) or None
 
     def _key(self, key_id: object) -> jwt.PyJWK:
         if not isinstance(key_id, str):
@@ -145,7 +146,7 @@ class OpenIdIssuer:
         self._tried_at = now
         try:
             found = jwt.PyJWKSet.from_dict(_json_at(_address_of_keys(self._settings.issuer)))
-        except (OSError, TypeError, ValueError, jwt.PyJWTError) as error:
+        except (OSError, HTTPException, TypeError, ValueError, jwt.PyJWTError) as error:
             _log.warning("openid_keys_not_fetched", issuer=self._settings.issuer, error=type(error).__name__)
             return
         self._keys = {key.key_id: key for key in found.keys if key.key_id and key.public_key_use in {None, "sig"}}

@@ -5,12 +5,14 @@ password needs would only cost time at every request.
 """
 
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
 import msgspec
+import structlog
 
 from dashboards.access.lockout import SignInError
 from dashboards.access.scopes import Scope, known_scopes
@@ -28,6 +30,9 @@ _USED_EVERY: Final = timedelta(minutes=1)
 """How exactly the last use is kept: each time would be a write to the disk for every request."""
 
 _COLUMNS: Final = "name, scopes, created_at, expires_at, revoked_at, last_used_at"
+
+
+_log: Final = structlog.get_logger("dashboards.access")
 
 
 class TokenError(SignInError):
@@ -118,9 +123,12 @@ class TokenStore:
         if now >= found.expires_at:
             raise ExpiredTokenError
         if found.last_used_at is None or now - found.last_used_at >= _USED_EVERY:
-            with self._tables.transaction() as connection:
-                used = (now.timestamp(), found.name.casefold())
-                connection.execute("UPDATE token SET last_used_at = ? WHERE key = ?", used)
+            used = (now.timestamp(), found.name.casefold())
+            try:
+                with self._tables.transaction() as connection:
+                    connection.execute("UPDATE token SET last_used_at = ? WHERE key = ?", used)
+            except sqlite3.Error as error:  # a full disk takes no right from anybody
+                _log.warning("use_of_token_not_noted", error=type(error).__name__)
         return found
 
     def tokens(self) -> Sequence[Token]:

@@ -1,7 +1,7 @@
 """`/api/v1`: devices, their gates and their quality readings, for booking systems, reports and people's scripts."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import Router, get
 from litestar.di import NamedDependency
@@ -18,7 +18,8 @@ from dashboards.auth import Visit
 from dashboards.context import Console
 from dashboards.errors import answer_error
 
-MostReadings = Annotated[int, QueryParameter(ge=1, le=20_000, description="The newest so many")]
+MOST_READINGS: Final = 20_000
+MostReadings = Annotated[int, QueryParameter(ge=1, le=MOST_READINGS, description="The newest so many")]
 
 
 @get("/devices", **needs(Scope.GATES_READ, public_status=True), sync_to_thread=True)
@@ -61,8 +62,10 @@ def list_readings(
 ) -> list[QcOut]:
     """Judged quality readings by time of measurement, each in its latest revision."""
     console.device(device_id)
-    readings = console.readings.qc(device_id, since=_aware(since), until=_aware(until), limit=limit)
-    return [qc_out(judged) for judged in readings if phantom_id in {None, judged.phantom_id}]
+    most = limit if phantom_id is None else MOST_READINGS
+    readings = console.readings.qc(device_id, since=_aware(since), until=_aware(until), limit=most)
+    found = [judged for judged in readings if phantom_id in {None, judged.phantom_id}]
+    return [qc_out(judged) for judged in found[-limit:]]
 
 
 @get("/devices/{device_id:str}/epochs", **needs(Scope.QC_READ, public_status=True), sync_to_thread=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 import structlog
 from litestar import Request
+from litestar.exceptions import HTTPException
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.access.caller import caller_of
 from dashboards.access.credentials import address_of
@@ -35,11 +36,16 @@ class AuditMiddleware(ASGIMiddleware):
         if needs is None or not (is_write or needs.patient_linked):
             await next_app(scope, receive, send)
             return
-        replaced = False
+        replaced = is_told = False
 
         async def recording(message: Message) -> None:
-            nonlocal replaced
-            if message["type"] == "http.response.start" and not await self._recorded(scope, message) and not is_write:
+            nonlocal replaced, is_told
+            is_told |= message["type"] == "http.response.start"
+            if (
+                message["type"] == "http.response.start"
+                and not await self._recorded(scope, message["status"])
+                and not is_write
+            ):
                 replaced = True
                 answer = problem(503, "Nothing is answered: the record of use cannot be written now")
                 request: Request[Any, Any, Any] = Request(scope)
@@ -47,11 +53,16 @@ class AuditMiddleware(ASGIMiddleware):
             if not replaced:
                 await send(message)
 
-        await next_app(scope, receive, recording)
-
-    async def _recorded(self, scope: Scope, started: HTTPResponseStartEvent) -> bool:
         try:
-            await asyncio.wrap_future(self._trail.append(self._entry(scope, started["status"])))
+            await next_app(scope, receive, recording)
+        except Exception as error:
+            if not is_told:  # it is answered further out
+                await self._recorded(scope, error.status_code if isinstance(error, HTTPException) else 500)
+            raise
+
+    async def _recorded(self, scope: Scope, status: int) -> bool:
+        try:
+            await asyncio.wrap_future(self._trail.append(self._entry(scope, status)))
         except AuditError as error:
             _log.error("use_not_recorded", route=scope["path_template"], error=str(error))
             return False

@@ -8,9 +8,9 @@ import queue
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -114,6 +114,9 @@ class SqliteTrail:
     def append(self, entry: AuditEntry) -> "Future[None]":
         """Put a use on record."""
         done: Future[None] = Future()
+        if not self._thread.is_alive():
+            done.set_exception(AuditError("the record of use is closed"))
+            return done
         self._waiting.put((entry, done))
         return done
 
@@ -137,23 +140,28 @@ class SqliteTrail:
                 return
 
     def _commit(self, taken: "list[tuple[AuditEntry, Future[None]]]") -> None:
+        """Write a batch, also of those who have gone meanwhile; whatever happens, the thread lives and all are told."""
+        asked = [done for _, done in taken if done.set_running_or_notify_cancel()]
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            head = _head(self._db)
-            for entry, _ in taken:
-                body = msgspec.json.encode(entry)
-                head = next_link(head, body, ())
-                row = (entry.at.timestamp(), body, head)
-                self._db.execute("INSERT INTO entry (at, body, link) VALUES (?, ?, ?)", row)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            for _, done in taken:
+            self._insert([entry for entry, _ in taken])
+        except Exception as error:  # noqa: BLE001 - each who waits is told, and the next batch may succeed
+            with suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            for done in asked:
                 done.set_exception(AuditError(f"the record of use cannot be written: {error}"))
             return
-        for _, done in taken:
+        for done in asked:
             done.set_result(None)
+
+    def _insert(self, entries: Sequence[AuditEntry]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        head = _head(self._db)
+        for entry in entries:
+            body = msgspec.json.encode(entry)
+            head = next_link(head, body, ())
+            self._db.execute("INSERT INTO entry (at, body, link) VALUES (?, ?, ?)", (entry.at.timestamp(), body, head))
+        self._db.execute("COMMIT")
 
 
 class Verified(NamedTuple):

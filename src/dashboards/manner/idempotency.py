@@ -4,6 +4,7 @@ What is begun is noted before it is done: if the power goes between, the next at
 may be in the record.
 """
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+import structlog
 from litestar import Request
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import Headers
@@ -21,6 +23,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.access.caller import caller_of
 from dashboards.access.needs import method_of, needs_of
 from dashboards.user_tables import UserTables
+
+_log: Final = structlog.get_logger("dashboards.api")
 
 KEPT_FOR: Final = timedelta(hours=24)
 """How long an answer is kept; local policy."""
@@ -140,7 +144,10 @@ class IdempotencyMiddleware(ASGIMiddleware):
         async def keeping(message: Message) -> None:
             held.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                await sync_to_thread(self._answers.end, caller, key, _answer(held))
+                try:
+                    await sync_to_thread(self._answers.end, caller, key, _answer(held))
+                except sqlite3.Error as error:  # it is done: who asked is told, and the same key finds no answer
+                    _log.error("answer_not_kept", error=type(error).__name__)
                 for one in held:
                     await send(one)
 

@@ -296,7 +296,7 @@ DECLARE
     seen text;
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'bonewatch_clinical') THEN
-        CREATE ROLE bonewatch_clinical LOGIN;
+        CREATE ROLE bonewatch_clinical NOLOGIN;
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO bonewatch_clinical', current_schema());
     FOR seen IN SELECT viewname FROM pg_views WHERE schemaname = current_schema() LOOP
