@@ -1,5 +1,6 @@
 """The contracts as a subscriber in another language uses them: JSON Schema, and schemas of formats from npm."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -70,9 +71,11 @@ def _from_npm(path: str) -> Any:
         reason = "npm is not installed (tests/system-packages.txt names its package)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     installed, lock = SCHEMAS / "node_modules" / ".installed", (SCHEMAS / "package-lock.json").read_text()
-    if not installed.is_file() or installed.read_text() != lock:
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=SCHEMAS, capture_output=True, text=True, check=False, timeout=240)
-        assert done.returncode == 0, done.stderr
-        installed.write_text(lock)
+    with (SCHEMAS / "package-lock.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # tests run beside each other, and npm begins by removing what is there
+        if not installed.is_file() or installed.read_text() != lock:
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=SCHEMAS, capture_output=True, text=True, check=False, timeout=240)
+            assert done.returncode == 0, done.stderr
+            installed.write_text(lock)
     return json.loads((SCHEMAS / "node_modules" / path).read_bytes())

@@ -17,7 +17,7 @@ from tests.folding import MONDAY, OPERATOR, PHYSICIST, baseline
 from tests.lifecycle_model.machine import SEEN, Department
 from tests.lifecycle_model.oracle import Oracle, Reading
 
-SEQUENCES = 1_500
+SEQUENCES = 1_000
 
 
 def test_no_sequence_opens_a_gate_that_breaks_a_rule() -> None:
