@@ -15,7 +15,17 @@ from streams.chain import first_link, next_link
 from streams.messages import Event, Fact, Outcome, PhantomMeasured, event_id, type_name
 from tests.folding import MONDAY, PHANTOM
 
-OURS = ("alerts", "bonewatch", "collectors", "dashboards", "qa_models", "simulators", "storage", "streams")
+OURS = (
+    "alerts",
+    "bonewatch",
+    "collectors",
+    "dashboards",
+    "publishing",
+    "qa_models",
+    "simulators",
+    "storage",
+    "streams",
+)
 
 
 def test_every_message_has_a_versioned_name_of_its_own() -> None:

@@ -1,0 +1,268 @@
+"""What subscribers are still to be told: durable, each device's messages in their order, until the receiver has them.
+
+A message leaves the queue after the receiver has taken it; the power may go between the two, and then it is sent
+again under the same id. How far the log was taken in stands in the same transaction as what it became.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from publishing.delivery import Delivery, Message
+from publishing.published import Notice, Place
+
+QUEUE_FILE: Final = "publishing.sqlite"
+BUSY_S: Final = 20.0
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS subscribers (
+    name TEXT PRIMARY KEY,
+    log_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    nth INTEGER NOT NULL,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    delivered_at REAL,
+    trouble TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subscriber TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    device TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    nth INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    queued_at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    why TEXT NOT NULL DEFAULT '',
+    is_dead INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX IF NOT EXISTS messages_by_subscriber ON messages (subscriber, is_dead, device, id);
+"""
+_COLUMNS: Final = "id, message_id, type, device, position, body, queued_at, tries"
+
+
+class Entry(NamedTuple):
+    """A message made of a notice, or (with `why`) one that could not be made: it is dead from the start."""
+
+    notice: Notice
+    message: Message
+    why: str = ""
+
+
+class Reached(NamedTuple):
+    """How far a log was taken in for a subscriber."""
+
+    log_id: str
+    place: Place
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a subscription stands; `oldest_queued_at` is of what waits, `trouble` why nothing or not all goes through."""
+
+    name: str
+    log_id: str
+    position: int
+    waiting: int
+    dead: int
+    delivered: int
+    delivered_at: float | None
+    oldest_queued_at: float | None
+    trouble: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A message that was given up, without its contents."""
+
+    id: int
+    subscriber: str
+    message_id: str
+    type: str
+    device: str
+    position: int
+    queued_at: float
+    tries: int
+    why: str
+
+
+class Queue:
+    """The queue of a site's subscribers; safe from any thread, and beside another process that opens it.
+
+    Parameters
+    ----------
+    data_dir
+        Where it lies, as ``publishing.sqlite``; made if missing, readable by the site alone.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        path = data_dir / QUEUE_FILE
+        path.touch(mode=0o600)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    # --- taking in -----------------------------------------------------------------------------------------
+
+    def begin(self, name: str, at: Reached) -> Reached:
+        """Return how far the log was taken in for a subscriber; a new one begins at this place."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO subscribers (name, log_id, position, nth) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (name, at.log_id, *at.place),
+            )
+            return self._reached(name)
+
+    def reached(self, name: str) -> Reached:
+        """Return how far the log was taken in for a subscriber that has begun."""
+        with self._lock:
+            return self._reached(name)
+
+    def _reached(self, name: str) -> Reached:
+        row = self._db.execute("SELECT log_id, position, nth FROM subscribers WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise KeyError(name)
+        return Reached(row[0], Place(row[1], row[2]))
+
+    def add(self, name: str, entries: Iterable[Entry], *, before: Reached, reached: Place, now: float) -> bool:
+        """Queue messages and move on in the log, both or neither; False where somebody set another place meanwhile."""
+        with self._transaction():
+            if self._reached(name) != before:
+                return False
+            self._db.executemany(
+                "INSERT INTO messages (subscriber, message_id, type, device, position, nth, body, queued_at, why,"
+                " is_dead) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (name, message.id, one.type, one.device, *one.place, message.body, now, why, bool(why))
+                    for one, message, why in entries
+                ],
+            )
+            self._db.execute("UPDATE subscribers SET position = ?, nth = ? WHERE name = ?", (*reached, name))
+            return True
+
+    def replay(self, name: str, at: Reached) -> bool:
+        """Let a subscriber be told again of all behind a place; what is queued of that is queued anew."""
+        with self._transaction():
+            if not self._db.execute("SELECT 1 FROM subscribers WHERE name = ?", (name,)).fetchone():
+                return False
+            self._db.execute(
+                "DELETE FROM messages WHERE subscriber = ? AND (position, nth) > (?, ?)", (name, *at.place)
+            )
+            self._db.execute(
+                "UPDATE subscribers SET log_id = ?, position = ?, nth = ?, trouble = '' WHERE name = ?",
+                (at.log_id, *at.place, name),
+            )
+            return True
+
+    # --- delivering ----------------------------------------------------------------------------------------
+
+    def heads(self, name: str) -> list[Delivery]:
+        """Return the first waiting message of each device, the oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM messages WHERE id IN (SELECT min(id) FROM messages"  # noqa: S608 - names
+                " WHERE subscriber = ? AND is_dead = 0 GROUP BY device) ORDER BY id",
+                (name,),
+            ).fetchall()
+        return [Delivery(*row) for row in rows]
+
+    def delivered(self, name: str, id_: int, *, now: float) -> None:
+        """Let a message go: the receiver has it."""
+        with self._transaction():
+            self._db.execute("DELETE FROM messages WHERE id = ?", (id_,))
+            self._db.execute(
+                "UPDATE subscribers SET delivered = delivered + 1, delivered_at = ? WHERE name = ?", (now, name)
+            )
+
+    def failed(self, id_: int, why: str) -> None:
+        """Keep a message for another try."""
+        with self._transaction():
+            self._db.execute("UPDATE messages SET tries = tries + 1, why = ? WHERE id = ?", (why, id_))
+
+    def died(self, id_: int, why: str) -> None:
+        """Give a message up; it is kept."""
+        with self._transaction():
+            self._db.execute("UPDATE messages SET tries = tries + 1, why = ?, is_dead = 1 WHERE id = ?", (why, id_))
+
+    def expire(self, name: str, why: str, *, queued_before: float, device: str | None = None) -> int:
+        """Give up what has waited too long, of one device or of all; return how many."""
+        of_device = "" if device is None else " AND device = ?"
+        values = (why, name, queued_before, *([] if device is None else [device]))
+        with self._transaction():
+            return self._db.execute(
+                "UPDATE messages SET is_dead = 1, why = ? WHERE subscriber = ? AND is_dead = 0"  # noqa: S608
+                f" AND queued_at < ?{of_device}",
+                values,
+            ).rowcount
+
+    def say_trouble(self, name: str, why: str) -> None:
+        """Keep why a subscription stands still, or (empty) that it does not, for whoever asks."""
+        with self._transaction():
+            self._db.execute("UPDATE subscribers SET trouble = ? WHERE name = ?", (why, name))
+
+    # --- looking -------------------------------------------------------------------------------------------
+
+    def standings(self) -> list[Standing]:
+        """Return how every subscription stands, those that are configured no more too."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT s.name, s.log_id, s.position, count(m.id) FILTER (WHERE NOT m.is_dead),"
+                " count(m.id) FILTER (WHERE m.is_dead), s.delivered, s.delivered_at,"
+                " min(m.queued_at) FILTER (WHERE NOT m.is_dead), s.trouble"
+                " FROM subscribers s LEFT JOIN messages m ON m.subscriber = s.name GROUP BY s.name ORDER BY s.name"
+            ).fetchall()
+        return [Standing(*row) for row in rows]
+
+    def standing(self, name: str) -> Standing:
+        """Return how one subscription stands."""
+        return next(one for one in self.standings() if one.name == name)
+
+    def dead(self, name: str | None = None) -> list[DeadLetter]:
+        """Return what was given up, the oldest first, of one subscriber or of all."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id, subscriber, message_id, type, device, position, queued_at, tries, why FROM messages"
+                " WHERE is_dead AND subscriber = coalesce(?, subscriber) ORDER BY id",
+                (name,),
+            ).fetchall()
+        return [DeadLetter(*row) for row in rows]
+
+    def revive(self, name: str, ids: Sequence[int] = (), *, now: float) -> int:
+        """Queue dead letters of a subscriber again, these or all, as if they came now; return how many."""
+        only = f" AND id IN ({', '.join('?' for _ in ids)})" if ids else ""
+        with self._transaction():
+            return self._db.execute(
+                "UPDATE messages SET is_dead = 0, queued_at = ? WHERE subscriber = ? AND is_dead"  # noqa: S608
+                f" AND length(body) > 0{only}",
+                (now, name, *ids),
+            ).rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise

@@ -1,0 +1,132 @@
+"""Tells an address on the web: a CloudEvent by POST, signed as Standard Webhooks 1.0 does.
+
+The id is the outcome's, the same each time it is sent. Redirects are not followed, proxies of the environment are not
+asked, and what the receiver writes back is not read.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+from standardwebhooks import Webhook
+
+from publishing.delivery import Delivered, Delivery, Message, Postponed, Result
+from publishing.published import Notice, cloud_event
+from publishing.settings import WebhookSettings
+
+CONTENT_TYPE: Final = "application/cloudevents+json"
+SECRET_BYTES: Final = range(24, 65)
+"""As long as the standard wants a secret."""
+
+
+def signer(secret: str) -> Webhook:
+    """Return what signs with a secret.
+
+    Raises
+    ------
+    ValueError
+        If it is none: ``whsec_`` and 24 to 64 bytes in base64. The text does not repeat it.
+    """
+    if not secret.startswith("whsec_") or not secret.isascii():
+        raise ValueError("a secret begins with whsec_: `bonewatch publish new-secret` makes one")
+    try:
+        made = Webhook(secret)
+        length = len(made._whsecret)  # noqa: SLF001 - there is no public way to ask
+    except ValueError as error:
+        raise ValueError("what follows whsec_ is no base64") from error
+    if length not in SECRET_BYTES:
+        raise ValueError("a secret has 24 to 64 bytes")
+    return made
+
+
+class WebhookChannel:
+    """One address that takes signed CloudEvents.
+
+    Parameters
+    ----------
+    settings
+        Where it is, and for how long it is waited for.
+    signers
+        Of its secrets: one signature each, so that a secret can be replaced while the old one still counts.
+    ca_file
+        PEM of whom its certificate must come from; empty: a public authority.
+    """
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        signers: Sequence[Webhook],
+        ca_file: str = "",
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._url, self._signers, self._clock = settings.url, signers, clock
+        self._timeout_s = settings.timeout_s
+        context = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context(trust_env=False)
+        self._client = httpx.Client(verify=context, timeout=settings.timeout_s, follow_redirects=False, trust_env=False)
+
+    def compose(self, notice: Notice) -> tuple[Message, ...]:
+        """Return the CloudEvent of a notice."""
+        return (Message(notice.id, cloud_event(notice)),)
+
+    def deliver(self, delivery: Delivery) -> Result:
+        """Post one event; any answer of 200 to 299 takes it."""
+        try:
+            with self._client.stream(
+                "POST", self._url, content=delivery.body, headers=self._headers(delivery)
+            ) as answer:
+                return self._result(answer)
+        except httpx.TimeoutException:
+            return Postponed(f"no answer within {self._timeout_s:g} s", everything=True)
+        except httpx.TransportError as error:
+            return Postponed(_words(error), everything=True)
+
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()
+
+    def _headers(self, delivery: Delivery) -> dict[str, str]:
+        now = datetime.fromtimestamp(int(self._clock()), UTC)
+        body = delivery.body.decode()
+        return {
+            "content-type": CONTENT_TYPE,
+            "user-agent": "Bonewatch",
+            "webhook-id": delivery.message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(one.sign(delivery.message_id, now, body) for one in self._signers),
+        }
+
+    def _result(self, answer: httpx.Response) -> Result:
+        status = answer.status_code
+        if answer.is_success:
+            return Delivered()
+        if answer.has_redirect_location:
+            return Postponed(f"HTTP {status}: redirects are not followed; configure the final address", everything=True)
+        is_away = status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.GONE} or 502 <= status <= 504
+        return Postponed(f"HTTP {status}", everything=is_away, wait_s=self._retry_after_s(answer))
+
+    def _retry_after_s(self, answer: httpx.Response) -> float:
+        """Return how long the receiver asks to be left alone: seconds, or until a date (RFC 9110, 10.2.3)."""
+        said = answer.headers.get("retry-after", "").strip()
+        if said.isascii() and said.isdigit():
+            return float(said[:9])
+        try:
+            until = parsedate_to_datetime(said)
+        except ValueError:
+            return 0.0
+        return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - self._clock())
+
+
+def _words(error: httpx.TransportError) -> str:
+    """Return what is wrong with the connection, without the address: it may hold a token."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
+    return f"cannot be reached: {type(error).__name__}"
