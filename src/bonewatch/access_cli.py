@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bonewatch.config import ConfigError, data_folder, load
+from bonewatch.config import load
+from bonewatch.data_folder import data_folder
+from bonewatch.errors import ConfigError
 from dashboards.access.scopes import Scope, known_scopes
 from dashboards.access.tokens import DEFAULT_DAYS
 from dashboards.audit.trail import AUDIT_FILE, AuditEntry, AuditError, SqliteTrail, uses
@@ -189,7 +191,7 @@ def _users(config: Path, change: str = "", name: str = "") -> Iterator[UserStore
     With `change` it is put on record that the machine's user did that with the account or token `name`; where it cannot
     be, nothing is begun.
     """
-    from bonewatch.site import USERS_FILE  # noqa: PLC0415 - the rest starts without the site's libraries
+    from bonewatch.data_folder import USERS_FILE  # noqa: PLC0415 - the rest starts without the site's libraries
 
     folder = data_folder(config, load(config).site.data_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -15,16 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
-from bonewatch.access_cli import audit_app, token_app, user_app
-from bonewatch.archive_cli import archive, check_archive
-from bonewatch.config import ConfigError, data_folder, load, warnings
-from bonewatch.enter_cli import enter
-from bonewatch.file_cli import files, import_file, rejects
-from bonewatch.fleet_cli import fleet_app
-from bonewatch.report_cli import report_app
-from bonewatch.report_due import due
-from bonewatch.report_gap import gap
-from bonewatch.study_cli import study_app
+from bonewatch.errors import ConfigError
 from storage.errors import StorageError
 from streams.broker import BrokerError
 from streams.sqlite_log import LogError
@@ -42,16 +33,51 @@ app: Final = cyclopts.App(
 log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, token_app, audit_app, db_app, fleet_app, study_app, bench_app, report_app):
+for group in (log_app, db_app, bench_app):
     app.command(group)
-report_app.command(due)
-report_app.command(gap)
-app.command(archive)
-app.command(check_archive, name="check-archive")
-app.command(import_file, name="import")
-app.command(enter)
-app.command(files)
-app.command(rejects)
+for place, name, words in (
+    ("access_cli:user_app", "user", "People who may sign in to the console."),
+    ("access_cli:token_app", "token", "Programs that may use the HTTP API."),
+    ("access_cli:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
+    ("fleet_cli:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
+    (
+        "study_cli:study_app",
+        "cross-calibration",
+        "What one scanner would have read where another did: for serial comparison only.",
+    ),
+    ("report_cli:report_app", "report", "Reports from the site's record."),
+    (
+        "archive_cli:archive",
+        "archive",
+        "Copy the site's record to a second place, check the copy, and record that it was done; the site may run.",
+    ),
+    (
+        "archive_cli:check_archive",
+        "check-archive",
+        "Read a copy of the record again: every file, and the chain of its log.",
+    ),
+    (
+        "file_cli:import_file",
+        "import",
+        "Record an exported file of any length, such as years of QC history; the site is stopped.",
+    ),
+    (
+        "file_cli:files",
+        "files",
+        "Say how the files of the watched folder stand: read, waiting, refused, and with what rejected.",
+    ),
+    (
+        "file_cli:rejects",
+        "rejects",
+        "Say which rows of a reading were rejected and why: line and reason, nothing of the row.",
+    ),
+    (
+        "enter_cli:enter",
+        "enter",
+        "Record by hand what the console's forms record: QC, phantom scans, checks, readings of patients, faults.",
+    ),
+):
+    app.command(f"bonewatch.{place}", name=name, help=words)  # loaded when it is asked for: the rest starts sooner
 
 out: Final = Console(highlight=False)
 err: Final = Console(stderr=True, highlight=False)
@@ -88,11 +114,9 @@ def run(config: ConfigFile) -> int:
     """Run a site until it is told to stop (Ctrl-C, SIGTERM)."""
     from bonewatch.site import Site  # noqa: PLC0415 - the rest of the command line starts without the site's libraries
 
-    logs.configure()
     wait = until_stopped()
-    settings = load(config)
-    folder = config.resolve().parent
-    site = Site(settings, data_folder(config, settings.site.data_dir), folder=folder).start()
+    settings, data_dir = _site_of(config)
+    site = Site(settings, data_dir, folder=config.resolve().parent).start()
     out.print(f"Bonewatch is watching {settings.site.name or settings.site.id}: {site.url}")
     try:
         wait()
@@ -147,7 +171,9 @@ def demo(
 @app.command(name="check-config")
 def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
-    settings = load(config)
+    from bonewatch.config import warnings  # noqa: PLC0415 - see run
+
+    settings = _load(config)
     for note in warnings(settings):
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
     out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
@@ -157,7 +183,7 @@ def check_config(config: ConfigFile) -> int:
 @log_app.command
 def verify(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
     """Check the log's hash chain, sequences and times from its first event."""
-    from bonewatch.site import open_log  # noqa: PLC0415 - see run
+    from bonewatch.data_folder import open_log  # noqa: PLC0415 - see run
     from streams.refold import verify as verify_log  # noqa: PLC0415 - see run
 
     with open_log(_folder(config, data_dir)) as log:
@@ -183,13 +209,14 @@ def correct_clock(config: ConfigFile, *, by: str, reason: str) -> int:
     reason
         What was wrong with the clock.
     """
-    from bonewatch import site  # noqa: PLC0415 - see run
+    from bonewatch.data_folder import LOG_FILE  # noqa: PLC0415 - see run
+    from bonewatch.data_folder import correct_clock as correct  # noqa: PLC0415 - see run
     from streams.messages import Person  # noqa: PLC0415 - see run
 
-    folder = data_folder(config, load(config).site.data_dir)
-    if not (folder / site.LOG_FILE).is_file():
-        raise ConfigError(f"{folder / site.LOG_FILE} is not there")
-    count = site.correct_clock(folder, Person(by, "admin"), reason)
+    folder = _folder(config, None)
+    if not (folder / LOG_FILE).is_file():
+        raise ConfigError(f"{folder / LOG_FILE} is not there")
+    count = correct(folder, Person(by, "admin"), reason)
     done = f"Time begins anew for {count} devices; every QC must pass again."
     out.print(done if count else "The log is not ahead of the clock: nothing to correct.")
     return 0
@@ -243,7 +270,7 @@ def _line_of(device: str, config: Path | None, *, port: str, protocol: str, seri
             if not port or not protocol:
                 raise ConfigError("name a device and its --config, or a --port and a --protocol")
             return Doctor(port, protocol, serial=serial)
-        found = next((one for one in load(config).device if one.id == device), None)
+        found = next((one for one in _load(config).device if one.id == device), None)
         if found is None or not found.port:
             raise ConfigError(f"{config}: {device or 'no device'} is no device with a port there")
         line = LineSettings(**msgspec.structs.asdict(found.line)) if found.line else None
@@ -262,7 +289,7 @@ def read_report(file: Path, *, config: ConfigFile) -> int:
         data = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    said = list(look_at(data, load(config)))
+    said = list(look_at(data, _load(config)))
     for one in said:
         out.print(escape(one.words), style=None if one.is_good else "bold red", soft_wrap=True)
     return 0 if all(one.is_good for one in said) else 1
@@ -271,7 +298,7 @@ def read_report(file: Path, *, config: ConfigFile) -> int:
 @app.command
 def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
     """Rebuild states and outcomes from the events alone and compare them with the log's."""
-    from bonewatch.site import open_log  # noqa: PLC0415 - see run
+    from bonewatch.data_folder import open_log  # noqa: PLC0415 - see run
     from streams.refold import replay as replay_log  # noqa: PLC0415 - see run
 
     with open_log(_folder(config, data_dir)) as log:
@@ -454,9 +481,17 @@ def _draw(scanner: "Scanner", folder: Path) -> int:
     return 0
 
 
+def _load(config: Path) -> "Config":
+    from bonewatch.config import load  # noqa: PLC0415 - see run
+
+    return load(config)
+
+
 def _site_of(config: Path) -> "tuple[Config, Path]":
+    from bonewatch.data_folder import data_folder  # noqa: PLC0415 - see run
+
     logs.configure()
-    settings = load(config)
+    settings = _load(config)
     return settings, data_folder(config, settings.site.data_dir)
 
 
@@ -465,4 +500,4 @@ def _folder(config: Path | None, data_dir: Path | None) -> Path:
         return data_dir
     if config is None:
         raise ConfigError("name the site: --config FILE or --data-dir FOLDER")
-    return data_folder(config, load(config).site.data_dir)
+    return _site_of(config)[1]

@@ -1,15 +1,16 @@
 """One TOML file configures a site; an error says which line, what is wrong and what to write."""
 
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 
-from bonewatch.calendar_file import CalendarFileError, closures_from
-from bonewatch.clinic_calendar import closure_faults, fitting, without_repeats
+from bonewatch.clinic_calendar import ClosureSection, closure_faults, fitting, without_repeats
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
+from bonewatch.errors import ConfigError
 from bonewatch.exported_files import file_sources
 from bonewatch.toml_lines import line_of
 from collectors.fault_logs import rules
@@ -21,19 +22,10 @@ from streams.fold.schedule import local_day
 from streams.policy import DeviceKind
 
 
-class ConfigError(Exception):
-    """The configuration cannot be used; the text is for the person who wrote it."""
-
-
 class NotedConfig(Config, frozen=True):
     """A configuration of which something was left out, and what."""
 
     notes: tuple[str, ...] = ()
-
-
-def data_folder(config: Path, data_dir: str) -> Path:
-    """Return the data folder; a relative one lies beside the configuration file."""
-    return (config.resolve().parent / data_dir).resolve()
 
 
 def load(path: Path, *, today: date | None = None) -> Config:
@@ -72,17 +64,24 @@ def load(path: Path, *, today: date | None = None) -> Config:
 def _with_calendars(config: Config, path: Path, today: date) -> Config:
     """Return the configuration with the closures of its iCalendar files beside those it names itself."""
     found = list(config.closure)
-    try:
-        for name in config.calendar.ics:
-            found += closures_from(path.resolve().parent / name, time_zone=config.site.time_zone, today=today)
-    except CalendarFileError as error:
-        raise ConfigError(f"{path}: [calendar] {error}") from error
+    if config.calendar.ics:
+        found += _closures_of_files(config, path, today)
     devices = [device.id for device in config.device]
     for _, words in closure_faults(without_repeats(found), config.calendar, devices):
         raise ConfigError(f"{path}: [calendar] {words}")
     closures, notes = fitting(without_repeats(found), config.calendar.except_dates, devices, today)
     whole = msgspec.structs.replace(config, closure=closures)
     return NotedConfig(**msgspec.structs.asdict(whole), notes=tuple(notes)) if notes else whole
+
+
+def _closures_of_files(config: Config, path: Path, today: date) -> Iterator[ClosureSection]:
+    from bonewatch.calendar_file import CalendarFileError, closures_from  # noqa: PLC0415 - the rest reads no calendars
+
+    try:
+        for name in config.calendar.ics:
+            yield from closures_from(path.resolve().parent / name, time_zone=config.site.time_zone, today=today)
+    except CalendarFileError as error:
+        raise ConfigError(f"{path}: [calendar] {error}") from error
 
 
 def parse(text: str, name: str) -> Config:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bonewatch.config_file import Config
-from bonewatch.site import only_site_here, open_log
+from bonewatch.data_folder import only_site_here, open_log
 from storage.connection import Db
 from storage.migrate import Status, migrate, status
 from storage.opening import connect_beside, database_of

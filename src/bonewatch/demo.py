@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from bonewatch.config import parse
+from bonewatch.data_folder import LOG_FILE
 from bonewatch.demo_corner import WeighingCorner
 from bonewatch.demo_due import due_sections
 from bonewatch.demo_history import HISTORY_DAYS, ScannerStory, history
-from bonewatch.site import LOG_FILE, Site
+from bonewatch.site import Site
 from dashboards.demo_panel import DemoAction
 from simulators.patient_objects import PatientScan, objects_of
 from simulators.ris import Appointment, VirtualRis, invented_clinic

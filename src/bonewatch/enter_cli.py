@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bonewatch.config import ConfigError, load
+from bonewatch.config import load
 from bonewatch.entering import Entrance, NotDoneError, asked_for, chosen, typed_values
+from bonewatch.errors import ConfigError
 from dashboards.api.shapes import ActionsOut
 
 out: Final = Console(highlight=False)

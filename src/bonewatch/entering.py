@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bonewatch.config import ConfigError
+from bonewatch.errors import ConfigError
 from dashboards.api.shapes import ActionOut, ActionsOut, AskedIn, FieldOut
 
 TIMEOUT_S: Final = 30.0

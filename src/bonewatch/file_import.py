@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bonewatch.config import ConfigError
 from bonewatch.config_file import Config
+from bonewatch.data_folder import LOG_FILE, only_site_here
+from bonewatch.errors import ConfigError
 from bonewatch.exported_files import kept_rejects, source_of
-from bonewatch.site import LOG_FILE, only_site_here
 from collectors.files.content import Content
 from collectors.files.errors import FileRefusedError, FutureError, MapError
 from collectors.files.intake import REJECTS, Intake, Source, content_of

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bonewatch.config import ConfigError
 from bonewatch.config_file import Config
+from bonewatch.data_folder import LOG_FILE
+from bonewatch.errors import ConfigError
 from bonewatch.exported_files import file_sources
-from bonewatch.site import LOG_FILE
 from collectors.files.folder import MOST_FILES, files_in
 from collectors.files.intake import REJECTS
 from collectors.files.memory import Memory, Read, key_of

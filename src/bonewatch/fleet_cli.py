@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from bonewatch import logs
-from bonewatch.config import ConfigError, load
+from bonewatch.config import load
 from bonewatch.config_file import KafkaSection
+from bonewatch.data_folder import LOG_FILE, data_folder
+from bonewatch.errors import ConfigError
 
 fleet_app: Final = cyclopts.App(name="fleet", help="Many sites: send logs to Kafka, work on them there.")
 out: Final = Console(highlight=False)
@@ -39,11 +41,11 @@ def forward(
 
     With --rows, send rows again that the fleet has lost or refused; it counts none twice.
     """
-    from bonewatch import fleet, site  # noqa: PLC0415 - the rest of the command line starts without Kafka's libraries
+    from bonewatch import fleet  # noqa: PLC0415 - the rest of the command line starts without Kafka's libraries
 
     logs.configure()
     settings, stopped = load(config), _until_told()
-    path = (config.resolve().parent / settings.site.data_dir).resolve() / site.LOG_FILE
+    path = data_folder(config, settings.site.data_dir) / LOG_FILE
     if rows:
         count = fleet.forward_again(path, settings.site.id, fleet.broker_from(settings.kafka), rows)
         out.print(

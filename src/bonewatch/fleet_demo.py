@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bonewatch.config import ConfigError
+from bonewatch.errors import ConfigError
 from bonewatch.fleet import ensure_topics
 from storage.embedded import CLUSTER, OWNER, READER, EmbeddedPostgres
 from streams.broker import Broker

@@ -3,7 +3,7 @@
 import getpass
 import sys
 
-from bonewatch.config import ConfigError
+from bonewatch.errors import ConfigError
 
 
 def password_twice() -> str:

@@ -13,13 +13,26 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bonewatch.config import ConfigError, load
+from bonewatch.config import load
+from bonewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from dashboards.uptime.figures import Figures, ReportFigures
     from streams.uptime.report import Report
 
 report_app: Final = cyclopts.App(name="report", help="Reports from the site's record.")
+report_app.command(
+    "bonewatch.report_due:due",
+    name="due",
+    help="Say what is overdue, due, due soon and coming on every device; exit status 1 if something is overdue.",
+)
+report_app.command(
+    "bonewatch.report_gap:gap",
+    name="gap",
+    help="List what was scanned while Bonewatch was not running; exit status 1 if a scan is not covered by QC."
+    " Enter first what was written on the QC card, and let the scanner send what it kept: the list is of the record as it"
+    " stands.",
+)
 
 out: Final = Console(highlight=False)
 
@@ -73,7 +86,7 @@ def uptime(
 
 
 def _report(config: Path, first: date, last: date, now: datetime, device: str) -> "Report":
-    from bonewatch.site import LOG_FILE  # noqa: PLC0415 - see uptime
+    from bonewatch.data_folder import LOG_FILE  # noqa: PLC0415 - see uptime
     from bonewatch.uptime import logged_uptime  # noqa: PLC0415 - see uptime
 
     settings = load(config)

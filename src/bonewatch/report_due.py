@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bonewatch.config import ConfigError, load
+from bonewatch.config import load
+from bonewatch.errors import ConfigError
 from streams.due import URGENCY
 from streams.fold import FOLD_VERSION
 from streams.fold.due_work import due_list
@@ -48,7 +49,7 @@ def rows_at(data_dir: Path, devices: Collection[str], now: datetime) -> list[Due
     ConfigError
         If a device's state was kept by another version of the program.
     """
-    from bonewatch.site import open_log  # noqa: PLC0415 - the command line starts without the site's libraries
+    from bonewatch.data_folder import open_log  # noqa: PLC0415 - the command line starts without the site's libraries
 
     rows = list[DueRow]()
     with open_log(data_dir) as log:

@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bonewatch.config import ConfigError, data_folder, load
+from bonewatch.config import load
+from bonewatch.data_folder import data_folder
+from bonewatch.errors import ConfigError
 from streams import codec
 from streams.downtime import Gap, GapScan, Standing, gaps, scans_in
 from streams.fold.schedule import zone
@@ -68,7 +70,7 @@ def gap(
 
 
 def _recorded(folder: Path) -> dict[str, list[tuple[Event, tuple[Outcome, ...]]]]:
-    from bonewatch.site import open_log  # noqa: PLC0415 - the command line starts without the site's libraries
+    from bonewatch.data_folder import open_log  # noqa: PLC0415 - the command line starts without the site's libraries
 
     found: dict[str, list[tuple[Event, tuple[Outcome, ...]]]] = {}
     with open_log(folder) as log:

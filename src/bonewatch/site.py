@@ -1,21 +1,22 @@
 """Wires one site: log, engine, DICOM front end, console; starts them in order and stops them in reverse."""
 
-import fcntl
 import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import structlog
 
 from bonewatch.alive import interrupted, interruption, marked
-from bonewatch.config import ConfigError, warnings
+from bonewatch.config import warnings
 from bonewatch.config_file import Config
+from bonewatch.data_folder import LOG_FILE, USERS_FILE, only_site_here
 from bonewatch.dicom_services import dicom_services
+from bonewatch.errors import ConfigError
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
@@ -43,17 +44,14 @@ from storage.opening import connect_to_running, database_of
 from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
 from streams.lines import NO_LINES, Lines
-from streams.messages import Draft, Person
+from streams.messages import Draft
 from streams.site import EventConflictError, SiteUnavailableError
-from streams.sqlite_log import LogError, SqliteEventLog
+from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from streams.studies import StudyData
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
-
-LOG_FILE: Final = "site-log.sqlite"
-USERS_FILE: Final = "users.sqlite"
 
 
 class Site:
@@ -357,23 +355,6 @@ def _hourly(work: Callable[[], object]) -> Iterator[None]:
         thread.join(10.0)
 
 
-def only_site_here(data_dir: Path) -> IO[str]:
-    """Lock the data folder: two sites must never write one log."""
-    lock = (data_dir / "site.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise ConfigError(f"{data_dir} is in use by another running site; stop it first") from error
-    return lock
-
-
-def correct_clock(data_dir: Path, person: Person, reason: str) -> int:
-    """Let a stopped site's recorded times begin anew; return for how many devices."""
-    with only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
-        return SiteEngine(log).correct_clock(person, reason)
-
-
 @contextmanager
 def _listening_on(section: str, host: str, port: int) -> Iterator[None]:
     """Say which address of the configuration cannot be listened on, and why."""
@@ -382,11 +363,3 @@ def _listening_on(section: str, host: str, port: int) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise ConfigError(f"{section} {host}:{port} cannot be listened on: {why}; choose another") from error
-
-
-def open_log(data_dir: Path) -> SqliteEventLog:
-    """Open a site's log for reading, beside a running site or without one."""
-    path = data_dir / LOG_FILE
-    if not path.is_file():
-        raise LogError(f"{path} is not there: give the site's data folder or its configuration")
-    return SqliteEventLog(path, read_only=True)

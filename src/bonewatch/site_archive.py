@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from bonewatch.site import LOG_FILE
+from bonewatch.data_folder import LOG_FILE
 from collectors.archive import sync_folder, write_durably
 from storage.opening import FOLDER as DATABASE
 from streams.refold import verify

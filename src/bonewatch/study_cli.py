@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bonewatch.config import ConfigError, data_folder, load
+from bonewatch.config import load
+from bonewatch.data_folder import LOG_FILE, data_folder
 from bonewatch.enter_cli import console_address, password_of
 from bonewatch.entering import Entrance, NotDoneError
-from bonewatch.site import LOG_FILE
-from dashboards.api.studies import StudyIn, WithdrawIn
+from bonewatch.errors import ConfigError
+from dashboards.api.study_shapes import StudyIn, WithdrawIn
 from qa_models.cross_calibration.equation import METHODS, Equation, derive
 from streams import codec
 from streams.messages import CrossCalibrationAccepted, CrossCalibrationWithdrawn, StudyKind

@@ -1,10 +1,14 @@
 """What the DICOM front end is configured with; the defaults suit a department with a handful of scanners."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 PatientRoute = Literal["auto", "refuse", "read", "forward"]
+
+
+PROMISES_KEPT_S: Final = 2 * 86_400.0
+"""A scanner that could not be told of its objects' commitment for so long has asked again, or never will."""
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

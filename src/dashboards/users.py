@@ -11,7 +11,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from dashboards.access.lockout import Lockout, SignInError
 from dashboards.access.tokens import TokenStore
-from dashboards.manner.idempotency import AnswerStore
+from dashboards.manner.answers import AnswerStore
 from dashboards.passwords import WAITS_S, HashingTurns
 from dashboards.sessions import SessionStore
 from dashboards.user_tables import UserTables, utc_now

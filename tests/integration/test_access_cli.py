@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from bonewatch.cli import app as command_line
-from bonewatch.config import ConfigError, parse
+from bonewatch.config import parse
+from bonewatch.errors import ConfigError
 from tests.running import SiteProcess, configuration, seed
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of invented users

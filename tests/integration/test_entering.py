@@ -11,8 +11,8 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from bonewatch.config import ConfigError
 from bonewatch.entering import Entrance, NotDoneError, asked_for, typed_values
+from bonewatch.errors import ConfigError
 from dashboards.api.shapes import ActionOut, ActionsOut, FieldOut
 from dashboards.users import UserStore
 from streams import codec

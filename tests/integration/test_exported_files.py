@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from bonewatch.config import ConfigError, load, parse
+from bonewatch.config import load, parse
+from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from collectors.files.errors import ChangedError
 from collectors.files.folder import ExportFolder

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from bonewatch.config import ConfigError, load
+from bonewatch.config import load
+from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from streams import codec
 from streams.messages import FaultCleared, FaultLogged, ReasonCode, Severity

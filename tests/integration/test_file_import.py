@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonewatch import cli
-from bonewatch.config import ConfigError, load
+from bonewatch.config import load
+from bonewatch.data_folder import only_site_here
+from bonewatch.errors import ConfigError
 from bonewatch.file_import import FileImport, Progress
-from bonewatch.site import Site, only_site_here
+from bonewatch.site import Site
 from streams import codec
 from streams.messages import (
     BaselineAccepted,

@@ -14,7 +14,8 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from bonewatch import cli
-from bonewatch.config import ConfigError, parse
+from bonewatch.config import parse
+from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from collectors.printed.folder import ReportFolder
 from collectors.printed.reports import Became, PrintedReports, PrintingScanner

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from bonewatch.config import ConfigError, load, parse, warnings
+from bonewatch.config import load, parse, warnings
+from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from dashboards.users import UserStore
 from simulators.scale import TcpPort, VirtualScale

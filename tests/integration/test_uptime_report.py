@@ -16,7 +16,7 @@ from litestar.testing import TestClient
 from msgspec.structs import replace
 
 from bonewatch.cli import app as command_line
-from bonewatch.config import ConfigError
+from bonewatch.errors import ConfigError
 from dashboards.app import create_app
 from dashboards.settings import HttpSettings
 from dashboards.uptime import words

@@ -7,8 +7,9 @@ import pytest
 
 from bonewatch.calendar_file import CalendarFileError, closures_from
 from bonewatch.clinic_calendar import ClosureSection, closures_of
-from bonewatch.config import ConfigError, load, parse, warnings
+from bonewatch.config import load, parse, warnings
 from bonewatch.config_file import Config
+from bonewatch.errors import ConfigError
 from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.schedule import clinic_ends, clinics_on, has_clinic, last_clinic_day, next_clinic_day

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bonewatch.config import ConfigError, load, parse, warnings
+from bonewatch.config import load, parse, warnings
+from bonewatch.errors import ConfigError
 from bonewatch.toml_lines import line_of
 from streams.policy import Enforcement, PhantomRole
 from tests.running import configuration

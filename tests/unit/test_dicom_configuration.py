@@ -2,7 +2,8 @@
 
 import pytest
 
-from bonewatch.config import ConfigError, parse
+from bonewatch.config import parse
+from bonewatch.errors import ConfigError
 from tests.running import configuration
 
 PACS = '[dicom.pacs]\nae_title = "PACS"\nhost = "pacs.example"\nport = 104\n'

@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bonewatch.config import ConfigError, parse, warnings
+from bonewatch.config import parse, warnings
+from bonewatch.errors import ConfigError
 from storage.errors import StorageError
 from storage.opening import database_of
 from storage.settings import DatabaseSettings

@@ -23,7 +23,8 @@ from bonewatch.bench.figures import Spread, spread
 from bonewatch.bench.gate import ACCEPTED
 from bonewatch.config import parse
 from bonewatch.config_file import Config
-from bonewatch.site import USERS_FILE, Site
+from bonewatch.data_folder import USERS_FILE
+from bonewatch.site import Site
 from dashboards.access.scopes import Scope
 from dashboards.access.tokens import TokenStore
 from dashboards.user_tables import UserTables

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 
 from bonewatch.bench.fleet_peers import changelog
-from bonewatch.config import ConfigError
 from bonewatch.demo_history import Entry, ScannerStory, history
+from bonewatch.errors import ConfigError
 from bonewatch.fleet_demo import KAFKA, free_port
 from simulators.series import BmdSeries
 from storage.connection import Db, open_connection

@@ -25,9 +25,10 @@ from collectors.dicom.patient_report import (
 from collectors.dicom.population import population_of
 from collectors.dicom.received import ReceivedObject
 from collectors.dicom.requests import mode_of
-from collectors.dicom.structured_report import EARLIEST, LATEST, SR_CLASSES, acquisition_id, scanned_at
+from collectors.dicom.structured_report import SR_CLASSES, acquisition_id, scanned_at
 from collectors.dicom.text import measured_at, text
 from collectors.errors import CollectorError, ConflictingObjectError, NoRoomError, UndecodableError
+from collectors.plausible import EARLIEST, LATEST
 from collectors.printed.errors import MixedReportError
 from collectors.pseudonym import Pseudonyms
 from collectors.regions import Anatomy

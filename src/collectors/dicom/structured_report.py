@@ -7,7 +7,7 @@ or the containers around it.
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -25,14 +25,8 @@ from collectors.errors import (
     NotThePhantomError,
     WrongUnitError,
 )
+from collectors.plausible import EARLIEST, LATEST, MAX_PLAUSIBLE_G_CM2
 from collectors.regions import UNNAMED, Anatomy, anatomy_of, known_region, verbatim_region
-
-MAX_PLAUSIBLE_G_CM2: Final = 5.0
-"""No bone and no phantom is denser; a larger number is another unit or a fault."""
-
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
-"""A time outside these is a scanner's unset clock, and near the ends of the calendar no arithmetic works."""
 
 SR_CLASSES: Final = frozenset(
     f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in ("11", "22", "33", "34", "35", "50", "65", "67", "70", "75")

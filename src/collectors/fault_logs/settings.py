@@ -1,6 +1,10 @@
 """What the syslog front end is configured with."""
 
+from typing import Final
+
 import msgspec
+
+MOST_FACTS_AN_HOUR: Final = 100_000_000
 
 
 class SyslogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

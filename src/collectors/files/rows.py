@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from collectors.dicom.structured_report import EARLIEST, LATEST, MAX_PLAUSIBLE_G_CM2
 from collectors.files.column_map import CELL, ColumnMap, Kind, Name, plain
 from collectors.files.decimals import decimal_from
 from collectors.files.errors import RowError
 from collectors.files.tables import Cell, Row
+from collectors.plausible import EARLIEST, LATEST, MAX_PLAUSIBLE_G_CM2
 from collectors.regions import known_region
 from streams.fold.schedule import zone as zone_named
 from streams.messages import CalibrationCheckRead, Draft, Fact, PhantomMeasured, Source, VendorQcReported, event_id

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from collectors.dicom.structured_report import EARLIEST, LATEST
 from collectors.errors import ImpossibleTimeError, NotThePhantomError, RegionAbsentError
+from collectors.plausible import EARLIEST, LATEST
 from collectors.printed.scan import PrintedRow, PrintedScan
 from collectors.printed.settings import PrintedDevice
 from collectors.regions import Anatomy, anatomy_of, known_region

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from dashboards.access.needs import needs
 from dashboards.access.scopes import Scope
+from dashboards.api.study_shapes import StudyIn, WithdrawIn
 from dashboards.auth import Visit, require
 from dashboards.console.carrying_out import execute
 from dashboards.context import Console
@@ -18,37 +19,10 @@ from dashboards.errors import refusal
 from qa_models.cross_calibration.equation import derive
 from streams.commands import AcceptCrossCalibration, WithdrawCrossCalibration
 from streams.fold.due_work import YEARS
-from streams.messages import StudyKind
 from streams.roles import Permission
 from streams.studies import StudyVersion, pairs_from
 
 UNPROCESSABLE: Final = 422
-
-
-class StudyIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A study to be accepted; `data` is CSV with ``from_g_cm2,to_g_cm2``, days are ISO 8601 in the site's time."""
-
-    request_id: str
-    device_seq: int
-    study_id: str
-    kind: StudyKind
-    other_device: str
-    region: str
-    method: str
-    data: str
-    valid_from: str
-    reason: str
-    valid_until: str = ""
-    approval_reference: str = ""
-
-
-class WithdrawIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A study to be withdrawn."""
-
-    request_id: str
-    device_seq: int
-    study_id: str
-    reason: str
 
 
 class StudyOut(msgspec.Struct, frozen=True, kw_only=True):

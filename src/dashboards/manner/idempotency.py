@@ -5,13 +5,8 @@ may be in the record.
 """
 
 import sqlite3
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from hashlib import sha256
-from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
 import structlog
 from litestar import Request
 from litestar.concurrency import sync_to_thread
@@ -22,83 +17,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.access.caller import caller_of
 from dashboards.access.needs import method_of, needs_of
-from dashboards.user_tables import UserTables
+from dashboards.manner.answers import Answer, AnswerStore, OtherContentError, UnknownOutcomeError
 
 _log: Final = structlog.get_logger("dashboards.api")
 
-KEPT_FOR: Final = timedelta(hours=24)
-"""How long an answer is kept; local policy."""
-
 MAX_KEY_CHARACTERS: Final = 255
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What was answered."""
-
-    status: int
-    media_type: str
-    body: bytes
-
-
-class OtherContentError(Exception):
-    """The key came before, with other content or to another address."""
-
-
-class UnknownOutcomeError(Exception):
-    """It was begun before, and not answered."""
-
-
-class AnswerStore:
-    """What was answered to whom under which key, in the file of the accounts."""
-
-    def __init__(self, tables: UserTables, clock: Callable[[], datetime]) -> None:
-        self._tables = tables
-        self._clock = clock
-
-    def begin(self, caller: str, key: str, asked: bytes) -> Answer | None:
-        """Note that something is begun, or return what was answered to it.
-
-        Raises
-        ------
-        OtherContentError
-            The key stands for something else.
-        UnknownOutcomeError
-            It is being done, or was when the program ended.
-        """
-        now = self._clock()
-        with self._tables.transaction() as connection:
-            connection.execute("DELETE FROM answer WHERE begun_at <= ?", ((now - KEPT_FOR).timestamp(),))
-            row = connection.execute(
-                "SELECT asked_hash, status, media_type, body FROM answer WHERE caller = ? AND key_hash = ?",
-                (caller, _hashed(key.encode())),
-            ).fetchone()
-            if row is None:
-                new = (caller, _hashed(key.encode()), _hashed(asked), now.timestamp())
-                connection.execute("INSERT INTO answer VALUES (?, ?, ?, ?, NULL, NULL, NULL)", new)
-                return None
-        asked_hash, status, media_type, body = row
-        if asked_hash != _hashed(asked):
-            raise OtherContentError
-        if status is None:
-            raise UnknownOutcomeError
-        return Answer(int(status), str(media_type), bytes(body))
-
-    def end(self, caller: str, key: str, answer: Answer) -> None:
-        """Keep what was answered; forget the key where nothing was done, so that what is mended can be sent under it.
-
-        What a refusal says is not kept, for it may quote what somebody typed. After 500 nobody knows what was done.
-        """
-        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return
-        with self._tables.transaction() as connection:
-            place = (caller, _hashed(key.encode()))
-            if answer.status >= HTTPStatus.BAD_REQUEST:
-                connection.execute("DELETE FROM answer WHERE caller = ? AND key_hash = ?", place)
-                return
-            connection.execute(
-                "UPDATE answer SET status = ?, media_type = ?, body = ? WHERE caller = ? AND key_hash = ?",
-                (answer.status, answer.media_type, answer.body, *place),
-            )
 
 
 class IdempotencyMiddleware(ASGIMiddleware):
@@ -171,7 +94,3 @@ async def _say(answer: Answer, send: Send) -> None:
         headers.append((b"content-type", answer.media_type.encode("latin-1")))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-
-
-def _hashed(content: bytes) -> bytes:
-    return sha256(content).digest()

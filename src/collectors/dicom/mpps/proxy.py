@@ -35,9 +35,9 @@ from collectors.dicom.mpps.rules import (
 from collectors.dicom.mpps.steps import Operation, Step, StepStore
 from collectors.dicom.mpps.teller import LateTeller
 from collectors.dicom.requests import mode_of
-from collectors.dicom.structured_report import EARLIEST, LATEST
 from collectors.dicom.text import PARSING_ERRORS, items, performed_at, text
 from collectors.errors import NoRoomError
+from collectors.plausible import EARLIEST, LATEST
 from collectors.pseudonym import Pseudonyms
 from collectors.safe_text import accession_number, code_value
 from collectors.settings import MppsUpstream

@@ -14,14 +14,13 @@ from collectors.dicom.pacs.commitment import Request
 from collectors.errors import CollectorError, NoRoomError
 from collectors.sealed_store import SealedStore
 from collectors.sealing import SealBrokenError
+from collectors.settings import PROMISES_KEPT_S
 
 MAX_PROMISES: Final = 2_000
 MAX_OF_ONE_DEVICE: Final = 500
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_BYTES_OF_ONE_DEVICE: Final = 4 * 1024 * 1024
 """No scanner takes the room of all the others."""
-KEPT_S: Final = 2 * 86_400.0
-"""A scanner that could not be told for so long has asked again, or never will."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS promises (
@@ -124,7 +123,7 @@ class Promises:
         with self._store.reading() as db:
             rows = db.execute("SELECT id, device, calling_ae, asked_at, objects FROM promises ORDER BY id").fetchall()
         promises = [Promise(*row) for row in rows]
-        too_old = {one for one in promises if not -KEPT_S <= self.now() - one.asked_at <= KEPT_S}
+        too_old = {one for one in promises if not -PROMISES_KEPT_S <= self.now() - one.asked_at <= PROMISES_KEPT_S}
         for promise in too_old:
             self.done(promise)
             metrics.SCANNER_COMMITMENTS.labels(promise.device, "forgotten").inc(promise.objects)

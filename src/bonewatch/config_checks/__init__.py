@@ -6,16 +6,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bonewatch.clinic_calendar import closure_faults
+from bonewatch.config_checks.dicom import dicom_faults
+from bonewatch.config_checks.files import files_faults
+from bonewatch.config_checks.logs import log_faults, syslog_faults
+from bonewatch.config_checks.printed import printed_faults
 from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomSection, QcSection
-from bonewatch.dicom_services import dicom_faults
 from bonewatch.duty_sections import duty_faults, life_faults
-from bonewatch.exported_files import files_faults
-from bonewatch.fault_logs import log_faults, syslog_faults
-from bonewatch.printed_reports import printed_faults
 from collectors.protocols.known import names
 from dashboards.access.settings import access_faults
 from qa_models.metrology import WeighingInstrument, WeighingRange
-from storage.connection import tls_fault
 from storage.settings import AnnotationRules, DatabaseSettings
 from streams.fold.schedule import zone
 from streams.fold.state import VENDOR_QC
@@ -80,8 +79,11 @@ def _database_faults(path: str, database: DatabaseSettings) -> list[tuple[str, s
     if has_password:
         words = "no password in this file: give password_file, or the environment BONEWATCH_DATABASE_PASSWORD"
         faults.append((f"{path}.url", words))
-    elif database.url and (fault := tls_fault(database.url)) is not None:
-        faults.append((f"{path}.url", fault))
+    elif database.url:
+        from storage.connection import tls_fault  # noqa: PLC0415 - PostgreSQL's library is not needed to read a file
+
+        if (fault := tls_fault(database.url)) is not None:
+            faults.append((f"{path}.url", fault))
     if database.password_file and not database.url:
         faults.append((f"{path}.password_file", "password_file goes with a url"))
     if database.password_file and not Path(database.password_file).is_absolute():

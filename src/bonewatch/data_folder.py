@@ -1,0 +1,44 @@
+"""A site's data folder: what lies where, and who may write there."""
+
+import fcntl
+from pathlib import Path
+from typing import IO, Final
+
+from bonewatch.errors import ConfigError
+from streams.messages import Person
+from streams.sqlite_log import LogError, SqliteEventLog
+
+LOG_FILE: Final = "site-log.sqlite"
+USERS_FILE: Final = "users.sqlite"
+
+
+def data_folder(config: Path, data_dir: str) -> Path:
+    """Return the data folder; a relative one lies beside the configuration file."""
+    return (config.resolve().parent / data_dir).resolve()
+
+
+def only_site_here(data_dir: Path) -> IO[str]:
+    """Lock the data folder: two sites must never write one log."""
+    lock = (data_dir / "site.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ConfigError(f"{data_dir} is in use by another running site; stop it first") from error
+    return lock
+
+
+def open_log(data_dir: Path) -> SqliteEventLog:
+    """Open a site's log for reading, beside a running site or without one."""
+    path = data_dir / LOG_FILE
+    if not path.is_file():
+        raise LogError(f"{path} is not there: give the site's data folder or its configuration")
+    return SqliteEventLog(path, read_only=True)
+
+
+def correct_clock(data_dir: Path, person: Person, reason: str) -> int:
+    """Let a stopped site's recorded times begin anew; return for how many devices."""
+    from streams.engine import SiteEngine  # noqa: PLC0415 - who looks at the folder needs no engine
+
+    with only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
+        return SiteEngine(log).correct_clock(person, reason)
