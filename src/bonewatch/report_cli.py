@@ -30,8 +30,8 @@ report_app.command(
     "bonewatch.report_gap:gap",
     name="gap",
     help="List what was scanned while Bonewatch was not running; exit status 1 if a scan is not covered by QC."
-    " Enter first what was written on the QC card, and let the scanner send what it kept: the list is of the record as it"
-    " stands.",
+    " Enter first what was written on the QC card, and let the scanner send what it kept: the list is of the record"
+    " as it stands.",
 )
 
 out: Final = Console(highlight=False)
