@@ -14,7 +14,7 @@ from dashboards.access.credentials import address_of
 from dashboards.access.needs import SAFE, method_of, needs_of
 from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
 from dashboards.context import Console
-from dashboards.errors import problem
+from dashboards.errors import told
 
 _log = structlog.get_logger("dashboards.audit")
 
@@ -47,7 +47,8 @@ class AuditMiddleware(ASGIMiddleware):
                 and not is_write
             ):
                 replaced = True
-                answer = problem(503, "Nothing is answered: the record of use cannot be written now")
+                words = "Nothing is answered: the record of use cannot be written now"
+                answer = told(scope["path"], 503, words)
                 request: Request[Any, Any, Any] = Request(scope)
                 await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
             if not replaced:
@@ -87,4 +88,5 @@ class AuditMiddleware(ASGIMiddleware):
 
 def _parameters(scope: Scope) -> set[str]:
     """Return the names that a route knows: what else a caller writes there is not ours to keep."""
-    return set(scope["route_handler"].parsed_fn_signature.parameters)
+    handler = scope["route_handler"]
+    return set(handler.parsed_fn_signature.parameters) | set(handler.opt.get("parameters", ()))
