@@ -451,6 +451,18 @@ def test_pages_hold_so_many_and_together_everything_once(site: Made, query: str)
     assert told == whole
 
 
+def test_a_page_looks_at_so_many_measurements_and_leaves_the_rest_to_the_next(
+    site: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboards.fhir.measured.MOST_LOOKED_AT", 4)
+    told, address, pages = [], "/fhir/Observation?category=vital-signs", 0
+    while address:
+        page, pages = site.read(address), pages + 1
+        told += [entry["resource"]["id"].partition("..")[2] for entry in page.get("entry", ())]
+        address = {link["relation"]: link["url"] for link in page["link"]}.get("next", "")
+    assert (told, pages) == (["weight", "height"], 3), "of ten measurements four, four and two"
+
+
 def test_what_is_not_known_is_ignored_and_not_in_the_self_link_unless_errors_are_asked_for(site: Made) -> None:
     address = "/fhir/Observation?identifier=HIP&favourite=blue&_sort=-date"
     page = site.read(address)

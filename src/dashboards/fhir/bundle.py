@@ -38,7 +38,7 @@ def begins_at(request: Request[Any, Any, Any], console: Console, asked: Search) 
 def bundle(request: Request[Any, Any, Any], console: Console, asked: Search, found: Found) -> FhirJson:
     """Return a page of what was found."""
     address = f"{base_of(request)}{request.url.path.removeprefix(FHIR_PATH)}"
-    query = [*asked.accepted, ("_count", str(asked.count))]
+    query = [*asked.accepted, ("_count", str(asked.limit))]
     here = [*query, (CURSOR, asked.cursor)] if asked.cursor is not None else query
     links = [{"relation": "self", "url": f"{address}?{urlencode(here)}"}]
     if found.follows is not None:

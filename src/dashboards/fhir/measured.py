@@ -145,7 +145,7 @@ def found_observations(
                 found += [it for it in observations(one, devices) if wants.fits(it)]
         return sliced(found, count, begins)
     page: list[FhirJson] = []
-    walk = _walk(measurements, wants.query, _step(begins))
+    walk = _walk(measurements, wants.query, _step(begins), min(count + 1, _AT_ONCE))
     for looked_at, (one, before) in enumerate(walk):
         first = int(begins[3]) if begins and looked_at == 0 and one.event_id == begins[2] else 0
         if looked_at == MOST_LOOKED_AT:
@@ -159,16 +159,18 @@ def found_observations(
 
 
 def _walk(
-    measurements: Measurements, query: MeasurementQuery, before: Place | None
+    measurements: Measurements, query: MeasurementQuery, before: Place | None, first: int
 ) -> Iterator[tuple[Measurement, Place | None]]:
-    """Yield measurements by time behind a place, each with the place before it."""
+    """Yield measurements by time behind a place, `first` many at first, each with the place before it."""
+    at_once = first
     while True:
-        rows = measurements.page(query, before, _AT_ONCE)
+        rows = measurements.page(query, before, at_once)
         for one in rows:
             yield one, before
             before = (one.measured_at, one.event_id)
-        if len(rows) < _AT_ONCE:
+        if len(rows) < at_once:
             return
+        at_once = _AT_ONCE
 
 
 def _position(before: Place | None, one: Measurement, skip: int) -> Position:

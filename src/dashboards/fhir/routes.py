@@ -78,6 +78,7 @@ DOCUMENTS: Final = {
     "Observation": "A value of a measurement: BMD by region, weight, height. Nothing that is withheld has a value.",
     "Provenance": "What a measurement rests on, and each physicist's decision about it that is in force.",
 }
+_R4_ALONE: Final = "JSON of R4 alone is spoken here"
 _STRING: Final = Schema(type=OpenAPIType.STRING, max_length=1000)
 
 
@@ -88,7 +89,7 @@ def _route(kind: str, *, is_search: bool = False, patient_linked: bool = False) 
         status: _told(spec.description) if spec.data_container is not None else spec
         for status, spec in found["responses"].items()
     }
-    responses[406] = _told("JSON of R4 alone is spoken here")
+    responses[406] = _told(_R4_ALONE)
     if kind == "Observation" and not is_search:
         responses[410] = _told("What had been withheld is released: its values are resources of their own")
     arguments: dict[str, Any] = {**found, "responses": responses, "media_type": FHIR_JSON, "sync_to_thread": True}
@@ -122,7 +123,14 @@ def _documented(kind: str) -> type[Operation]:
     return Searched
 
 
-@get("/metadata", opt=PUBLIC, security=[{}], media_type=FHIR_JSON, sync_to_thread=False)
+@get(
+    "/metadata",
+    opt=PUBLIC,
+    security=[{}],
+    media_type=FHIR_JSON,
+    responses={406: _told(_R4_ALONE)},
+    sync_to_thread=False,
+)
 def show_capability(console: NamedDependency[Console], request: Visit) -> FhirJson:
     """What of FHIR is spoken here (CapabilityStatement); needs no credential."""
     return capability(base_of(request), console.settings.site_name, SEARCHED, DOCUMENTS)
@@ -174,7 +182,7 @@ def search_observations(console: NamedDependency[Console], request: Visit) -> An
     with reading(console) as measurements:
         try:
             wants = wanted(asked, devices, console.settings.zone, base_of(request))
-            found = found_observations(measurements, wants, devices, asked.count, begins)
+            found = found_observations(measurements, wants, devices, asked.limit, begins)
         except NothingFitsError:
             found = Found([])
     return _answer(bundle(request, console, asked, found))
@@ -256,7 +264,7 @@ def _searched(console: Console, request: Visit, kind: str, there: Sequence[FhirJ
     asked, base = search(request, SEARCHED[kind]), base_of(request)
     begins = begins_at(request, console, asked)
     fitting = [one for one in there if all(_TESTS[given.name](given, one, base) for given in asked.given)]
-    return _answer(bundle(request, console, asked, sliced(fitting, asked.count, begins)))
+    return _answer(bundle(request, console, asked, sliced(fitting, asked.limit, begins)))
 
 
 def _read(one: FhirJson | None, asked: str) -> Answer:

@@ -61,7 +61,7 @@ class Search(NamedTuple):
     """A search as it was understood; `accepted` is what of the query was heeded."""
 
     given: tuple[Given, ...]
-    count: int
+    limit: int
     cursor: str | None
     accepted: tuple[tuple[str, str], ...]
 
