@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from dashboards.access.scopes import Scope
 from dashboards.access.settings import ApiSettings
 from dashboards.fhir.identity import id_of
-from dashboards.fhir.routes import SEARCHED
+from dashboards.fhir.listed import SEARCHED
+from dashboards.fhir.searching import FORM
 from dashboards.fhir.terms import Ours
 from storage.connection import Db
 from storage.errors import DatabaseAwayError
@@ -34,6 +35,7 @@ from streams.messages import (
 from tests.api_rig import PASSWORD, Rig, serving
 from tests.fhir_models import faults, profile_faults, search_parameters
 from tests.folding import MONDAY, PHANTOM, PHYSICIST
+from tests.integration.test_api_access import BrokenTrail
 from tests.integration.test_database import apply, scanner
 from tests.integration.test_measurement_database import NECK, SPINE, failing, patient, review_of
 from tests.postgres import Recorded, Server, ServerDatabase, embedded, server
@@ -501,6 +503,44 @@ def test_a_cursor_counts_for_its_own_question_only(site: Made) -> None:
     cursor = page["link"][1]["url"].partition("_cursor=")[2]
     assert site.get(f"/fhir/Observation?_count=2&_cursor={cursor}").status_code == 200
     assert site.get(f"/fhir/Observation?status=final&_cursor={cursor}").status_code == 400
+
+
+def test_a_search_by_post_finds_the_same_and_names_nobody_in_its_address(site: Made) -> None:
+    site.rig.trail.entries.clear()
+    asked = {"subject:identifier": "1.p_1", "_count": "3", "Jones": "1931"}
+    answer = site.client.post("/fhir/Observation/_search", data=asked, headers=site.header)
+    page = answer.json()
+    assert (answer.status_code, faults(page)) == (200, [])
+    follows = {link["relation"]: link["url"] for link in page["link"]}["next"]
+    found = [entry["resource"] for entry in page["entry"]] + site.found(follows)
+    assert found == site.found("/fhir/Observation?subject:identifier=1.p_1")
+    (use, *_) = site.rig.trail.entries
+    assert (use.route, use.query) == ("/fhir/Observation/_search", ("_count", "subject:identifier"))
+    device = site.client.post("/fhir/Device/_search?manufacturer=holo", headers=site.header)
+    assert [entry["resource"]["id"] for entry in device.json()["entry"]] == ["dxa-1"]
+
+
+def test_a_search_by_post_is_kept_under_no_key_and_takes_a_form_alone(site: Made) -> None:
+    address, header = "/fhir/Observation/_search", {**site.header, "Idempotency-Key": "k1"}
+    first = site.client.post(address, data={"identifier": "HIP"}, headers=header)
+    second = site.client.post(address, data={"identifier": "SPINE"}, headers=header)
+    assert [len(answer.json()["entry"]) for answer in (first, second)] == [2, 1]
+    refused = site.client.post(address, json={"identifier": "HIP"}, headers=site.header)
+    assert (refused.status_code, faults(refused.json())) == (415, [])
+    unreadable = site.client.post(
+        address, content=b"&".join([b"a=1"] * 101), headers={**site.header, "Content-Type": FORM}
+    )
+    assert unreadable.status_code == 400
+
+
+def test_a_search_that_cannot_be_put_on_record_is_not_answered_by_post_either(site: Made, tmp_path: Path) -> None:
+    with serving(tmp_path, trail=BrokenTrail(), measurements=DatabaseMeasurements(site.database.connect)) as both:
+        rig, client = both
+        answer = client.post(
+            "/fhir/Observation/_search", data={"identifier": "HIP"}, headers=rig.token(Scope.FHIR_READ)
+        )
+    assert answer.status_code == 503
+    assert (faults(answer.json()), "0.71" in answer.text) == ([], False)
 
 
 # --- manner ------------------------------------------------------------------------------------------------

@@ -11,10 +11,13 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.access.caller import caller_of
 from dashboards.access.credentials import address_of
-from dashboards.access.needs import SAFE, method_of, needs_of
+from dashboards.access.needs import method_of, needs_of, writes
 from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
 from dashboards.context import Console
 from dashboards.errors import told
+
+ASKED_BY_POST = "asked_by_post"
+"""Where a route that is asked by a POST puts the names of its parameters."""
 
 _log = structlog.get_logger("dashboards.audit")
 
@@ -32,7 +35,7 @@ class AuditMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Record the use as soon as its status is known."""
         needs = needs_of(scope)
-        is_write = method_of(scope) not in SAFE
+        is_write = writes(scope)
         if needs is None or not (is_write or needs.patient_linked):
             await next_app(scope, receive, send)
             return
@@ -82,7 +85,7 @@ class AuditMiddleware(ASGIMiddleware):
             route=scope["path_template"],
             status=status,
             subject={name: str(value) for name, value in scope["path_params"].items()} if was_found else {},
-            query=tuple(sorted(_parameters(scope) & set(request.query_params))),
+            query=tuple(sorted(_parameters(scope) & {*request.query_params, *request.state.get(ASKED_BY_POST, ())})),
         )
 
 

@@ -5,7 +5,7 @@ How many there are in all is not counted.
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from litestar import Request
@@ -16,6 +16,9 @@ from dashboards.fhir.model import FhirJson, resource
 from dashboards.fhir.outcome import FHIR_PATH
 from dashboards.fhir.searching import CURSOR, Given, Search
 from dashboards.manner.paging import Position
+
+BY_POST: Final = "/_search"
+"""What the address of a search by POST ends with."""
 
 
 class Found(NamedTuple):
@@ -37,7 +40,7 @@ def begins_at(request: Request[Any, Any, Any], console: Console, asked: Search) 
 
 def bundle(request: Request[Any, Any, Any], console: Console, asked: Search, found: Found) -> FhirJson:
     """Return a page of what was found."""
-    address = f"{base_of(request)}{request.url.path.removeprefix(FHIR_PATH)}"
+    address = f"{base_of(request)}{_path(request)}"
     query = [*asked.accepted, ("_count", str(asked.limit))]
     here = [*query, (CURSOR, asked.cursor)] if asked.cursor is not None else query
     links = [{"relation": "self", "url": f"{address}?{urlencode(here)}"}]
@@ -61,9 +64,14 @@ def sliced(resources: Sequence[FhirJson], count: int, begins: Position | None) -
     return Found(resources[first:last], [last] if last < len(resources) else None)
 
 
+def _path(request: Request[Any, Any, Any]) -> str:
+    """Return what is searched: links are asked for by GET, however the first page was."""
+    return request.url.path.removeprefix(FHIR_PATH).removesuffix(BY_POST)
+
+
 def _question(request: Request[Any, Any, Any], asked: Search) -> str:
     """Return a digest of what is asked, whatever part of it and however much at a time."""
-    return sha256(f"{request.url.path}?{urlencode(sorted(asked.accepted))}".encode()).hexdigest()[:16]
+    return sha256(f"{_path(request)}?{urlencode(sorted(asked.accepted))}".encode()).hexdigest()[:16]
 
 
 def refuse_many(given: Given, most: int) -> None:

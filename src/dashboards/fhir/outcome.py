@@ -18,6 +18,7 @@ _CODES: Final = {
     406: "not-supported",
     410: "deleted",
     413: "too-long",
+    415: "not-supported",
     429: "throttled",
     500: "exception",
     503: "transient",

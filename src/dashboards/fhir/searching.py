@@ -8,14 +8,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from litestar import Request
 from litestar.exceptions import HTTPException
 
+from dashboards.audit.middleware import ASKED_BY_POST
 from dashboards.errors import refusal
 from dashboards.fhir.model import FhirJson
 
+FORM: Final = "application/x-www-form-urlencoded"
 DEFAULT_COUNT: Final = 50
 MOST_COUNT: Final = 500
 CURSOR: Final = "_cursor"
@@ -47,6 +50,10 @@ class Parameter(NamedTuple):
 
 
 Parameters = Mapping[str, Parameter]
+
+
+Form = Sequence[tuple[str, str]]
+"""Parameters that came in a POST."""
 
 
 class Given(NamedTuple):
@@ -94,11 +101,11 @@ class Span(NamedTuple):
         return Span(max(since, default=None), min(until, default=None))
 
 
-def search(request: Request[Any, Any, Any], known: Parameters) -> Search:
-    """Return what a request asks for; 400 for what cannot be meant so."""
+def search(request: Request[Any, Any, Any], known: Parameters, form: Form = ()) -> Search:
+    """Return what a request asks for, in its address and its form; 400 for what cannot be meant so."""
     is_strict = any(_STRICT.search(value) for value in request.headers.getall("prefer", []))
     given, accepted, own = [], [], dict[str, str]()
-    for name, value in request.query_params.multi_items():
+    for name, value in (*request.query_params.multi_items(), *form):
         if name in _OWN:
             own[name] = value
         elif (found := _given(name, value, known)) is not None:
@@ -107,6 +114,21 @@ def search(request: Request[Any, Any, Any], known: Parameters) -> Search:
         elif is_strict and value:
             raise refusal(400, f"A parameter is not known here: there are {', '.join(known)}, _count and _format")
     return Search(tuple(given), _count(own.get("_count")), own.get(CURSOR), tuple(accepted))
+
+
+async def form_of(request: Request[Any, Any, Any]) -> Form:
+    """Return the parameters of a POST, and tell the record of use their names."""
+    body = await request.body()
+    if not body:
+        return ()
+    if request.content_type[0] != FORM:
+        raise HTTPException(detail=f"What is searched for comes as {FORM}", status_code=415)
+    try:
+        form = parse_qsl(body.decode(), max_num_fields=100)
+    except ValueError as error:
+        raise refusal(400, "This form cannot be read: UTF-8 of 100 fields at most") from error
+    request.state[ASKED_BY_POST] = tuple(name for name, _ in form)
+    return form
 
 
 def _given(name: str, value: str, known: Parameters) -> Given | None:
