@@ -1,5 +1,6 @@
 """FHIR R4 over a real database: resources by hand, by `fhirclient` and by what HL7 publishes of R4."""
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
 from msgspec.structs import replace
@@ -24,6 +27,7 @@ from storage.sink import Sink
 from streams.messages import (
     CalibrationCheckRead,
     DecisionWithdrawn,
+    Fact,
     MeasurementReleased,
     PatientMeasured,
     RegionMeasured,
@@ -58,6 +62,14 @@ class Made(NamedTuple):
     review: str
     database: ServerDatabase
     failing: Recorded
+
+    def happens(self, fact: Fact) -> None:
+        """Record something an hour later."""
+        self.failing.now += timedelta(hours=1)
+        self.failing.fact(fact)
+        sink = Sink(self.database.connect)
+        apply(sink, self.failing.log.rows)
+        sink.close()
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.client.get(path, headers={**self.header, **headers})
@@ -127,6 +139,11 @@ def of_scale() -> tuple[Recorded, dict[str, str]]:
     return made, {"scale": name}
 
 
+def decided(review: str) -> ReviewDecided:
+    sizes = (SizeAt(MONDAY, 2.0, 1.0, 3.0), SizeAt(MONDAY + timedelta(days=1), 2.0, 1.0, 3.0))
+    return ReviewDecided(PHANTOM, "reads high", PHYSICIST, review, ReviewVerdict.AMEND, "percent", sizes)
+
+
 @pytest.fixture(scope="module")
 def site(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     database = ServerDatabase(server.create(server.template))
@@ -135,9 +152,7 @@ def site(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     elsewhere, patients = failing()
     review = review_of(elsewhere)
     elsewhere.now += timedelta(hours=1)
-    sizes = (SizeAt(MONDAY, 2.0, 1.0, 3.0), SizeAt(MONDAY + timedelta(days=1), 2.0, 1.0, 3.0))
-    decided = ReviewDecided(PHANTOM, "reads high", PHYSICIST, review, ReviewVerdict.AMEND, "percent", sizes)
-    elsewhere.fact(decided)
+    elsewhere.fact(decided(review))
     events |= weights | {f"amended{n}": name for n, name in enumerate(patients)}
     sink = Sink(database.connect)
     for made in (hospital, scale, elsewhere):
@@ -359,15 +374,14 @@ def test_a_decision_amends_what_it_is_about_and_its_withdrawal_restores_it(site:
     assert [it["id"] for it in rests] == [id_of(name), id_of(name, site.review)]
     assert rests[1]["agent"][0]["who"]["display"] == PHYSICIST.name
     before = site.get(f"/fhir/Observation/{one['id']}").headers["etag"]
-    site.failing.now += timedelta(hours=1)
-    site.failing.fact(DecisionWithdrawn(site.review, "wrong phantom", PHYSICIST))
-    sink = Sink(site.database.connect)
-    apply(sink, site.failing.log.rows)
-    sink.close()
+    site.happens(DecisionWithdrawn(site.review, "wrong phantom", PHYSICIST))
     restored = site.value("amended0", "0")
     assert restored["status"] == "preliminary"
     assert site.get(f"/fhir/Observation/{one['id']}").headers["etag"] != before
     assert len(site.found(f"/fhir/Provenance?target={one['id']}")) == 1
+    site.happens(decided(site.review))
+    again = site.value("amended0", "0")
+    assert (again["status"], again["meta"] == one["meta"]) == ("amended", False), "decided at another time"
 
 
 # --- provenance --------------------------------------------------------------------------------------------
@@ -498,11 +512,38 @@ def test_a_search_that_cannot_be_meant_so_is_refused(site: Made, query: str) -> 
     assert answer.json()["issue"][0]["code"] == "invalid"
 
 
+NAMES: Final = sorted(
+    {(kind, name) for kind in SEARCHED for base, one in SEARCHED[kind].items() for name in [base, *one.names(base)]}
+    | {(kind, name) for kind in SEARCHED for name in ("_count", "_cursor", "_format")}
+)
+
+
+@settings(max_examples=80, derandomize=True, database=None)
+@given(asked=st.sampled_from(NAMES), value=st.text(alphabet="a9é|,\\:.-_/TZ+\x00 ", max_size=24))
+@example(asked=("Observation", "date"), value="ge2026-02-31")
+@example(asked=("Observation", "identifier"), value="\x00")
+@example(asked=("Observation", "_id"), value=".x00")
+def test_whatever_is_searched_for_is_found_or_refused(site: Made, asked: tuple[str, str], value: str) -> None:
+    kind, name = asked
+    answer = site.client.get(f"/fhir/{kind}", params={name: value}, headers=site.header)
+    assert answer.status_code in {200, 400, 406}
+    assert answer.json()["resourceType"] in {"Bundle", "OperationOutcome"}
+
+
 def test_a_cursor_counts_for_its_own_question_only(site: Made) -> None:
     page = site.read("/fhir/Observation?_count=1")
     cursor = page["link"][1]["url"].partition("_cursor=")[2]
     assert site.get(f"/fhir/Observation?_count=2&_cursor={cursor}").status_code == 200
     assert site.get(f"/fhir/Observation?status=final&_cursor={cursor}").status_code == 400
+
+
+def test_behind_tls_every_address_is_one_of_tls(site: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = site.rig.app.state.console
+    over_tls = dataclasses.replace(console, settings=replace(console.settings, secure_cookies=True))
+    monkeypatch.setattr(site.rig.app.state, "console", over_tls)
+    page = site.read("/fhir/Observation?device=https://testserver.local/fhir/Device/scale-1&_count=1")
+    assert {link["url"].partition("://")[0] for link in page["link"]} == {"https"}
+    assert page["entry"][0]["fullUrl"].startswith("https://testserver.local/fhir/Observation/")
 
 
 def test_a_search_by_post_finds_the_same_and_names_nobody_in_its_address(site: Made) -> None:

@@ -29,8 +29,13 @@ class Found(NamedTuple):
 
 
 def base_of(request: Request[Any, Any, Any]) -> str:
-    """Return the address of this API, as the caller sees it, without a slash at its end."""
-    return str(request.base_url).rstrip("/") + FHIR_PATH
+    """Return the address of this API, as the caller sees it, without a slash at its end.
+
+    Where cookies go over TLS only, TLS ends in front of us, and the address begins with ``https``.
+    """
+    console: Console = request.app.state.console
+    seen = str(request.base_url).rstrip("/")
+    return (f"https://{seen.partition('://')[2]}" if console.settings.secure_cookies else seen) + FHIR_PATH
 
 
 def begins_at(request: Request[Any, Any, Any], console: Console, asked: Search) -> Position | None:
