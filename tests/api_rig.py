@@ -24,6 +24,7 @@ from dashboards.errors import answer_error
 from dashboards.manner.paging import Cursor, PageLimit
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
+from streams.measurements import Measurements
 from streams.roles import Role
 from tests.console_fakes import NOW, FakeSite, department
 
@@ -88,7 +89,14 @@ class Rig:
     """An application, its people and tokens, and what it put on record."""
 
     def __init__(
-        self, folder: Path, *, api: ApiSettings, openid: OpenIdSettings, trail: AuditTrail | None, public: bool
+        self,
+        folder: Path,
+        *,
+        api: ApiSettings,
+        openid: OpenIdSettings,
+        trail: AuditTrail | None,
+        public: bool,
+        measurements: Measurements | None = None,
     ) -> None:
         self.clock = MovableClock()
         self.site: FakeSite = department()
@@ -108,6 +116,7 @@ class Rig:
             settings=HttpSettings(site_name="Test hospital", public_status=public, api=api, openid=openid),
             clock=self.clock,
             audit=trail or self.trail,
+            measurements=measurements,
         )
         self.app.register(EXTRA)
 
@@ -124,9 +133,17 @@ def serving(
     openid: OpenIdSettings | None = None,
     trail: AuditTrail | None = None,
     public: bool = True,
+    measurements: Measurements | None = None,
 ) -> Iterator[tuple[Rig, TestClient[Litestar]]]:
     """An application for the length of a block, and a client of it."""
-    rig = Rig(folder, api=api or ApiSettings(), openid=openid or OpenIdSettings(), trail=trail, public=public)
+    rig = Rig(
+        folder,
+        api=api or ApiSettings(),
+        openid=openid or OpenIdSettings(),
+        trail=trail,
+        public=public,
+        measurements=measurements,
+    )
     with TestClient(rig.app, raise_server_exceptions=False) as client:
         yield rig, client
     rig.users.close()

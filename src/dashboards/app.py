@@ -21,6 +21,7 @@ from dashboards.console.templates import template_config
 from dashboards.context import Console
 from dashboards.demo_panel import DemoControls
 from dashboards.errors import answer_error
+from dashboards.fhir.routes import fhir_router
 from dashboards.health import health_handlers
 from dashboards.live import LiveHub
 from dashboards.manner.document import DOCUMENT_PATH, SECURITY
@@ -94,7 +95,7 @@ def create_app(
         live.close()
 
     app = Litestar(
-        route_handlers=[console_router(demo=demo is not None), api_router, *health_handlers],
+        route_handlers=[console_router(demo=demo is not None), api_router, fhir_router, *health_handlers],
         state=State({"console": console, "live": live}),
         dependencies={"console": Provide(lambda: console, sync_to_thread=False)},
         guards=[require_sign_in],

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.response import Redirect, Template
 
 from dashboards.access.needs import PROBLEM, Problem, is_api
+from dashboards.fhir.outcome import is_fhir, outcome
 from dashboards.security import CSRF_COOKIE
 
 _log = structlog.get_logger("dashboards")
@@ -36,7 +37,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         status, detail, headers = 500, "Something went wrong here; it is in the log", None
     if is_api(request.url.path):
         errors = _errors(error)
-        return problem(status, _NOT_RIGHT if status == 400 and errors else detail, errors=errors, headers=headers)
+        words = _NOT_RIGHT if status == 400 and errors else detail
+        return told(request.url.path, status, words, errors=errors, headers=headers)
     if isinstance(error, NotAuthorizedException):
         return _to_sign_in(request)
     return _page(request, status, detail)
@@ -59,6 +61,19 @@ def _traceback(error: Exception) -> str:
     """Return where it happened without the message or any value: those could hold what somebody typed."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{frames}{type(error).__name__}"
+
+
+def told(
+    path: str,
+    status: int,
+    detail: str,
+    *,
+    errors: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[Any]:
+    """Tell a program what went wrong, in the way that is spoken at the path."""
+    tell = outcome if is_fhir(path) else problem
+    return tell(status, detail, errors=errors, headers=headers)
 
 
 def problem(

@@ -45,6 +45,7 @@ _MEASUREMENT: Final = (
 )
 _CONDITIONS: Final = {
     "accession_number": "m.accession_number = %(accession_number)s",
+    "pseudonym": "m.pseudonym = %(pseudonym)s",
     "device": "m.device = %(device)s",
     "since": "m.measured_at >= %(since)s",
     "until": "m.measured_at <= %(until)s",

@@ -99,6 +99,7 @@ class MeasurementQuery(msgspec.Struct, frozen=True):
     """Which measurements are asked for; `device` is its key with the site, times include both ends."""
 
     accession_number: str | None = None
+    pseudonym: str | None = None
     device: str | None = None
     since: datetime | None = None
     until: datetime | None = None

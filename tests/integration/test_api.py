@@ -202,6 +202,15 @@ def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestCl
             "reviews/{review_id}",
             "reviews/{review_id}/measurements",
         )
+    } | {
+        f"/fhir/{path}"
+        for path in (
+            "metadata",
+            *("Device", "Device/{device_id}", "Device/_search"),
+            *("DeviceMetric", "DeviceMetric/{metric_id}", "DeviceMetric/_search"),
+            *("Observation", "Observation/{observation_id}", "Observation/_search"),
+            *("Provenance", "Provenance/{provenance_id}", "Provenance/_search"),
+        )
     }
 
 

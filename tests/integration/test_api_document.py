@@ -26,6 +26,7 @@ from dashboards.access.lockout import LOCKED_FOR
 from dashboards.access.scopes import Scope
 from dashboards.access.settings import ApiSettings
 from dashboards.app import create_app
+from dashboards.fhir.identity import id_of
 from dashboards.manner.document import DOCUMENT_PATH
 from dashboards.settings import HttpSettings
 from storage.measurement_queries import DatabaseMeasurements
@@ -39,8 +40,18 @@ __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 CASES: Final = 160
 """Over all endpoints: enough to find an undocumented answer, few enough for CI."""
 
-KNOWN: Final = {"device_id": "dxa-1", "slug": "log-fault", "event_id": "0" * 24, "review_id": "0" * 12}
+KNOWN: Final = {
+    "device_id": "dxa-1",
+    "slug": "log-fault",
+    "event_id": "0" * 24,
+    "review_id": "0" * 12,
+    "metric_id": id_of("dxa-1", "bmd"),
+    "observation_id": "0" * 24,
+    "provenance_id": "0" * 24,
+}
 """What the site has by the names that paths use: half of the requests are about it."""
+
+OPEN_TO_EVERYBODY: Final = {"/fhir/metadata"}
 
 BASIC: Final = {"Authorization": f"Basic {b64encode(f'{PHYSICIST}:{PASSWORD}'.encode()).decode()}"}
 
@@ -70,7 +81,7 @@ def stage(tmp_path: Path) -> Iterator[SiteStage]:
 
 
 def endpoints(client: Client) -> list[Endpoint]:
-    """Method, address and description of every endpoint in the document."""
+    """Method, address and description of every endpoint in the document that asks for a credential."""
     found = []
     for path, item in client.get(DOCUMENT_PATH).json()["paths"].items():
         for method, operation in item.items():
@@ -78,14 +89,22 @@ def endpoints(client: Client) -> list[Endpoint]:
             for name, value in KNOWN.items():
                 address = address.replace(f"{{{name}}}", value)
             assert "{" not in address, f"say in KNOWN what the site has for {path}"
-            found.append((method.upper(), address, operation))
+            if operation["security"] != [{}]:
+                found.append((method.upper(), address, operation))
+            else:
+                assert address in OPEN_TO_EVERYBODY
     return found
 
 
 def test_what_is_asked_of_the_api_is_answered_as_its_document_says(stage: SiteStage, database: ServerDatabase) -> None:
     made, patients = failing()
     taken(database, made)
-    have = KNOWN | {"event_id": patients[0], "review_id": review_of(made)}
+    have = KNOWN | {
+        "event_id": patients[0],
+        "review_id": review_of(made),
+        "observation_id": id_of(patients[0], "0"),
+        "provenance_id": id_of(patients[0]),
+    }
     app = create_app(
         site=stage._engine,
         readings=stage._readings,
@@ -144,7 +163,7 @@ def test_no_endpoint_of_the_document_is_open_to_a_wrong_an_expired_or_an_insuffi
         ]
         nobody = 200 if {} in operation["security"] else 401
         assert statuses == [401, 401, 403, nobody], (method, address)
-    assert {address for _, address, _ in found} >= {"/api/v1/devices", "/api/v1/test/patients/ACC1"}
+    assert {address for _, address, _ in found} >= {"/api/v1/devices", "/api/v1/test/patients/ACC1", "/fhir/Device"}
     assert rig.site.commands == []
 
 
@@ -163,4 +182,5 @@ def test_the_document_names_every_way_to_sign_in_and_the_scope_of_every_endpoint
         assert set(by_token[0]) <= {scope.value for scope in Scope}
         assert ({"session": []} in operation["security"]) is (method == "GET"), address
         for status in ("401", "403", "429"):
-            assert set(operation["responses"][status]["content"]) == {"application/problem+json"}, address
+            spoken = "application/fhir+json" if address.startswith("/fhir/") else "application/problem+json"
+            assert set(operation["responses"][status]["content"]) == {spoken}, address

@@ -44,7 +44,6 @@ def keyed(client: Client, key: str, text: str = "It rattles", auth: tuple[str, s
     [
         ("GET", "/api/v1/nowhere", 404),
         ("GET", "/api/nowhere", 404),
-        ("GET", "/fhir/Nothing/1", 404),
         ("DELETE", "/api/v1/devices", 405),
         ("GET", "/api/v1/devices/dxa-1/qc?limit=0", 400),
         ("GET", "/api/v1/devices/dxa-9", 404),

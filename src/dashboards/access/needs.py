@@ -59,11 +59,14 @@ class Needs(msgspec.Struct, frozen=True):
         Open without sign-in where the site's policy shows its status to everybody.
     patient_linked
         Reads go on record: what is answered is linked to patients.
+    reads_by_post
+        What is asked for comes in a POST, and nothing is written.
     """
 
     scope: Scope
     public_status: bool = False
     patient_linked: bool = False
+    reads_by_post: bool = False
 
 
 class RouteNeeds(TypedDict):
@@ -104,6 +107,12 @@ def needs_of(scope: AsgiScope | Mapping[str, Any]) -> Needs | None:
 def method_of(scope: AsgiScope | Mapping[str, Any]) -> str:
     """Return the method of a request; blank for what is none."""
     return str(scope.get("method", ""))
+
+
+def writes(scope: AsgiScope | Mapping[str, Any]) -> bool:
+    """Whether a request to a route of the API is to change something."""
+    found = needs_of(scope)
+    return method_of(scope) not in SAFE and not (found is not None and found.reads_by_post)
 
 
 def is_api(path: str) -> bool:

@@ -3,15 +3,13 @@
 Everything here is read from the database, which follows the log.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException, ServiceUnavailableException, ValidationException
+from litestar.exceptions import NotFoundException, ValidationException
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from dashboards.access.needs import needs
@@ -28,6 +26,7 @@ from dashboards.audit.shown import note_shown
 from dashboards.auth import Visit
 from dashboards.context import Console
 from dashboards.manner.paging import Cursor, PageLimit, Position
+from dashboards.reading import reading
 from streams.measurements import (
     Annotation,
     BaselineThen,
@@ -35,8 +34,6 @@ from streams.measurements import (
     GateThen,
     Measurement,
     MeasurementQuery,
-    Measurements,
-    MeasurementsAwayError,
     Place,
     StudyThen,
 )
@@ -80,7 +77,7 @@ def list_measurements(
         status=status,
     )
     after = _place(console.cursors.after(request, cursor))
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         rows = measurements.page(asked, after, limit + 1)
     note_shown(request, (row.event_id for row in rows[:limit]))
     return console.cursors.page(request, rows, limit, place=_position, shown=measurement_out)
@@ -89,14 +86,14 @@ def list_measurements(
 @get("/measurements/{event_id:str}", **_MEASUREMENTS, sync_to_thread=True)
 def show_measurement(console: NamedDependency[Console], event_id: FromPath[str]) -> MeasurementOut:
     """One measurement as it stands."""
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         return measurement_out(_found(measurements.measurement(_plain(event_id)), "measurement"))
 
 
 @get("/measurements/{event_id:str}/provenance", **_MEASUREMENTS, sync_to_thread=True)
 def show_provenance(console: NamedDependency[Console], event_id: FromPath[str]) -> ProvenanceOut:
     """What a measurement rests on."""
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         one = _found(measurements.provenance(_plain(event_id)), "measurement")
     return ProvenanceOut(measurement_out(one.measurement), one.gate, one.baselines, one.checks, one.studies)
 
@@ -104,21 +101,21 @@ def show_provenance(console: NamedDependency[Console], event_id: FromPath[str]) 
 @get("/measurements/{event_id:str}/annotations", **_MEASUREMENTS, sync_to_thread=True)
 def list_annotations(console: NamedDependency[Console], event_id: FromPath[str]) -> list[Annotation]:
     """What rules say of a measurement beside the same person's earlier ones."""
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         return list(_found(measurements.annotations(_plain(event_id)), "measurement"))
 
 
 @get("/reviews", **_REVIEWS, sync_to_thread=True)
 def list_reviews(console: NamedDependency[Console], *, waiting: FromQuery[bool] = True) -> list[ReviewOut]:
     """Reviews of all devices and sites that wait for a physicist, or (`waiting` false) all."""
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         return [review_out(one) for one in measurements.reviews(waiting=waiting)]
 
 
 @get("/reviews/{review_id:str}", **_REVIEWS, sync_to_thread=True)
 def show_review(console: NamedDependency[Console], review_id: FromPath[str]) -> ReviewOut:
     """One review."""
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         return review_out(_found(measurements.review(_plain(review_id)), "review"))
 
 
@@ -132,7 +129,7 @@ def list_reviewed(
 ) -> Response[list[ReviewedOut]]:
     """The measurements that lie in a review, by time, and how far off the device was by its estimate."""
     after = _place(console.cursors.after(request, cursor))
-    with _reading(console) as measurements:
+    with reading(console) as measurements:
         _found(measurements.review(_plain(review_id)), "review")
         rows = measurements.review_page(review_id, after, limit + 1)
     note_shown(request, (row.measurement.event_id for row in rows[:limit]))
@@ -143,19 +140,6 @@ def list_reviewed(
         place=lambda one: _position(one.measurement),
         shown=reviewed_out,
     )
-
-
-@contextmanager
-def _reading(console: Console) -> Iterator[Measurements]:
-    """Give what reads, or answer 503 with what to do."""
-    if console.measurements is None:
-        raise ServiceUnavailableException(
-            "This site keeps no database, from which measurements are read: set [database] enabled = true"
-        )
-    try:
-        yield console.measurements
-    except MeasurementsAwayError as error:
-        raise ServiceUnavailableException(f"Measurements cannot be read now: {error}") from error
 
 
 Thing = TypeVar("Thing")

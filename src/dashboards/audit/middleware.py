@@ -11,11 +11,14 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.access.caller import caller_of
 from dashboards.access.credentials import address_of
-from dashboards.access.needs import SAFE, method_of, needs_of
+from dashboards.access.needs import method_of, needs_of, writes
 from dashboards.audit.shown import shown_by
 from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
 from dashboards.context import Console
-from dashboards.errors import problem
+from dashboards.errors import told
+
+ASKED_BY_POST = "asked_by_post"
+"""Where a route that is asked by a POST puts the names of its parameters."""
 
 _log = structlog.get_logger("dashboards.audit")
 
@@ -33,7 +36,7 @@ class AuditMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Record the use as soon as its status is known."""
         needs = needs_of(scope)
-        is_write = method_of(scope) not in SAFE
+        is_write = writes(scope)
         if needs is None or not (is_write or needs.patient_linked):
             await next_app(scope, receive, send)
             return
@@ -48,7 +51,8 @@ class AuditMiddleware(ASGIMiddleware):
                 and not is_write
             ):
                 replaced = True
-                answer = problem(503, "Nothing is answered: the record of use cannot be written now")
+                words = "Nothing is answered: the record of use cannot be written now"
+                answer = told(scope["path"], 503, words)
                 request: Request[Any, Any, Any] = Request(scope)
                 await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
             if not replaced:
@@ -82,11 +86,12 @@ class AuditMiddleware(ASGIMiddleware):
             route=scope["path_template"],
             status=status,
             subject={name: str(value) for name, value in scope["path_params"].items()} if was_found else {},
-            query=tuple(sorted(_parameters(scope) & set(request.query_params))),
+            query=tuple(sorted(_parameters(scope) & {*request.query_params, *request.state.get(ASKED_BY_POST, ())})),
             shown=shown_by(scope) if was_found else (),
         )
 
 
 def _parameters(scope: Scope) -> set[str]:
     """Return the names that a route knows: what else a caller writes there is not ours to keep."""
-    return set(scope["route_handler"].parsed_fn_signature.parameters)
+    handler = scope["route_handler"]
+    return set(handler.parsed_fn_signature.parameters) | set(handler.opt.get("parameters", ()))

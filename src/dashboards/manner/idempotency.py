@@ -16,7 +16,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.access.caller import caller_of
-from dashboards.access.needs import method_of, needs_of
+from dashboards.access.needs import method_of, needs_of, writes
 from dashboards.manner.answers import Answer, AnswerStore, OtherContentError, UnknownOutcomeError
 
 _log: Final = structlog.get_logger("dashboards.api")
@@ -35,7 +35,7 @@ class IdempotencyMiddleware(ASGIMiddleware):
         key = Headers.from_scope(scope).get("idempotency-key")
         request: Request[Any, Any, Any] = scope["litestar_app"].request_class(scope, receive, send)
         caller = caller_of(request)
-        if key is None or caller is None or needs_of(scope) is None or method_of(scope) != "POST":
+        if key is None or caller is None or needs_of(scope) is None or not _is_post(scope):
             await next_app(scope, receive, send)
             return
         if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
@@ -75,6 +75,10 @@ class IdempotencyMiddleware(ASGIMiddleware):
                     await send(one)
 
         return keeping
+
+
+def _is_post(scope: Scope) -> bool:
+    return method_of(scope) == "POST" and writes(scope)
 
 
 def _answer(held: list[Message]) -> Answer:

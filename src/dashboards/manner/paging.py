@@ -48,15 +48,34 @@ class Cursors:
         ValidationException
             The cursor is not one of ours, or was of another question.
         """
+        return self.opened(_question(request), cursor)
+
+    def opened(self, question: str, cursor: str | None) -> Position | None:
+        """Return the place that a cursor names; None without a cursor.
+
+        Parameters
+        ----------
+        question
+            A digest of what is asked, whatever part of it.
+
+        Raises
+        ------
+        ValidationException
+            As `after` does.
+        """
         if cursor is None:
             return None
         try:
             about, position = self._signer.loads(cursor)
         except (BadSignature, ValueError, TypeError) as error:
-            raise ValidationException("The cursor is not right: take it from the Link of the page before") from error
-        if about != _question(request):
+            raise ValidationException("The cursor is not right: take it from the page before") from error
+        if about != question:
             raise ValidationException("The cursor is of another question: ask for the first page anew")
         return list(position)
+
+    def sealed(self, question: str, position: Position) -> str:
+        """Return the cursor that names a place."""
+        return str(self._signer.dumps([question, list(position)]))
 
     def page(
         self,
@@ -71,9 +90,9 @@ class Cursors:
         told = rows[:limit]
         headers = {}
         if len(rows) > limit:
-            cursor = self._signer.dumps([_question(request), list(place(told[-1]))])
+            cursor = self.sealed(_question(request), place(told[-1]))
             query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-            address = f"{request.url.path}?{urlencode([*query, ('cursor', str(cursor))])}"
+            address = f"{request.url.path}?{urlencode([*query, ('cursor', cursor)])}"
             headers["Link"] = f'<{address}>; rel="next"'
         return Response([shown(row) for row in told], headers=headers)
 
