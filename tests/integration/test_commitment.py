@@ -16,16 +16,10 @@ from collectors.dicom.pacs.keeping import Judged, Keeping
 from collectors.dicom.pacs.promises import Promises, TransactionInUseError
 from collectors.errors import NoRoomError
 from simulators.scanner import patient_report
-from tests.integration.commitment_rig import (
-    AskingScanner,
-    CommitmentRig,
-    commitment_site,
-    listening_scanner,
-    reference,
-)
+from tests.integration.commitment_rig import AskingScanner, CommitmentRig, commitment_site, listening_scanner, reference
 from tests.integration.dicom_rig import DXA1, DXA2, MEASURED
 from tests.integration.pacs_rig import is_empty, pacs_settings, patient, waited
-from tests.integration.test_dicom_entity import report
+from tests.integration.store_rig import report
 from tests.peers import free_port, orthanc, write_part10
 from tests.virtual_pacs import virtual_pacs
 

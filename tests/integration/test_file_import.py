@@ -34,7 +34,7 @@ from streams.refold import replay, verify
 from streams.sqlite_log import LogError, SqliteEventLog
 from tests.exported_files import CHECK_MAP, PHANTOM_MAP, csv_export, line
 from tests.folding import baseline
-from tests.integration.test_exported_files import CONFIGURATION, PATIENT, running
+from tests.integration.exports_rig import CONFIGURATION, PATIENT, running
 from tests.kafka import wait_until
 from tests.permissions import locked
 
