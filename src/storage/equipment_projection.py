@@ -1,6 +1,5 @@
 """What people did with a device, and wrote of it, means to the tables."""
 
-from collections.abc import Iterator
 from functools import singledispatch
 
 from storage.equipment_rows import (
@@ -37,16 +36,16 @@ from streams.messages import (
 
 
 @singledispatch
-def equipment_fact_rows(fact: Fact, event: Event) -> Iterator[EquipmentTableRow]:  # noqa: ARG001 - the dispatch's signature
-    """Yield the row of a fact of the equipment log; none for any other."""
-    return iter(())
+def equipment_fact_row(fact: Fact, event: Event) -> EquipmentTableRow | None:  # noqa: ARG001 - the dispatch's signature
+    """Return the row of a fact of the equipment log; none for any other."""
+    return None
 
 
-@equipment_fact_rows.register
-def _fault_logged(fact: FaultLogged, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _fault_logged(fact: FaultLogged, event: Event) -> EquipmentTableRow:
     by = fact.logged_by
     stops = fact.stops_scanning
-    yield FaultRow(
+    return FaultRow(
         *placed(event),
         fact.fault_id,
         is_cleared=False,
@@ -60,10 +59,10 @@ def _fault_logged(fact: FaultLogged, event: Event) -> Iterator[EquipmentTableRow
     )
 
 
-@equipment_fact_rows.register
-def _fault_cleared(fact: FaultCleared, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _fault_cleared(fact: FaultCleared, event: Event) -> EquipmentTableRow:
     by = fact.cleared_by
-    yield FaultRow(
+    return FaultRow(
         *placed(event),
         fact.fault_id,
         is_cleared=True,
@@ -74,33 +73,33 @@ def _fault_cleared(fact: FaultCleared, event: Event) -> Iterator[EquipmentTableR
     )
 
 
-@equipment_fact_rows.register
-def _handed_over(fact: EquipmentHandedOver, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _handed_over(fact: EquipmentHandedOver, event: Event) -> EquipmentTableRow:
     by, about = fact.handed_over_by, (fact.handover_id, fact.engineer, fact.company)
-    yield ServiceRow(*placed(event), "handed_over", *about, by.name, by.role, fact.reason, "", [])
+    return ServiceRow(*placed(event), "handed_over", *about, by.name, by.role, fact.reason, "", [])
 
 
-@equipment_fact_rows.register
-def _handed_back(fact: EquipmentHandedBack, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _handed_back(fact: EquipmentHandedBack, event: Event) -> EquipmentTableRow:
     by, about = fact.recorded_by, (fact.handover_id, fact.engineer, "")
     affected = _affected(fact.affected)
-    yield ServiceRow(
+    return ServiceRow(
         *placed(event), "handed_back", *about, by.name, by.role, fact.work_done, fact.report, affected, fact.is_working
     )
 
 
-@equipment_fact_rows.register
-def _return_decided(fact: ReturnDecided, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _return_decided(fact: ReturnDecided, event: Event) -> EquipmentTableRow:
     by = fact.decided_by
-    yield ServiceRow(
+    return ServiceRow(
         *placed(event), "return_decided", fact.handover_id, "", "", by.name, by.role, fact.note, "", [], fact.returns
     )
 
 
-@equipment_fact_rows.register
-def _serviced_remotely(fact: ServicedRemotely, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _serviced_remotely(fact: ServicedRemotely, event: Event) -> EquipmentTableRow:
     by, affected = fact.recorded_by, _affected(fact.affected)
-    yield ServiceRow(
+    return ServiceRow(
         *placed(event),
         "remote",
         "",
@@ -114,10 +113,10 @@ def _serviced_remotely(fact: ServicedRemotely, event: Event) -> Iterator[Equipme
     )
 
 
-@equipment_fact_rows.register
-def _verified(fact: MeasurementVerified, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _verified(fact: MeasurementVerified, event: Event) -> EquipmentTableRow:
     by = fact.verified_by
-    yield ServiceRow(
+    return ServiceRow(
         *placed(event),
         "verified",
         "",
@@ -132,10 +131,10 @@ def _verified(fact: MeasurementVerified, event: Event) -> Iterator[EquipmentTabl
     )
 
 
-@equipment_fact_rows.register
-def _commissioning_recorded(fact: CommissioningRecorded, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _commissioning_recorded(fact: CommissioningRecorded, event: Event) -> EquipmentTableRow:
     by = fact.recorded_by
-    yield CommissioningRow(
+    return CommissioningRow(
         *placed(event),
         step=fact.step.value,
         done_on=fact.done_on,
@@ -150,10 +149,10 @@ def _commissioning_recorded(fact: CommissioningRecorded, event: Event) -> Iterat
     )
 
 
-@equipment_fact_rows.register
-def _signed_off(fact: CommissioningSignedOff, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _signed_off(fact: CommissioningSignedOff, event: Event) -> EquipmentTableRow:
     by, blank = fact.signed_by, ("", "")
-    yield CommissioningRow(
+    return CommissioningRow(
         *placed(event),
         "signed_off",
         fact.in_service_since,
@@ -167,10 +166,10 @@ def _signed_off(fact: CommissioningSignedOff, event: Event) -> Iterator[Equipmen
     )
 
 
-@equipment_fact_rows.register
-def _duty_done(fact: DutyDone, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _duty_done(fact: DutyDone, event: Event) -> EquipmentTableRow:
     by = fact.recorded_by
-    yield DutyRecordRow(
+    return DutyRecordRow(
         *placed(event),
         duty_id=fact.duty_id,
         done_on=day_of(fact.done_on),
@@ -183,16 +182,16 @@ def _duty_done(fact: DutyDone, event: Event) -> Iterator[EquipmentTableRow]:
     )
 
 
-@equipment_fact_rows.register
-def _entry_made(fact: LogEntryMade, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _entry_made(fact: LogEntryMade, event: Event) -> EquipmentTableRow:
     by = fact.made_by
-    yield LogEntryRow(*placed(event), event.event_id, fact.kind.value, fact.text, fact.about, by.name, by.role)
+    return LogEntryRow(*placed(event), event.event_id, fact.kind.value, fact.text, fact.about, by.name, by.role)
 
 
-@equipment_fact_rows.register
-def _incident_recorded(fact: IncidentRecorded, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _incident_recorded(fact: IncidentRecorded, event: Event) -> EquipmentTableRow:
     by = fact.recorded_by
-    yield IncidentRow(
+    return IncidentRow(
         *placed(event),
         event.event_id,
         is_closed=False,
@@ -203,10 +202,10 @@ def _incident_recorded(fact: IncidentRecorded, event: Event) -> Iterator[Equipme
     )
 
 
-@equipment_fact_rows.register
-def _incident_closed(fact: IncidentClosed, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _incident_closed(fact: IncidentClosed, event: Event) -> EquipmentTableRow:
     by = fact.closed_by
-    yield IncidentRow(
+    return IncidentRow(
         *placed(event),
         fact.incident_id,
         is_closed=True,
@@ -217,11 +216,11 @@ def _incident_closed(fact: IncidentClosed, event: Event) -> Iterator[EquipmentTa
     )
 
 
-@equipment_fact_rows.register
-def _attached(fact: AttachmentAdded, event: Event) -> Iterator[EquipmentTableRow]:
+@equipment_fact_row.register
+def _attached(fact: AttachmentAdded, event: Event) -> EquipmentTableRow:
     by, file = fact.added_by, fact.attachment
     about = (event.event_id, fact.about)
-    yield AttachmentRow(
+    return AttachmentRow(
         *placed(event), *about, file.digest, file.name, file.media_type, file.size, fact.text, by.name, by.role
     )
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from storage.equipment_projection import equipment_fact_rows
+from storage.equipment_projection import equipment_fact_row
 from storage.equipment_rows import DutyChangeRow, IncidentRow
 from storage.measurement_projection import measurement_fact_rows, measurement_outcome_rows
 from storage.places import Place, effective_at, placed
-from storage.qc_projection import qc_fact_rows, qc_outcome_rows
+from storage.qc_projection import qc_fact_row, qc_outcome_rows
 from storage.rows import BypassRow, CalendarRow, ConfigurationRow, EventRow, GateRow, StageRow, TableRow
 from storage.texts import cleaned_value, json_text
 from streams.envelope import LogRow
@@ -50,12 +50,12 @@ def rows_from(row: LogRow) -> Iterator[TableRow]:
         fact=json_text(event.fact),
     )
     yield from _device_rows(event)
-    yield from qc_fact_rows(event.fact, event)
-    yield from equipment_fact_rows(event.fact, event)
+    for of_fact in (qc_fact_row, equipment_fact_row):
+        if (one := of_fact(event.fact, event)) is not None:
+            yield one
     yield from measurement_fact_rows(event)
     for n, recorded in enumerate(row.outcomes):
         yield from _outcome_rows(recorded, event)
-        yield from qc_outcome_rows(recorded.outcome, recorded, event)
         yield from measurement_outcome_rows(recorded.outcome, recorded, event, n)
 
 
@@ -72,16 +72,17 @@ def without_nul(row: TableRow) -> TableRow:
     return type(row)(*values)
 
 
-def _device_rows(event: Event) -> Iterator[TableRow]:
-    """Yield how a device is configured from here, and its clinics."""
+def _device_rows(event: Event) -> tuple[TableRow, ...]:
+    """Return how a device is configured from here, and its clinics."""
     match event.fact:
         case DeviceRegistered(policy=policy, calendar=calendar):
-            yield _configuration(policy, placed(event))
-            yield _calendar(calendar, placed(event))
+            return _configuration(policy, placed(event)), _calendar(calendar, placed(event))
         case DeviceReconfigured(policy=policy):
-            yield _configuration(policy, placed(event))
+            return (_configuration(policy, placed(event)),)
         case ClinicCalendarChanged(calendar=calendar):
-            yield _calendar(calendar, placed(event))
+            return (_calendar(calendar, placed(event)),)
+        case _:
+            return ()
 
 
 def _configuration(policy: DevicePolicy, place: Place) -> ConfigurationRow:
@@ -108,7 +109,7 @@ def _calendar(calendar: ClinicCalendar, place: Place) -> CalendarRow:
 
 
 def _outcome_rows(recorded: RecordedOutcome, event: Event) -> Iterator[TableRow]:
-    """Yield the rows of what became of a gate, of a device's stage and of its due work."""
+    """Yield the rows of what became of a gate, of a stage, of due work or of a reading."""
     outcome, place = recorded.outcome, placed(event)
     match outcome:
         case GateChanged():
@@ -139,6 +140,8 @@ def _outcome_rows(recorded: RecordedOutcome, event: Event) -> Iterator[TableRow]
                 due_at=outcome.due_at,
                 done_on=day_of(outcome.done_on),
             )
+        case _:
+            yield from qc_outcome_rows(outcome, recorded, event)
 
 
 def _gate(gate: GateChanged, event: Event) -> GateRow:

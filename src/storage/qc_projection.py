@@ -1,6 +1,5 @@
 """What judgements of quality control, and a physicist's decisions on them, mean to the tables."""
 
-from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
 
@@ -34,14 +33,14 @@ from streams.messages import (
 
 
 @singledispatch
-def qc_fact_rows(fact: Fact, event: Event) -> Iterator[QcTableRow]:  # noqa: ARG001 - the dispatch's signature
-    """Yield the row of a fact about a baseline, a chart or a study; none for any other."""
-    return iter(())
+def qc_fact_row(fact: Fact, event: Event) -> QcTableRow | None:  # noqa: ARG001 - the dispatch's signature
+    """Return the row of a fact about a baseline, a chart or a study; none for any other."""
+    return None
 
 
-@qc_fact_rows.register
-def _accepted(fact: BaselineAccepted, event: Event) -> Iterator[QcTableRow]:
-    yield BaselineRow(
+@qc_fact_row.register
+def _accepted(fact: BaselineAccepted, event: Event) -> QcTableRow:
+    return BaselineRow(
         *placed(event),
         event_id=event.event_id,
         phantom_id=fact.phantom_id,
@@ -60,10 +59,10 @@ def _accepted(fact: BaselineAccepted, event: Event) -> Iterator[QcTableRow]:
     )
 
 
-@qc_fact_rows.register
-def _decided(fact: ReviewDecided, event: Event) -> Iterator[QcTableRow]:
+@qc_fact_row.register
+def _decided(fact: ReviewDecided, event: Event) -> QcTableRow:
     by = fact.decided_by
-    yield DecisionRow(
+    return DecisionRow(
         *placed(event),
         fact.phantom_id,
         is_release=False,
@@ -77,10 +76,10 @@ def _decided(fact: ReviewDecided, event: Event) -> Iterator[QcTableRow]:
     )
 
 
-@qc_fact_rows.register
-def _released(fact: QcReleased, event: Event) -> Iterator[QcTableRow]:
+@qc_fact_row.register
+def _released(fact: QcReleased, event: Event) -> QcTableRow:
     by = fact.released_by
-    yield DecisionRow(
+    return DecisionRow(
         *placed(event),
         fact.phantom_id,
         is_release=True,
@@ -90,17 +89,17 @@ def _released(fact: QcReleased, event: Event) -> Iterator[QcTableRow]:
     )
 
 
-@qc_fact_rows.register
-def _step_reviewed(fact: StepReviewed, event: Event) -> Iterator[QcTableRow]:
+@qc_fact_row.register
+def _step_reviewed(fact: StepReviewed, event: Event) -> QcTableRow:
     by = fact.decided_by
-    yield StepReviewRow(
+    return StepReviewRow(
         *placed(event), fact.phantom_id, fact.epoch, fact.is_comparable, fact.decision, by.name, by.role
     )
 
 
-@qc_fact_rows.register
-def _study_accepted(fact: CrossCalibrationAccepted, event: Event) -> Iterator[QcTableRow]:
-    yield CrossCalibrationRow(
+@qc_fact_row.register
+def _study_accepted(fact: CrossCalibrationAccepted, event: Event) -> QcTableRow:
+    return CrossCalibrationRow(
         *placed(event),
         study_id=fact.study_id,
         version=fact.version,
@@ -124,26 +123,30 @@ def _study_accepted(fact: CrossCalibrationAccepted, event: Event) -> Iterator[Qc
     )
 
 
-@qc_fact_rows.register
-def _study_withdrawn(fact: CrossCalibrationWithdrawn, event: Event) -> Iterator[QcTableRow]:
+@qc_fact_row.register
+def _study_withdrawn(fact: CrossCalibrationWithdrawn, event: Event) -> QcTableRow:
     by = fact.withdrawn_by
-    yield WithdrawalRow(*placed(event), fact.study_id, fact.reason, by.name, by.role)
+    return WithdrawalRow(*placed(event), fact.study_id, fact.reason, by.name, by.role)
 
 
-def qc_outcome_rows(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> Iterator[QcTableRow]:
-    """Yield the row of an outcome that judges a reading or a check."""
+def qc_outcome_rows(outcome: Outcome, recorded: RecordedOutcome, event: Event) -> tuple[QcTableRow, ...]:
+    """Return the row of an outcome that judges a reading or a check; none for any other."""
     match outcome:
         case QcJudged():
-            yield _judged(outcome, recorded, event)
+            return (_judged(outcome, recorded, event),)
         case CheckJudged():
-            yield from _checked(outcome, event)
+            return _checked(outcome, event)
+        case _:
+            return ()
 
 
-def _checked(judged: CheckJudged, event: Event) -> Iterator[CheckRow]:
-    """Yield the check; nothing where the event is no reading of a standard (`misfit`)."""
+def _checked(judged: CheckJudged, event: Event) -> tuple[CheckRow, ...]:
+    """Return the check; nothing where the event is no reading of a standard (`misfit`)."""
     fact = event.fact
-    if isinstance(fact, CalibrationCheckRead):
-        yield CheckRow(
+    if not isinstance(fact, CalibrationCheckRead):
+        return ()
+    return (
+        CheckRow(
             device=event.device,
             device_seq=event.device_seq,
             recorded_at=event.recorded_at,
@@ -157,7 +160,8 @@ def _checked(judged: CheckJudged, event: Event) -> Iterator[CheckRow]:
             note=judged.note,
             performed_by=fact.performed_by,
             source=fact.source.value,
-        )
+        ),
+    )
 
 
 def _judged(judged: QcJudged, recorded: RecordedOutcome, event: Event) -> QcRow:
