@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bonewatch.config import parse
 from bonewatch.site import Site
 from collectors.files.folder import ExportFolder
 from collectors.files.intake import Intake, Source
@@ -25,6 +24,7 @@ from streams.messages import PhantomMeasured
 from streams.policy import DeviceKind, DevicePolicy, Phantom, PhantomRole
 from tests.exported_files import PHANTOM_MAP, line
 from tests.fakes import FakeSite
+from tests.integration.site_rig import SITE, running_site
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 POLICY = DevicePolicy(DeviceKind.SCANNER, phantoms=(Phantom("SPINE-1234", PhantomRole.INDEPENDENT),))
@@ -94,20 +94,7 @@ def watched(tmp_path: Path) -> Watched:
 PATIENT = line(3, "1,041", phantom="943 476 5919").replace("13.6.0.5;", "13.6.0.5;INVENTED IRIS")
 
 
-CONFIGURATION = """
-[site]
-id = "test-site"
-
-[dicom]
-port = 0
-
-[http]
-port = 0
-
-[database]
-enabled = false
-
-[files]
+CONFIGURATION = f"""{SITE}[files]
 folder = "exports"
 poll_s = 0.2
 
@@ -128,9 +115,5 @@ ae_title = "DXA1"
 def running(folder: Path) -> Iterator[Site]:
     (folder / "maps").mkdir(exist_ok=True)
     (folder / "maps" / "qc.toml").write_text(PHANTOM_MAP)
-    site = Site(parse(CONFIGURATION, "site.toml"), folder / "var", folder=folder)
-    site.start()
-    try:
+    with running_site(CONFIGURATION, folder) as site:
         yield site
-    finally:
-        site.stop()

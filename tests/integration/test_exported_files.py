@@ -13,14 +13,13 @@ from bonewatch.config import ConfigError, load
 from collectors.files.intake import ROWS
 from collectors.files.map_file import map_from_toml
 from collectors.files.memory import MEMORY_FILE
-from streams import codec
 from streams.messages import PhantomMeasured, Verdict
 from streams.messages import Source as Route
 from streams.policy import Phantom, PhantomRole
-from streams.sqlite_log import SqliteEventLog
 from tests.exported_files import PHANTOM_MAP, VENDOR_MAP, csv_export, line
 from tests.integration.exports_rig import CONFIGURATION, DEVICE, POLICY, Watched, running, source, watched
 from tests.kafka import wait_until
+from tests.site_logs import facts_in
 
 __all__ = ["watched"]  # fixtures, used by their names
 
@@ -186,9 +185,7 @@ def test_one_file_may_be_of_several_devices_and_kinds(tmp_path: Path) -> None:
 
 
 def recorded(folder: Path) -> list[PhantomMeasured]:
-    with SqliteEventLog(folder / "var" / "site-log.sqlite", read_only=True) as log:
-        facts = [codec.decode_event(row.body).fact for row in log.rows()]
-    return [fact for fact in facts if isinstance(fact, PhantomMeasured)]
+    return [fact for fact in facts_in(folder / "var" / "site-log.sqlite") if isinstance(fact, PhantomMeasured)]
 
 
 def test_a_site_takes_a_growing_export_once_across_restarts(tmp_path: Path) -> None:

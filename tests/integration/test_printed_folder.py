@@ -1,8 +1,6 @@
 """Printed reports in the folder: what is taken from it when, and a whole site that watches one."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,16 +9,15 @@ from structlog.testing import capture_logs
 
 from bonewatch import cli
 from bonewatch.config import ConfigError, parse
-from bonewatch.site import Site
 from collectors.printed.folder import ReportFolder
 from collectors.printed.settings import Disposal, PrintedSettings
 from simulators.printed import Text, hologic_page, printed
-from streams import codec
 from streams.messages import PatientMeasured, PhantomMeasured
-from streams.sqlite_log import SqliteEventLog
 from tests.integration.printed_rig import NOW, PATIENT, Desk
+from tests.integration.site_rig import SITE, running_site
 from tests.kafka import wait_until
 from tests.printed_pages import retyped, spine
+from tests.site_logs import facts_in
 
 # --- the folder --------------------------------------------------------------------------------------------
 
@@ -137,20 +134,7 @@ def test_a_folder_that_is_away_is_said_once(watched: Watched) -> None:
 # --- the site ----------------------------------------------------------------------------------------------
 
 
-CONFIGURATION = """
-[site]
-id = "test-site"
-
-[dicom]
-port = 0
-
-[http]
-port = 0
-
-[database]
-enabled = false
-
-[printed]
+CONFIGURATION = f"""{SITE}[printed]
 folder = "printed"
 poll_s = 0.2
 
@@ -171,27 +155,19 @@ ae_title = "DXA1"
 """
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[Site]:
-    site = Site(parse(CONFIGURATION, "site.toml"), folder / "var", folder=folder)
-    site.start()
-    try:
-        yield site
-    finally:
-        site.stop()
-
-
 def recorded(folder: Path) -> list[str]:
-    with SqliteEventLog(folder / "var" / "site-log.sqlite", read_only=True) as log:
-        facts = [codec.decode_event(row.body).fact for row in log.rows()]
-    return [type(fact).__name__ for fact in facts if isinstance(fact, PhantomMeasured | PatientMeasured)]
+    return [
+        type(fact).__name__
+        for fact in facts_in(folder / "var" / "site-log.sqlite")
+        if isinstance(fact, PhantomMeasured | PatientMeasured)
+    ]
 
 
 def test_a_site_takes_what_is_printed_and_once_only_across_a_restart(tmp_path: Path) -> None:
     printer = tmp_path / "printed"
     printer.mkdir()
     for _ in range(2):
-        with running(tmp_path):
+        with running_site(CONFIGURATION, tmp_path):
             (printer / "a.pdf").write_bytes(printed([spine("hologic")]))
             (printer / "b.pdf").write_bytes(printed([hologic_page(PATIENT)]))
             wait_until(lambda: not list(printer.iterdir()))

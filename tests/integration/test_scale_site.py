@@ -28,6 +28,7 @@ from streams.sqlite_log import SqliteEventLog
 from tests.accounts import CHEAP
 from tests.console_client import Visitor
 from tests.kafka import wait_until
+from tests.site_logs import facts_in
 
 OPERATOR = Person("Oz Operator", "operator")
 SCALE, STADIOMETER = "test-site/scale-1", "test-site/height-1"
@@ -115,9 +116,7 @@ class Department:
         return self.site.engine.gate(device).status
 
     def facts(self, folder: Path, kind: type[Fact]) -> list[Any]:
-        with SqliteEventLog(folder / "site-log.sqlite", read_only=True) as log:
-            facts = [codec.decode_event(row.body).fact for row in log.rows()]
-        return [fact for fact in facts if isinstance(fact, kind)]
+        return [fact for fact in facts_in(folder / "site-log.sqlite") if isinstance(fact, kind)]
 
 
 @contextmanager
