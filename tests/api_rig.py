@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from argon2 import PasswordHasher
 from litestar import Litestar, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
@@ -26,20 +25,10 @@ from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
 from streams.measurements import Measurements
 from streams.roles import Role
-from tests.console_fakes import NOW, FakeSite, department
+from tests.accounts import CHEAP, PASSWORD, MovableClock
+from tests.console_fakes import FakeSite, department
 
-PASSWORD: Final = "correct horse battery"  # noqa: S105 - of invented users
 ROWS: Final = tuple(range(10))
-
-
-class MovableClock:
-    """Says what the test wants."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @get("/patients/{accession:str}", **needs(Scope.MEASUREMENTS_READ, patient_linked=True), sync_to_thread=False)
@@ -101,8 +90,7 @@ class Rig:
         self.clock = MovableClock()
         self.site: FakeSite = department()
         self.trail = MemoryTrail()
-        hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-        self.users = UserStore(folder / "users.sqlite", hasher=hasher, clock=self.clock)
+        self.users = UserStore(folder / "users.sqlite", hasher=CHEAP, clock=self.clock)
         for name, role in {
             "Dr M Expert": Role.PHYSICIST,
             "Pat Nurse": Role.OPERATOR,

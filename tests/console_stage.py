@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
-from argon2 import PasswordHasher
 
 from dashboards.app import create_app
 from dashboards.demo_panel import DemoControls
@@ -38,6 +37,7 @@ from streams.roles import Role
 from streams.site import Receipt, SitePort
 from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
+from tests.accounts import CHEAP
 from tests.console_fakes import FAILED, NOW, FakeDemo, FakeSite, department, held_gate
 from tests.folding import POLICY, WEEKDAY_CLINIC, baseline
 
@@ -80,7 +80,7 @@ class Served:
         demo: DemoControls | None = None,
     ) -> None:
         self._site, self._readings, self._clock, self._demo = site, readings, clock, demo
-        self._users = UserStore(folder / "users.sqlite", hasher=PasswordHasher(time_cost=1, memory_cost=64))
+        self._users = UserStore(folder / "users.sqlite", hasher=CHEAP)
         self._users.add_user(OPERATOR, Role.OPERATOR, PASSWORD)
         self._users.add_user(PHYSICIST, Role.PHYSICIST, PASSWORD)
         self._server = self._serve(port=0)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from streams import codec
 from streams.engine import SiteEngine
-from streams.messages import DeviceRegistered, Draft, PhantomMeasured, VendorQcReported, event_id
+from streams.messages import DeviceRegistered, Draft, Fact, PhantomMeasured, VendorQcReported, event_id
 from streams.sqlite_log import SqliteEventLog
 from tests.folding import MONDAY, PHANTOM, POLICY, WEEKDAY_CLINIC, baseline
 
@@ -34,3 +35,9 @@ def write_log(path: Path, site: str, *, devices: int = 2, days: int = 10, from_d
     """Append such days to a site's log; return how many events were new."""
     with SqliteEventLog(path) as log:
         return SiteEngine(log).import_history(history(site, devices, days, from_day=from_day))
+
+
+def facts_in(path: Path) -> list[Fact]:
+    """Return the facts of a site's log, in their order."""
+    with SqliteEventLog(path, read_only=True) as log:
+        return [codec.decode_event(row.body).fact for row in log.rows()]

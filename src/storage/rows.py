@@ -1,8 +1,19 @@
 """Rows of the tables: a field is a column of the same name, with its unit in it."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, NamedTuple
 
+from storage.equipment_rows import (
+    AttachmentRow,
+    CommissioningRow,
+    DutyChangeRow,
+    DutyRecordRow,
+    EquipmentTableRow,
+    FaultRow,
+    IncidentRow,
+    LogEntryRow,
+    ServiceRow,
+)
 from storage.measurement_rows import (
     AmendmentRow,
     AssessmentRow,
@@ -13,6 +24,30 @@ from storage.measurement_rows import (
     ReviewEndRow,
     ValueRow,
 )
+from storage.qc_rows import (
+    BaselineRow,
+    CheckRow,
+    CrossCalibrationRow,
+    DecisionRow,
+    QcRow,
+    QcTableRow,
+    ReviewRow,
+    StepReviewRow,
+    WithdrawalRow,
+)
+
+__all__ = [
+    "TABLES",
+    "BypassRow",
+    "CalendarRow",
+    "ConfigurationRow",
+    "EventRow",
+    "GateRow",
+    "ReviewRow",
+    "StageRow",
+    "Table",
+    "TableRow",
+]
 
 
 class EventRow(NamedTuple):
@@ -70,237 +105,6 @@ class StageRow(NamedTuple):
     previous: str
 
 
-class CheckRow(NamedTuple):
-    """A scale or stadiometer was checked with a standard; kg or cm."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    subject_event_id: str
-    measured_at: datetime
-    standard_id: str
-    nominal: float
-    read: float
-    error: float
-    verdict: str
-    note: str
-    performed_by: str
-    source: str
-
-
-class FaultRow(NamedTuple):
-    """A fault was reported, or put right."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    fault_id: str
-    is_cleared: bool
-    stops_scanning: bool
-    text: str
-    person: str
-    person_role: str
-    code: str = ""
-    severity: str = ""
-    component: str = ""
-
-
-class QcRow(NamedTuple):
-    """One revision of a judged reading; the chart's place is absent where there is no baseline or number."""
-
-    device: str
-    subject_event_id: str
-    measured_at: datetime
-    revision: int
-    device_seq: int
-    recorded_at: datetime
-    outcome_id: str
-    role: str
-    phantom_id: str
-    region: str
-    verdict: str
-    plausible: bool
-    note: str
-    bmd_g_cm2: float | None
-    epoch: int | None = None
-    target_g_cm2: float | None = None
-    sigma_g_cm2: float | None = None
-    lower_g_cm2: float | None = None
-    upper_g_cm2: float | None = None
-    deviation_percent: float | None = None
-    cusum_upper_sigmas: float | None = None
-    cusum_lower_sigmas: float | None = None
-    cusum_h_sigmas: float | None = None
-    signal: bool | None = None
-    violated: list[str] | None = None
-
-
-class BaselineRow(NamedTuple):
-    """An accepted baseline: an epoch of one phantom's chart."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    event_id: str
-    phantom_id: str
-    epoch: int
-    n: int
-    mean_g_cm2: float
-    sd_g_cm2: float
-    sigma_g_cm2: float
-    lower_g_cm2: float
-    upper_g_cm2: float
-    established: bool
-    accepted_by: str
-    accepted_by_role: str
-    reason: str
-    step_percent: float | None
-
-
-class ReviewRow(NamedTuple):
-    """Something wants a physicist's eyes; `place` is the outcome's among those of its event, `sizes` are JSON."""
-
-    device: str
-    device_seq: int
-    outcome_id: str
-    recorded_at: datetime
-    phantom_id: str
-    basis: str
-    since: datetime | None
-    text: str
-    review_id: str = ""
-    revision: int = 0
-    place: int = 0
-    modes: list[str] = []  # noqa: RUF012 - a row is never changed
-    unit: str = ""
-    sizes: str = "[]"
-
-
-class DecisionRow(NamedTuple):
-    """A physicist decided on a signal, or released a chart after a failure."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    phantom_id: str
-    is_release: bool
-    decision: str
-    decided_by: str
-    decided_by_role: str
-    review_id: str = ""
-    verdict: str = ""
-    unit: str = ""
-    sizes: str = "[]"
-
-
-class BypassRow(NamedTuple):
-    """A patient was scanned while the gate was held, by what held it."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    subject_event_id: str
-    scanned_at: datetime
-    accession_number: str
-    mode: str
-    evidence: str
-    reason_codes: list[str]
-    enforcement: str
-
-
-class ServiceRow(NamedTuple):
-    """A step of a handover, of service from afar, or of the comparison after it; `person` is who took it here."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    step: str
-    handover_id: str
-    engineer: str
-    company: str
-    person: str
-    person_role: str
-    text: str
-    report: str
-    affected: list[str]
-    accepted: bool | None = None
-    step_percent: float | None = None
-
-
-class DutyRecordRow(NamedTuple):
-    """Due work was recorded as done; a day is absent where the log holds none that can be read."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    duty_id: str
-    done_on: date | None
-    done_by: str
-    valid_until: date | None
-    note: str
-    reference: str
-    person: str
-    person_role: str
-
-
-class DutyChangeRow(NamedTuple):
-    """Due work stands otherwise from `effective_at` on."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    duty_id: str
-    effective_at: datetime
-    standing: str
-    due_at: datetime | None
-    done_on: date | None
-
-
-class LogEntryRow(NamedTuple):
-    """Somebody wrote into the equipment log; a comment is `about` an event or outcome."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    event_id: str
-    kind: str
-    text: str
-    about: str
-    person: str
-    person_role: str
-
-
-class IncidentRow(NamedTuple):
-    """An incident was opened, or closed; a bypass opens one without a person."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    incident_id: str
-    is_closed: bool
-    kind: str
-    text: str
-    person: str
-    person_role: str
-
-
-class AttachmentRow(NamedTuple):
-    """A file was added to what `about` names; `digest` is its SHA-256, `size` in bytes."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    event_id: str
-    about: str
-    digest: str
-    name: str
-    media_type: str
-    size: int
-    text: str
-    person: str
-    person_role: str
-
-
 class GateRow(NamedTuple):
     """The gate of one mode from `effective_at` on; `reasons` is JSON."""
 
@@ -319,75 +123,19 @@ class GateRow(NamedTuple):
     overridden_by: str
 
 
-class CommissioningRow(NamedTuple):
-    """A step of commissioning, or the sign-off: then `done_on` is since when an adopted device had been in service."""
+class BypassRow(NamedTuple):
+    """A patient was scanned while the gate was held, by what held it."""
 
     device: str
     device_seq: int
     recorded_at: datetime
-    step: str
-    done_on: str
-    done_by: str
-    organisation: str
-    is_satisfactory: bool
-    result: str
-    reference: str
-    endorsed_by: str
-    person: str
-    person_role: str
-
-
-class StepReviewRow(NamedTuple):
-    """A physicist decided what a step between two epochs means."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    phantom_id: str
-    epoch: int
-    is_comparable: bool
-    decision: str
-    decided_by: str
-    decided_by_role: str
-
-
-class CrossCalibrationRow(NamedTuple):
-    """An accepted version of a cross-calibration."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    study_id: str
-    version: int
-    kind: str
-    other_device: str
-    region: str
-    method: str
-    slope: float
-    intercept_g_cm2: float
-    standard_error_g_cm2: float
-    lower_g_cm2: float
-    upper_g_cm2: float
-    n: int
-    data_digest: str
-    valid_from: datetime
-    valid_until: datetime | None
-    approval_reference: str
-    accepted_by: str
-    accepted_by_role: str
-    reason: str
-
-
-class WithdrawalRow(NamedTuple):
-    """A cross-calibration was withdrawn."""
-
-    device: str
-    device_seq: int
-    recorded_at: datetime
-    study_id: str
-    reason: str
-    withdrawn_by: str
-    withdrawn_by_role: str
+    subject_event_id: str
+    scanned_at: datetime
+    accession_number: str
+    mode: str
+    evidence: str
+    reason_codes: list[str]
+    enforcement: str
 
 
 TableRow = (
@@ -395,24 +143,10 @@ TableRow = (
     | ConfigurationRow
     | CalendarRow
     | StageRow
-    | CheckRow
-    | FaultRow
-    | QcRow
-    | BaselineRow
-    | ReviewRow
-    | DecisionRow
-    | BypassRow
-    | ServiceRow
-    | LogEntryRow
-    | IncidentRow
-    | AttachmentRow
-    | CommissioningRow
-    | StepReviewRow
-    | CrossCalibrationRow
-    | WithdrawalRow
-    | DutyRecordRow
-    | DutyChangeRow
     | GateRow
+    | BypassRow
+    | QcTableRow
+    | EquipmentTableRow
     | MeasurementTableRow
 )
 

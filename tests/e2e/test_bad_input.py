@@ -24,7 +24,7 @@ from simulators.phantom_sr import ReportSpec, build_report
 from simulators.ris import VirtualRis
 from simulators.scanner import StoreResult, VirtualScanner
 from simulators.series import spine_readings
-from tests.integration.test_dicom_entity import _associate, _leave_rudely, _settle
+from tests.integration.store_rig import associate, leave_rudely, settle
 from tests.running import SiteProcess, configuration, seed
 
 SECRET: Final = ("QUIMBYOVA", "18991231", "HOSP-778812")
@@ -245,7 +245,7 @@ def test_what_was_kept_says_nothing_of_a_patient_and_can_be_opened_with_the_site
 def test_two_hundred_associations_at_once_are_answered_or_rejected_and_then_all_is_well(bad_site: BadSite) -> None:
     port = bad_site.site.dicom_port
     with ThreadPoolExecutor(40) as pool:
-        opened = list(pool.map(lambda _: _associate(port), range(200)))
+        opened = list(pool.map(lambda _: associate(port), range(200)))
     established = [one for one in opened if one.is_established]
     assert 0 < len(established) <= 50
     assert all(one.is_established or _was_rejected(one) for one in opened)
@@ -253,7 +253,7 @@ def test_two_hundred_associations_at_once_are_answered_or_rejected_and_then_all_
     assert established[0].send_c_store(bad_site.report("DXA1")).Status == 0x0000
     for association in established:
         association.release()
-    _settle(lambda: 0 if bad_site.takes_a_good_scan() else 1, 0)
+    settle(lambda: 0 if bad_site.takes_a_good_scan() else 1, 0)
     assert bad_site.takes_a_good_scan()
 
 
@@ -278,7 +278,7 @@ def held_after(bad_site: BadSite, *, rude_peers: int) -> tuple[int, int]:
     """Count the site's threads and descriptors after so many rude peers and a little work, once they stand still."""
     site = bad_site.site
     for attempt in range(rude_peers):
-        _leave_rudely(site.dicom_port, attempt)
+        leave_rudely(site.dicom_port, attempt)
     assert bad_site.takes_a_good_scan()
     assert VirtualScanner("DXA1", site.dicom_port).query_worklist().status == 0x0000
     seen = [(site.threads, site.descriptors)]

@@ -10,7 +10,7 @@ from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create
 from streams.topics import fleet_topics, site_topic
 from tests.fleet_campaign.expected import differences, straight
-from tests.integration.test_forwarder import count_there, rows_there
+from tests.integration.forwarder_rig import count_there, rows_there
 from tests.integration.test_kafka_sink import Following
 from tests.kafka import RealKafka, free_ports, require_java, wait_until
 from tests.postgres import ServerDatabase, database, embedded, server

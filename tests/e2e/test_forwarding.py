@@ -15,15 +15,14 @@ from pydicom.dataset import Dataset
 from simulators.phantom_sr import ReportSpec, build_report
 from simulators.scanner import PhantomLabel, VirtualScanner, patient_report
 from simulators.series import spine_readings
-from streams import codec
 from streams.messages import PatientScanStarted
-from streams.sqlite_log import SqliteEventLog
 from tests.e2e.test_privacy import files, places_of
 from tests.integration.commitment_rig import AskingScanner, listening_scanner, reference
 from tests.integration.mpps_rig import StepRig, ended, started, step_ris
 from tests.integration.pacs_rig import waited
 from tests.peers import free_port, storescp, storescu, write_part10
 from tests.running import SiteProcess, configuration, seed
+from tests.site_logs import facts_in
 
 BEHIND = """
 [dicom.pacs]
@@ -109,9 +108,7 @@ def test_steps_reach_the_ris_in_order_through_a_power_cut(tmp_path: Path) -> Non
         assert performing(site, tmp_path).set("2.25.71", ended()).status == 0x0000
         with step_ris(port) as ris:
             assert waited(lambda: ris.of("2.25.71") == ["create", "set"])
-    with SqliteEventLog(tmp_path / "var" / "site-log.sqlite", read_only=True) as log:
-        facts = [codec.decode_event(row.body).fact for row in log.rows()]
-    (begun,) = (fact for fact in facts if isinstance(fact, PatientScanStarted))
+    (begun,) = (fact for fact in facts_in(tmp_path / "var" / "site-log.sqlite") if isinstance(fact, PatientScanStarted))
     assert (begun.mpps_uid, begun.accession_number) == ("2.25.71", "ACC00001")
 
 

@@ -14,11 +14,11 @@ from pydicom.dataset import Dataset
 
 from simulators.ris import VirtualRis
 from simulators.scanner import ScannerConnectionError
-from streams import codec
 from streams.messages import PhantomMeasured, event_id
 from streams.refold import replay, verify
 from streams.sqlite_log import SqliteEventLog
 from tests.running import ScannerConsole, SiteProcess, configuration, console, seed
+from tests.site_logs import facts_in
 
 KILLS = int(os.environ.get("BONEWATCH_KILLS", "25"))
 """The long run has 200: ``BONEWATCH_KILLS=200 pytest tests/e2e/test_kill.py``."""
@@ -53,9 +53,11 @@ class Stream:
 
 def expected_status(folder: Path) -> int:
     """What a query must get, read off the log by the plain rule: the last scan passed, or it failed."""
-    with SqliteEventLog(folder / "var" / "site-log.sqlite", read_only=True) as log:
-        facts = [codec.decode_event(row.body).fact for row in log.rows()]
-    scans = [fact.bmd_g_cm2 for fact in facts if isinstance(fact, PhantomMeasured) and fact.region == "L1-L4"]
+    scans = [
+        fact.bmd_g_cm2
+        for fact in facts_in(folder / "var" / "site-log.sqlite")
+        if isinstance(fact, PhantomMeasured) and fact.region == "L1-L4"
+    ]
     return 0x0000 if scans and scans[-1] == 1.0 else REFUSED
 
 

@@ -30,6 +30,8 @@ from tests.integration.dicom_rig import DEVICES
 from tests.integration.pacs_rig import waited
 from tests.peers import free_port
 
+QUICK = {"commitment": True, "commitment_timeout_s": 0.3, "commitment_linger_s": 0.5}
+
 
 class CommitmentRig:
     """A running site."""

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that talk DICOM."""
+"""Fixtures of the tests that talk DICOM, and one PostgreSQL for all that want a database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 
 from simulators.ris import VirtualRis
 from tests.integration.dicom_rig import DicomRig, running
+from tests.postgres import bare_database, database, embedded, server
+
+__all__ = ["bare_database", "database", "embedded", "server"]  # fixtures, used by their names
 
 
 @pytest.fixture

@@ -26,10 +26,12 @@ from collectors.dicom.mpps.service import StepService
 from collectors.dicom.mpps.steps import Operation
 from collectors.settings import DicomSettings, MppsUpstream
 from streams.fold.schedule import zone
+from streams.messages import PatientScanStarted, event_id
 from tests.fakes import FakeSite
 from tests.integration.dicom_rig import DEVICES
 from tests.peers import free_port
 
+STEP, OTHER_STEP = "2.25.4001", "2.25.4002"
 QUICK = {"retry_s": 0.05, "retry_max_s": 0.2, "timeout_s": 2.0, "min_free_bytes": 0}
 
 
@@ -208,3 +210,10 @@ def _code(value: str) -> Dataset:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "99SIM", value
     return code
+
+
+def fact(rig: StepRig, uid: str = STEP) -> PatientScanStarted:
+    """What was recorded of a step's start."""
+    found = rig.site.facts[event_id(uid, "started")]
+    assert isinstance(found, PatientScanStarted)
+    return found

@@ -16,6 +16,7 @@ from collectors.dicom.received import ReceivedObject
 from collectors.settings import Pacs
 from simulators.scanner import patient_report
 from tests.integration.dicom_rig import MEASURED
+from tests.virtual_pacs import VirtualPacs
 
 DEVICE = "site/dxa-1"
 QUICK = {"retry_s": 0.05, "retry_max_s": 0.2, "timeout_s": 5.0, "max_tries": 3, "min_free_bytes": 0}
@@ -69,3 +70,7 @@ def waited(is_so: Callable[[], object], *, within_s: float = 60.0) -> bool:
 def is_empty(outbox: Outbox) -> bool:
     totals = outbox.totals()
     return totals.waiting + totals.sent + totals.set_aside == 0
+
+
+def has(pacs: VirtualPacs, count: int) -> bool:
+    return len(pacs.uids) == count

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -19,6 +18,7 @@ from streams.commands import LogFault, OverrideGate
 from streams.messages import GateStatus, Person
 from streams.roles import Role
 from streams.site import Gate
+from tests.accounts import CHEAP
 from tests.console_client import Visitor
 from tests.console_fakes import FAILED, MISSING, NOW, FakeSite, department, held_gate, open_gate
 from tests.console_stage import SiteStage
@@ -40,7 +40,7 @@ def stage(tmp_path: Path) -> Iterator[SiteStage]:
 
 @pytest.fixture
 def users(tmp_path: Path) -> Iterator[UserStore]:
-    store = UserStore(tmp_path / "users.sqlite", hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    store = UserStore(tmp_path / "users.sqlite", hasher=CHEAP)
     yield store
     store.close()
 

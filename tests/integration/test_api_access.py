@@ -17,7 +17,8 @@ from dashboards.access.scopes import Scope
 from dashboards.access.settings import ApiSettings, OpenIdSettings
 from dashboards.audit.trail import AuditEntry, AuditError
 from streams.commands import RecordDuty
-from tests.api_rig import PASSWORD, Rig, serving
+from tests.accounts import PASSWORD
+from tests.api_rig import Rig, serving
 from tests.console_client import Visitor
 from tests.openid_provider import Provider
 

@@ -13,7 +13,8 @@ from litestar.testing import TestClient
 
 from dashboards.access.scopes import Scope
 from dashboards.manner.answers import KEPT_FOR
-from tests.api_rig import PASSWORD, ROWS, Rig, serving
+from tests.accounts import PASSWORD
+from tests.api_rig import ROWS, Rig, serving
 from tests.console_fakes import FAILED, held_gate
 
 Client = TestClient[Litestar]

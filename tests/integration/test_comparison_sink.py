@@ -19,10 +19,8 @@ from streams.topics import COMPARISONS, fleet_topics
 from tests.comparisons import upgraded, visits
 from tests.integration.test_comparisons import rows, sinking
 from tests.kafka import RealKafka, real_kafka, wait_until
-from tests.postgres import ServerDatabase, database, embedded, server
+from tests.postgres import ServerDatabase
 from tests.unit.test_combine import said
-
-__all__ = ["database", "embedded", "server"]
 
 ENDS_WITHIN_S = 60
 

@@ -33,10 +33,8 @@ from streams.topics import COMPARISONS, READS, fleet_topics, site_topic
 from tests.comparisons import upgraded, visits
 from tests.folding import MONDAY, PHANTOM, POLICY, WEEKDAY_CLINIC, baseline
 from tests.kafka import RealKafka, real_kafka, wait_until
-from tests.postgres import ServerDatabase, database, embedded, server
+from tests.postgres import ServerDatabase
 from tests.unit.test_combine import said
-
-__all__ = ["database", "embedded", "server"]
 
 QC1 = Phantom("QC1", PhantomRole.CIRCULATING, region="1")
 VISITED = replace(POLICY, phantoms=(*POLICY.phantoms, QC1))

@@ -10,9 +10,7 @@ from msgspec.structs import replace
 from storage.sink import Batch, FleetDevice, Refusal, Sink, SinkRow
 from streams.messages import CheckJudged, CheckVerdict, RecordedOutcome
 from tests.folding import MONDAY, baseline
-from tests.postgres import Recorded, ServerDatabase, database, embedded, server
-
-__all__ = ["database", "embedded", "server"]
+from tests.postgres import Recorded, ServerDatabase
 
 SITE, OTHER = "bath", "york"
 STANDS = 6

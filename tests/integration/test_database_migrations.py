@@ -13,10 +13,8 @@ from storage.migrate import FOLDER, drop_everything, migrate, migrations, status
 from storage.rows import TABLES
 from storage.sink import Sink
 from tests.folding import MONDAY
-from tests.integration.test_database import scanner
-from tests.postgres import ServerDatabase, bare_database, embedded, server
-
-__all__ = ["bare_database", "embedded", "server"]  # fixtures, used by their names
+from tests.integration.database_rig import scanner
+from tests.postgres import ServerDatabase
 
 
 def columns_of(db: Db, table: str) -> list[str]:

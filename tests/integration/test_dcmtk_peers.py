@@ -8,7 +8,7 @@ from simulators.phantom_sr import BASIC_TEXT_SR, COMPREHENSIVE_3D_SR, COMPREHENS
 from simulators.ris import Appointment, invented_clinic, worklist_item
 from simulators.scanner import patient_report
 from tests.integration.dicom_rig import DXA1, DXA2, MEASURED, DicomRig, running
-from tests.integration.test_dicom_entity import report
+from tests.integration.store_rig import report
 from tests.peers import echoscu, findscu, storescu, wlmscpfs, write_part10
 
 BOOKED = (

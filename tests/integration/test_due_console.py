@@ -9,7 +9,6 @@ from typing import Any
 import icalendar
 import msgspec
 import pytest
-from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
 from dashboards.app import create_app
@@ -20,6 +19,7 @@ from streams.due import DueItem, QcKind
 from streams.messages import DutyStanding
 from streams.policy import DutyKind
 from streams.roles import Role
+from tests.accounts import CHEAP
 from tests.console_client import Visitor
 from tests.console_fakes import NOW, FakeSite, department
 
@@ -59,12 +59,10 @@ def site() -> FakeSite:
 
 @pytest.fixture
 def visitor(site: FakeSite, tmp_path: Path) -> Iterator[Visitor]:
-    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-
     def clock() -> datetime:
         return NOW
 
-    users = UserStore(tmp_path / "users.sqlite", clock=clock, hasher=hasher, waits_s=0.5)
+    users = UserStore(tmp_path / "users.sqlite", clock=clock, hasher=CHEAP, waits_s=0.5)
     for role in Role:
         users.add_user(f"The {role.value}", role, PASSWORD)
     app = create_app(site=site, readings=site, users=users, settings=SETTINGS, clock=clock)

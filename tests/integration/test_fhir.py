@@ -36,7 +36,8 @@ from streams.messages import (
     SizeAt,
     event_id,
 )
-from tests.api_rig import PASSWORD, Rig, serving
+from tests.accounts import PASSWORD
+from tests.api_rig import Rig, serving
 from tests.fhir_models import faults, profile_faults, search_parameters
 from tests.folding import MONDAY, PHANTOM, PHYSICIST
 from tests.integration.test_api_access import BrokenTrail

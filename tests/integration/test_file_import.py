@@ -36,9 +36,10 @@ from streams.refold import replay, verify
 from streams.sqlite_log import LogError, SqliteEventLog
 from tests.exported_files import CHECK_MAP, PHANTOM_MAP, csv_export, line
 from tests.folding import baseline
-from tests.integration.test_exported_files import CONFIGURATION, PATIENT, running
+from tests.integration.exports_rig import CONFIGURATION, PATIENT, running
 from tests.kafka import wait_until
 from tests.permissions import locked
+from tests.site_logs import facts_in
 
 QUIET = Progress(lambda _count: None, lambda _count, _of: None)
 MARCH = [line(day, f"1,00{day % 10}", year=2019, month=3) for day in range(1, 29)]
@@ -75,9 +76,7 @@ def imported(department: Path, rows: list[str], *more: str) -> int:
 
 
 def facts(department: Path) -> list[PhantomMeasured]:
-    with SqliteEventLog(department / "var" / "site-log.sqlite", read_only=True) as log:
-        found = [codec.decode_event(row.body).fact for row in log.rows()]
-    return [fact for fact in found if isinstance(fact, PhantomMeasured)]
+    return [fact for fact in facts_in(department / "var" / "site-log.sqlite") if isinstance(fact, PhantomMeasured)]
 
 
 def outcomes(department: Path) -> list[object]:

@@ -4,32 +4,39 @@ import os
 import shutil
 import signal
 import sqlite3
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from bonewatch import fleet
-from bonewatch.fleet import SiteForwarder
 from streams import forwarder as forwarding
-from streams.broker import Broker
 from streams.chain import first_link, next_link
-from streams.envelope import LogRow, RejectedRecordError, Rejection, row_from_record
+from streams.envelope import RejectedRecordError, Rejection, row_from_record
 from streams.fleet.forget_request import UnknownSiteError, ask_to_forget
 from streams.fleet.site_life import Forgetting
-from streams.forwarder import Forwarder, LogForkedError
+from streams.forwarder import LogForkedError
 from streams.sqlite_log import SqliteEventLog
 from streams.topic_admin import create
 from streams.topics import device_events, fleet_topics, site_topic
 from tests.fleet_processes import put, records_of
+from tests.integration.forwarder_rig import (
+    Replaced,
+    Running,
+    beginning,
+    count_there,
+    lag,
+    records,
+    renamed,
+    rows_there,
+    whole,
+)
 from tests.kafka import RealKafka, real_kafka, wait_until
 from tests.site_logs import write_log
 
@@ -55,34 +62,6 @@ def log_path(tmp_path: Path, site: str) -> Path:
     return path
 
 
-class Running:
-    """A forwarder in a thread, as the site process runs it."""
-
-    def __init__(self, path: Path, site: str, broker: Broker) -> None:
-        self.failure: Exception | None = None
-        self._log = SqliteEventLog(path, read_only=True)
-        self._stopped = threading.Event()
-        self.forwarder = Forwarder(self._log, site, broker)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.forwarder.run(self._stopped)
-        except LogForkedError as error:
-            self.failure = error
-
-    def join(self) -> None:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self.forwarder.wake()
-        self.join()
-        self._log.close()
-
-
 @pytest.fixture
 def forward(kafka: RealKafka, site: str) -> Iterator[Callable[[Path], Running]]:
     begun: list[Running] = []
@@ -94,31 +73,6 @@ def forward(kafka: RealKafka, site: str) -> Iterator[Callable[[Path], Running]]:
     yield start
     for running in begun:
         running.stop()
-
-
-def records(broker: Broker, topic: str) -> list[Any]:
-    """Return all records of a topic's one partition."""
-    place = TopicPartition(topic, 0)
-    consumer = KafkaConsumer(**broker.options(), enable_auto_commit=False)
-    try:
-        consumer.assign([place])
-        consumer.seek_to_beginning(place)
-        found: list[Any] = []
-        end = consumer.end_offsets([place])[place]
-        while len(found) < end:
-            found += consumer.poll(timeout_ms=1000).get(place, [])
-        return found
-    finally:
-        consumer.close()
-
-
-def rows_there(broker: Broker, site: str) -> list[LogRow]:
-    return [row_from_record(site, r.key, r.value, r.headers) for r in records(broker, device_events(site))]
-
-
-def count_there(broker: Broker, site: str) -> int:
-    tail = forwarding.last_sent(broker.options(), site)
-    return tail.position if tail else 0
 
 
 def test_the_whole_log_arrives_once_in_order_and_its_chain_holds(
@@ -204,13 +158,6 @@ def test_a_site_whose_log_was_refused_sends_it_when_the_other_one_is_forgotten(
     there = records(kafka.broker, device_events(site))[before + 1 :]
     assert [row_from_record(site, r.key, r.value, r.headers).link for r in there] == expected
     assert forwarding.FORKED._value.get() == 0
-
-
-def whole(path: Path, site: str, broker: Broker) -> None:
-    """Send a log to its end."""
-    with SqliteEventLog(path, read_only=True) as log:
-        last = log.last_position()
-        assert any(position == last for position in Forwarder(log, site, broker).batches())
 
 
 @pytest.mark.parametrize("stale", [0, 3])
@@ -385,17 +332,6 @@ def test_a_broker_killed_on_the_way_loses_and_doubles_nothing(kafka: RealKafka, 
         running.stop()
 
 
-def beginning(path: Path, site: str, broker: Broker) -> SiteForwarder:
-    """A forwarder in the thread that a site starts."""
-    forwarder = SiteForwarder(path, site, broker)
-    forwarder.start()
-    return forwarder
-
-
-def lag() -> float:
-    return float(forwarding.LAG._value.get())
-
-
 @pytest.mark.parametrize("content", ["", "no certificate", None])
 def test_a_ca_that_cannot_be_read_for_a_moment_ends_no_forwarder(
     kafka: RealKafka, site: str, log_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]
@@ -423,16 +359,6 @@ def test_a_ca_that_cannot_be_read_for_a_moment_ends_no_forwarder(
     assert "broker_back" in said
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced(Broker):
-    """A broker that is configured otherwise once somebody has put things right."""
-
-    now: list[Broker] = field(default_factory=list)
-
-    def options(self) -> dict[str, Any]:
-        return self.now[-1].options() if self.now else Broker.options(self)
-
-
 def test_a_log_that_cannot_be_read_for_a_moment_ends_no_forwarder(
     kafka: RealKafka, site: str, log_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -448,11 +374,6 @@ def test_a_log_that_cannot_be_read_for_a_moment_ends_no_forwarder(
     finally:
         forwarder.stop()
     assert "forwarding_fails" not in capsys.readouterr().out, "it is said once"
-
-
-def renamed(log_path: Path, table: str, name: str) -> None:
-    with closing(sqlite3.connect(log_path)) as db:
-        db.execute(f"ALTER TABLE {table} RENAME TO {name}")
 
 
 def test_an_event_of_a_version_unknown_here_travels_as_it_is(kafka: RealKafka, site: str, log_path: Path) -> None:

@@ -25,10 +25,8 @@ from tests.fleet_processes import put, records_of
 from tests.integration.test_fleet_worker import forwarded
 from tests.kafka import RealKafka, real_kafka, wait_until
 from tests.peers import free_port
-from tests.postgres import ServerDatabase, database, embedded, server
+from tests.postgres import ServerDatabase
 from tests.site_logs import write_log
-
-__all__ = ["database", "embedded", "server"]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pypdfium2
 import pytest
-from argon2 import PasswordHasher
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -24,6 +23,7 @@ from streams.fold.decisions.records import MAX_FILES
 from streams.messages import Attachment
 from streams.roles import Role
 from streams.sqlite_readings import SqliteReadings
+from tests.accounts import CHEAP
 from tests.console_client import HIDDEN, Visitor
 from tests.equipment_files import JPEG, PDF, PNG
 from tests.folding import DEVICE, ENGINEER, OPERATOR
@@ -77,7 +77,7 @@ class Console(Visitor):
 def console(tmp_path: Path) -> Iterator[Console]:
     department = Department(tmp_path / "log.sqlite")
     readings = SqliteReadings(tmp_path / "log.sqlite", department.engine, {"dxa-1": DEVICE, "dxa-2": OTHER})
-    users = UserStore(tmp_path / "users.sqlite", hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    users = UserStore(tmp_path / "users.sqlite", hasher=CHEAP)
     for role in Role:
         name = {Role.ENGINEER: ENGINEER.name, Role.OPERATOR: OPERATOR.name}.get(role, f"The {role.value}")
         users.add_user(name, role, PASSWORD)

@@ -5,7 +5,7 @@ import pytest
 
 from simulators.scanner import patient_report
 from tests.integration.dicom_rig import MEASURED, DicomRig
-from tests.integration.test_dicom_entity import report
+from tests.integration.store_rig import report
 from tests.peers import Orthanc, orthanc, write_part10
 
 

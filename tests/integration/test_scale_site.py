@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 
 from bonewatch.config import load, parse, warnings
 from bonewatch.errors import ConfigError
@@ -27,8 +26,10 @@ from streams.messages import (
 )
 from streams.roles import Role
 from streams.sqlite_log import SqliteEventLog
+from tests.accounts import CHEAP
 from tests.console_client import Visitor
 from tests.kafka import wait_until
+from tests.site_logs import facts_in
 
 OPERATOR = Person("Oz Operator", "operator")
 SCALE, STADIOMETER = "test-site/scale-1", "test-site/height-1"
@@ -116,9 +117,7 @@ class Department:
         return self.site.engine.gate(device).status
 
     def facts(self, folder: Path, kind: type[Fact]) -> list[Any]:
-        with SqliteEventLog(folder / "site-log.sqlite", read_only=True) as log:
-            facts = [codec.decode_event(row.body).fact for row in log.rows()]
-        return [fact for fact in facts if isinstance(fact, kind)]
+        return [fact for fact in facts_in(folder / "site-log.sqlite") if isinstance(fact, kind)]
 
 
 @contextmanager
@@ -219,8 +218,7 @@ def test_how_the_lines_stand_is_recorded_when_it_changes(tmp_path: Path, monkeyp
 def test_an_operator_checks_the_scale_and_weighs_a_patient_in_the_console(tmp_path: Path) -> None:
     with department(tmp_path) as at:
         wait_until(lambda: at.site.lines.status(SCALE).state == "heard")  # type: ignore[union-attr]
-        hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-        users = UserStore(tmp_path / "users.sqlite", hasher=hasher)
+        users = UserStore(tmp_path / "users.sqlite", hasher=CHEAP)
         users.add_user(OPERATOR.name, Role.OPERATOR, "correct horse battery")
         users.close()
         with httpx.Client(base_url=at.site.url, timeout=30) as client:

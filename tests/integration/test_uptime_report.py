@@ -11,7 +11,6 @@ from typing import Any
 
 import pypdfium2
 import pytest
-from argon2 import PasswordHasher
 from litestar.testing import TestClient
 from msgspec.structs import replace
 
@@ -29,6 +28,7 @@ from streams.roles import Role
 from streams.sqlite_log import LogError, SqliteEventLog
 from streams.uptime.reader import LoggedUptime
 from streams.uptime.report import Target
+from tests.accounts import CHEAP
 from tests.console_client import Visitor
 from tests.console_fakes import department
 from tests.folding import OPERATOR
@@ -257,7 +257,7 @@ def test_a_target_is_a_percentage(tmp_path: Path) -> None:
 
 @pytest.fixture
 def visitor(tmp_path: Path, uptime: LoggedUptime) -> Iterator[Visitor]:
-    users = UserStore(tmp_path / "users.sqlite", hasher=PasswordHasher(time_cost=1, memory_cost=64))
+    users = UserStore(tmp_path / "users.sqlite", hasher=CHEAP)
     users.add_user("Mo Manager", Role.MANAGER, PASSWORD)
     site = department()
     settings = HttpSettings(site_name="Bath", time_zone="Europe/London")
@@ -319,7 +319,7 @@ def test_the_files_are_the_same_month(visitor: Visitor) -> None:
 
 
 def test_where_nothing_is_kept_there_is_no_page(tmp_path: Path) -> None:
-    users = UserStore(tmp_path / "users.sqlite", hasher=PasswordHasher(time_cost=1, memory_cost=64))
+    users = UserStore(tmp_path / "users.sqlite", hasher=CHEAP)
     users.add_user("Mo Manager", Role.MANAGER, PASSWORD)
     site = department()
     settings = HttpSettings(site_name="Bath", time_zone="Europe/London")

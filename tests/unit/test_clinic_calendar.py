@@ -10,13 +10,13 @@ from bonewatch.clinic_calendar import ClosureSection, closures_of
 from bonewatch.config import load, parse, warnings
 from bonewatch.config_file import Config
 from bonewatch.errors import ConfigError
-from streams import codec
 from streams.engine import SiteEngine
 from streams.fold.schedule import clinic_ends, clinics_on, has_clinic, last_clinic_day, next_clinic_day
 from streams.messages import ClinicCalendarChanged, DeviceRegistered
 from streams.policy import Clinic, ClinicCalendar, Closure
 from streams.sqlite_log import SqliteEventLog
 from tests.running import configuration
+from tests.site_logs import facts_in
 
 TODAY = date(2026, 11, 22)
 LONDON = "Europe/London"
@@ -166,8 +166,7 @@ def test_a_changed_calendar_file_is_on_record_at_the_next_start_and_an_unchanged
             engine = SiteEngine(log, clock=lambda: utc(2026, 11, 22, 12))
             engine.start(load(tmp_path / "site.toml", today=TODAY).devices())
             engine.stop()
-    with SqliteEventLog(tmp_path / "log.sqlite", read_only=True) as log:
-        facts = [codec.decode_event(row.body).fact for row in log.rows()]
+    facts = facts_in(tmp_path / "log.sqlite")
     assert [type(fact) for fact in facts] == [DeviceRegistered, ClinicCalendarChanged]
     assert isinstance(facts[-1], ClinicCalendarChanged)
     assert [one.first for one in facts[-1].calendar.closures] == ["2026-12-28"]

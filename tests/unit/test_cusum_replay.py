@@ -10,23 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa_models.cusum import CusumPath, CusumPoint, CusumState, CusumStates, TabularCusum
+from tests.unit.replays import bits, observations, tables
 
-observations = st.floats(-1e6, 1e6)
 series = st.lists(observations, max_size=40)
 non_finite = st.sampled_from([math.nan, math.inf, -math.inf])
 
 
 def _chart(chart: TabularCusum, x: list[float]) -> list[CusumPoint]:
     return [chart.update(value) for value in x]
-
-
-@st.composite
-def _tables(draw: st.DrawFn) -> Any:
-    """Observations of a few devices, near the target of 1.25 with a sigma of 0.3 and far from it."""
-    n_devices, n_scans = draw(st.integers(1, 4)), draw(st.integers(0, 20))
-    near = st.floats(-8, 8).map(lambda z: 1.25 + z * 0.3) | observations
-    values = draw(st.lists(near, min_size=n_devices * n_scans, max_size=n_devices * n_scans))
-    return np.reshape(values, (n_devices, n_scans))
 
 
 def _new_chart(k: float, h: float, head_start: float) -> TabularCusum:
@@ -38,10 +29,6 @@ charts = st.builds(_new_chart, st.floats(0, 3), st.floats(0.5, 10), st.floats(0,
 
 def _flat(path: CusumPath) -> list[Any]:
     return [*path[:5], *path.states]
-
-
-def _bits(arrays: list[Any]) -> list[tuple[str, bytes]]:
-    return [(str(values.dtype), np.ascontiguousarray(values).tobytes()) for values in arrays]
 
 
 def _states(states: list[CusumState]) -> CusumStates:
@@ -63,12 +50,12 @@ def _streamed(chart: TabularCusum, x: Any) -> list[Any]:
 # Laws
 
 
-@given(charts, _tables())
+@given(charts, tables())
 def test_replay_equals_streaming_to_the_last_bit(chart: TabularCusum, x: Any) -> None:
-    assert _bits(_flat(chart.replay(x))) == _bits(_streamed(chart, x))
+    assert bits(_flat(chart.replay(x))) == bits(_streamed(chart, x))
 
 
-@given(charts, _tables(), st.lists(st.integers(0, 20), max_size=4))
+@given(charts, tables(), st.lists(st.integers(0, 20), max_size=4))
 def test_blocks_give_what_one_go_gives(chart: TabularCusum, x: Any, cuts: list[int]) -> None:
     states, blocks = None, []
     for block in np.split(x, sorted(cuts), axis=1):
@@ -76,7 +63,7 @@ def test_blocks_give_what_one_go_gives(chart: TabularCusum, x: Any, cuts: list[i
         blocks.append(path)
         states = path.states
     joined = [np.hstack([block[i] for block in blocks]) for i in range(5)]
-    assert _bits([*joined, *path.states]) == _bits(_flat(chart.replay(x)))
+    assert bits([*joined, *path.states]) == bits(_flat(chart.replay(x)))
 
 
 @given(series, series)

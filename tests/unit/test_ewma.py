@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa_models.ewma import EwmaChart, EwmaPath, EwmaPoint, EwmaState, EwmaStates
+from tests.unit.replays import bits, observations, tables
 
-observations = st.floats(-1e6, 1e6)
 series = st.lists(observations, max_size=30)
 lams = st.floats(1e-3, 1)
 widths = st.floats(0.1, 5)
@@ -197,24 +197,11 @@ def test_replay_of_nothing_is_nothing(shape: tuple[int, int]) -> None:
 # Laws
 
 
-def _bits(arrays: list[Any]) -> list[tuple[str, bytes]]:
-    return [(str(values.dtype), np.ascontiguousarray(values).tobytes()) for values in arrays]
-
-
 def _flat(path: EwmaPath) -> list[Any]:
     return [*path[:4], *path.states]
 
 
-@st.composite
-def _tables(draw: st.DrawFn) -> Any:
-    """Observations of a few devices, near the target of 1.25 with a sigma of 0.3 and far from it."""
-    n_devices, n_scans = draw(st.integers(1, 4)), draw(st.integers(0, 20))
-    near = st.floats(-8, 8).map(lambda z: 1.25 + z * 0.3) | observations
-    values = draw(st.lists(near, min_size=n_devices * n_scans, max_size=n_devices * n_scans))
-    return np.reshape(values, (n_devices, n_scans))
-
-
-@given(_tables(), lams, widths, st.booleans())
+@given(tables(), lams, widths, st.booleans())
 def test_replay_equals_streaming_to_the_last_bit(x: Any, lam: float, width: float, time_varying: Any) -> None:
     charts = [EwmaChart(1.25, 0.3, lam=lam, width=width, time_varying=time_varying) for _ in x]
     points = [_chart(chart, row.tolist()) for chart, row in zip(charts, x, strict=True)]
@@ -222,10 +209,10 @@ def test_replay_equals_streaming_to_the_last_bit(x: Any, lam: float, width: floa
     states = [np.array([getattr(chart.state, name) for chart in charts]) for name in EwmaStates._fields]
     expected = [*columns[:3], columns[3].astype(np.bool_), *states]
     path = EwmaChart(1.25, 0.3, lam=lam, width=width, time_varying=time_varying).replay(x)
-    assert _bits(_flat(path)) == _bits(expected)
+    assert bits(_flat(path)) == bits(expected)
 
 
-@given(_tables(), lams, st.lists(st.integers(0, 20), max_size=4))
+@given(tables(), lams, st.lists(st.integers(0, 20), max_size=4))
 def test_blocks_give_what_one_go_gives(x: Any, lam: float, cuts: list[int]) -> None:
     chart = EwmaChart(1.25, 0.3, lam=lam, width=3)
     states, blocks = None, []
@@ -234,7 +221,7 @@ def test_blocks_give_what_one_go_gives(x: Any, lam: float, cuts: list[int]) -> N
         blocks.append(path)
         states = path.states
     joined = [np.hstack([block[i] for block in blocks]) for i in range(4)]
-    assert _bits([*joined, *path.states]) == _bits(_flat(chart.replay(x)))
+    assert bits([*joined, *path.states]) == bits(_flat(chart.replay(x)))
 
 
 @pytest.mark.parametrize("n_scans", [0, 3])

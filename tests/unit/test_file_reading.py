@@ -1,34 +1,24 @@
-"""Exports out of files: what a map makes of rows, what it rejects, and what no file may do to us."""
+"""Exports out of files: what a map makes of the rows of each kind of file."""
 
-import csv
-import tracemalloc
-import zlib
-from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
-from typing import Final
 from zipfile import ZipFile
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.files.content import Content, read_content
 from collectors.files.decimals import decimal_from
 from collectors.files.errors import FileRefusedError, MapError
 from collectors.files.map_checks import device_faults
 from collectors.files.map_file import load, map_from_toml
-from collectors.files.rows import Mapper
-from collectors.files.settings import FilesSettings
 from collectors.files.tables import Cell
-from streams.messages import CalibrationCheckRead, Fact, PhantomMeasured, Source, VendorQcReported
-from streams.policy import CheckRules, DeviceKind, DevicePolicy, Phantom, PhantomRole, Standard
+from streams.messages import CalibrationCheckRead, PhantomMeasured, Source, VendorQcReported
+from streams.policy import DevicePolicy
 from tests.exported_files import (
     CHECK_MAP,
-    HEADER,
     PHANTOM_MAP,
     VENDOR_MAP,
     XLSX_MAP,
@@ -38,30 +28,7 @@ from tests.exported_files import (
     with_member,
     workbook,
 )
-
-SCANNER = DevicePolicy(
-    DeviceKind.SCANNER,
-    phantoms=(Phantom("SPINE-1234", PhantomRole.INDEPENDENT), Phantom("BLOCK", PhantomRole.MANUFACTURER_DAILY)),
-)
-SCALE = DevicePolicy(DeviceKind.SCALE, checks=CheckRules((Standard("W20", 20.0),)))
-LIMITS = FilesSettings(max_rows=500, max_columns=20, max_cell=60, max_rejects=50)
-
-
-def read(
-    data: bytes, toml: str = PHANTOM_MAP, *, policy: DevicePolicy = SCANNER, limits: FilesSettings = LIMITS
-) -> Content:
-    column_map = map_from_toml(toml, "map.toml")
-    mapper = Mapper(column_map, "site/dxa-1", policy, ZoneInfo("Europe/London"))
-    return read_content(BytesIO(data), column_map, mapper, limits)
-
-
-def facts(content: Content) -> list[Fact]:
-    return [mapped.draft.fact for mapped in content.taken]
-
-
-def rejected(content: Content) -> list[tuple[int, str]]:
-    return [(reject.line, reject.code) for reject in content.rejects]
-
+from tests.unit.file_rig import SCALE, SCANNER, SHEET, facts, read, rejected
 
 # --- what a row becomes ------------------------------------------------------------------------------------
 
@@ -172,143 +139,7 @@ def test_words_of_the_file_name_a_phantom_and_a_region() -> None:
     assert rejected(content) == [(3, "region")]
 
 
-@pytest.mark.parametrize(("name", "codes"), [("Spine^Phantom", []), ("INVENTED IRIS", [(2, "another_name")])])
-def test_another_name_under_the_phantoms_id_is_a_patients(name: str, codes: list[tuple[int, str]]) -> None:
-    phantom = Phantom("SPINE-1234", PhantomRole.INDEPENDENT, patient_name="PHANTOM^SPINE")
-    policy = DevicePolicy(DeviceKind.SCANNER, phantoms=(phantom,))
-    toml = PHANTOM_MAP.replace('software = "Version"', 'patient_name = "Kommentar"')
-    assert rejected(read(csv_export([line(2) + name]), toml, policy=policy)) == codes
-
-
-# --- what is rejected --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("row", "code"),
-    [
-        (line(2, "0.987"), "number"),
-        (line(2, "1.234,5"), "number"),
-        (line(2, ""), "number"),
-        (line(2, "1e-1"), "number"),
-        (line(2, "-0,9"), "impossible_value"),
-        (line(2, "98,7"), "impossible_value"),
-        (line(2).replace("02.11.2026", "11/02/2026"), "date"),
-        (line(2).replace("02.11.2026", "31.11.2026"), "date"),
-        (line(2).replace("2026", "1826"), "impossible_time"),
-        (line(29, month=3).replace("07:45", "01:30"), "no_such_time"),
-        (line(2, phantom="INVENTED^IRIS"), "not_a_phantom"),
-        (line(2, phantom=""), "empty"),
-        (line(2, scan="x" * 61), "too_long"),
-        (line(2, scan="a\x07b"), "text"),
-        (line(2) + ";too many", "cells"),
-        ("02.11.2026;07:45;SPINE-1234", "cells"),
-        ('02.11.2026;"07:45"x;SPINE-1234;0,987;;;', "quotes"),
-    ],
-)
-def test_a_row_that_cannot_be_read_is_rejected_with_its_line_and_the_others_are_taken(row: str, code: str) -> None:
-    content = read(csv_export([line(1), row, line(4)]))
-    assert rejected(content) == [(3, code)]
-    assert [mapped.line for mapped in content.taken] == [2, 4]
-    assert "INVENTED" not in content.rejects[0].reason
-
-
-STRAY: Final = line(2) + '"24 h after service'
-
-
-@pytest.mark.parametrize("closing", ["", '"ok"', '"another', 'closed"'])
-def test_a_stray_quote_costs_its_own_row_and_no_other(closing: str) -> None:
-    """The quote may fit another one further down, a quarter of an hour or a month later: there are rows between."""
-    content = read(csv_export([line(1), STRAY, line(3), line(4) + closing, line(5)]))
-    lost = 4 if closing == '"another' else 3
-    assert rejected(content)[0] == (3, "quotes")
-    assert content.rejects[0].texts == (STRAY,), "the line as it stands, for a person to look at"
-    assert [mapped.line for mapped in content.taken] == ([2, 4, 5, 6] if lost == 3 else [2, 4, 6])
-
-
-def test_stray_quotes_in_every_row_reject_each_and_cost_no_more_than_time() -> None:
-    content = read(csv_export([STRAY] * 400 + [line(3)]))
-    assert content.rejected == {"quotes": 400}
-    assert [mapped.line for mapped in content.taken] == [402]
-
-
-@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
-def test_a_quoted_cell_may_have_several_lines(end: str) -> None:
-    comment = f'"repositioned;{end}then ""again""{end}{end}by Oz"'
-    content = read(csv_export([line(2) + comment, line(3, "?"), line(4)], end=end))
-    assert [mapped.line for mapped in content.taken] == [2, 7]
-    assert rejected(content) == [(6, "number")], "lines are the file's, not the records'"
-
-
-def test_a_header_and_a_first_cell_may_have_several_lines() -> None:
-    toml = PHANTOM_MAP.replace('bmd = "BMD gesamt"', 'bmd = "BMD gesamt"\nperformed_by = "Wer war es"')
-    header = '"Wer\r\nwar es";' + HEADER
-    content = read(csv_export(['"Oz\r\nand Pat";' + line(2), "Oz;" + line(3)], header=header), toml)
-    assert [mapped.line for mapped in content.taken] == [3, 5]
-
-
-def test_a_cell_that_goes_on_for_more_than_a_record_may_is_a_quote_that_nobody_closed() -> None:
-    content = read(csv_export([line(2) + '"' + "\r\nmore" * 60 + '"', line(4)]))
-    assert set(content.rejected) == {"quotes", "cells"}
-    assert [mapped.line for mapped in content.taken] == [63]
-
-
-def test_no_reason_says_what_stands_in_a_cell() -> None:
-    told = [reject.reason for reject in read(csv_export([line(2, "secret"), line(3, phantom="secret")])).rejects]
-    assert len(told) == 2
-    assert not any("secret" in reason for reason in told)
-
-
-def test_the_same_row_twice_in_a_file_counts_once_and_says_which() -> None:
-    content = read(csv_export([line(2), line(3), line(2)]))
-    assert ([mapped.line for mapped in content.taken], content.repeats) == ([2, 3], [(4, 2)])
-
-
-def test_the_same_scan_with_another_value_in_a_file_is_a_conflict_and_the_first_stands() -> None:
-    content = read(csv_export([line(2, "0,987"), line(2, "0,988")]))
-    (fact,) = facts(content)
-    assert isinstance(fact, PhantomMeasured)
-    assert fact.bmd_g_cm2 == 0.987
-    assert rejected(content) == [(3, "conflict")]
-    assert "line 2" in content.rejects[0].reason
-
-
-def test_another_analysis_of_a_scan_is_another_row_of_the_same_acquisition() -> None:
-    toml = PHANTOM_MAP.replace('software = "Version"', 'analysis = "Version"')
-    content = read(csv_export([line(2), line(2, "0,990").replace("13.6", "14.0")]), toml)
-    first, second = facts(content)
-    assert isinstance(first, PhantomMeasured)
-    assert isinstance(second, PhantomMeasured)
-    assert first.acquisition_id == second.acquisition_id
-    assert len({mapped.draft.event_id for mapped in content.taken}) == 2
-
-
 # --- files that are refused --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "code", "words"),
-    [
-        (csv_export([line(2)], header=HEADER.replace("Datum", "Date")), "header", 'no column "Datum"'),
-        (csv_export([line(2)], header=HEADER.replace("Kommentar", "Datum")), "header", "2 times"),
-        (b"", "header", "no header"),
-        (csv_export([line(2)] * 501), "over_limit", "500 rows"),
-        (csv_export(["x;" * 30]), "over_limit", "20 columns"),
-        (b"Datum;" + b"x" * 1_000_001, "over_limit", "million"),
-    ],
-)
-def test_a_file_that_is_not_as_the_map_says_is_refused_whole(data: bytes, code: str, words: str) -> None:
-    with pytest.raises(FileRefusedError, match=words) as refused:
-        read(data)
-    assert refused.value.code == code
-
-
-def test_another_encoding_is_refused_and_none_is_guessed() -> None:
-    toml = PHANTOM_MAP.replace("cp1252", "utf-8")
-    with pytest.raises(FileRefusedError, match="encoding") as refused:
-        read(csv_export([line(2)]) + "Prüfkörper".encode("cp1252"), toml)
-    assert refused.value.code == "encoding"
-    marked = b"\xef\xbb\xbf" + csv_export([line(2)])
-    assert len(read(marked, toml).taken) == 1, "a byte order mark is no part of the first column's name"
 
 
 def test_a_header_further_down_and_columns_by_number() -> None:
@@ -340,132 +171,7 @@ def test_a_sheet_without_names_is_read_by_numbers() -> None:
         read(workbook([row]), toml.replace("= 6", "= 99"))
 
 
-@pytest.mark.parametrize(
-    ("row", "code"),
-    [
-        ("2026-11-02T07:30,W21,20010", "standard"),
-        ("2026-11-02T07:30,W20,-1", "impossible_value"),
-        ("2026-11-02T07:30,W20,2000000", "impossible_value"),
-        ("2026-11-02T07:30,W20,n/a", "number"),
-    ],
-)
-def test_a_check_that_cannot_be_is_rejected(row: str, code: str) -> None:
-    assert rejected(read(f"{row}\n".encode(), CHECK_MAP, policy=SCALE)) == [(1, code)]
-
-
-def test_another_word_than_the_maps_is_neither_passed_nor_failed() -> None:
-    content = read(b"When,Outcome,Who\n2026-11-02 07:30:15,OK,Oz\n", VENDOR_MAP)
-    assert rejected(content) == [(2, "word")]
-
-
-BOMB = b"<worksheet><sheetData>" + b"<row/>" * 2_000_000 + b"</sheetData></worksheet>"
-LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
-SHEET = "xl/worksheets/sheet1.xml"
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (b"PK no zip at all", "unreadable"),
-        (workbook([])[:-200], "unreadable"),
-        (with_member(workbook([]), SHEET, BOMB), "over_limit"),
-        (with_member(workbook([]), SHEET, LAUGHS), "unreadable"),
-        (with_member(workbook([]), SHEET, b"<worksheet><sheetData><row>"), "unreadable"),
-        (with_member(workbook([]), "xl/workbook.xml", b"<workbook/>"), "header"),
-        (workbook([], sheet="Other"), "header"),
-        (workbook([[1] * 30]), "over_limit"),
-    ],
-)
-def test_a_workbook_that_is_damaged_or_made_to_do_harm_is_refused(data: bytes, code: str) -> None:
-    with pytest.raises(FileRefusedError) as refused:
-        read(data, XLSX_MAP)
-    assert refused.value.code == code
-
-
-def test_a_sheet_that_claims_a_million_rows_of_sixteen_thousand_cells_costs_nothing() -> None:
-    row = '<row r="{r}"><c r="XFD{r}" t="inlineStr"><is><t>x</t></is></c></row>'
-    sheet = (
-        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1:XFD1048576"/>'
-    )
-    sheet += f"<sheetData>{row.format(r=1)}{row.format(r=1048576)}</sheetData></worksheet>"
-    tracemalloc.start()
-    with pytest.raises(FileRefusedError):
-        read(with_member(workbook([]), SHEET, sheet.encode()), XLSX_MAP)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 20_000_000
-
-
-ROW_1: Final = [date(2026, 11, 2), time(7, 45), "SPINE-1234", 0.98, "A", 13, None]
-
-
-def test_empty_rows_of_a_sheet_do_not_count_towards_its_limit() -> None:
-    content = read(workbook([ROW_1, *[[]] * 600, [date(2026, 11, 3), *ROW_1[1:]]]), XLSX_MAP)
-    assert ([one.line for one in content.taken], content.rows) == ([2, 603], 2)
-
-
-def test_a_gap_that_no_sheet_can_have_is_refused() -> None:
-    data = workbook([ROW_1])
-    with ZipFile(BytesIO(data)) as archive:
-        sheet = archive.read(SHEET)
-    assert sheet.count(b'<row r="2"') == 1
-    far = sheet.replace(b'<row r="2"', b'<row r="900000000000"')
-    with pytest.raises(FileRefusedError, match="1048576 lines") as refused:
-        read(with_member(data, SHEET, far), XLSX_MAP)
-    assert refused.value.code == "over_limit"
-
-
-@pytest.mark.parametrize(
-    ("xml", "code"),
-    [
-        ("<x><Scan></x>", "unreadable"),
-        ("<x/>", "header"),
-        ("<x><Scan patient='SPINE-1234'/></x>", "header"),
-        ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "unreadable"),
-        ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><x/>', "unreadable"),
-        ("<x>" * 40, "over_limit"),
-        ("<x><Scan>" + "<y/>" * 30 + "</Scan></x>", "over_limit"),
-    ],
-)
-def test_an_xml_that_is_damaged_or_made_to_do_harm_is_refused(xml: str, code: str) -> None:
-    with pytest.raises(FileRefusedError) as refused:
-        read(xml.encode(), XML_MAP)
-    assert refused.value.code == code
-
-
 # --- laws --------------------------------------------------------------------------------------------------
-
-texts = st.text(st.characters(codec="cp1252", exclude_characters="\r\n\0"), max_size=12)
-
-
-@given(st.lists(st.lists(texts, min_size=7, max_size=7), max_size=8), st.sampled_from(["\r\n", "\n"]))
-def test_any_cells_written_as_csv_are_counted_row_by_row_and_never_raise(rows: list[list[str]], end: str) -> None:
-    written = StringIO()
-    writer = csv.writer(written, delimiter=";", lineterminator=end)
-    writer.writerow(HEADER.split(";"))
-    writer.writerows(rows)
-    content = read(written.getvalue().encode("cp1252"))
-    assert content.rows == sum(any(row) for row in rows)
-    assert content.rows == len(content.taken) + content.repeated + sum(content.rejected.values())
-
-
-@given(st.binary(max_size=400))
-def test_bytes_that_are_no_file_are_refused_or_rejected_and_nothing_else(data: bytes) -> None:
-    for toml in (PHANTOM_MAP, XLSX_MAP, XML_MAP):
-        with suppress(FileRefusedError):
-            assert read(data, toml).taken == []
-
-
-@given(place=st.integers(0, 5000), value=st.integers(0, 255))
-def test_a_workbook_with_any_byte_changed_is_read_or_refused(place: int, value: int) -> None:
-    data = bytearray(WORKBOOK)
-    data[place % len(data)] = value
-    with suppress(FileRefusedError):
-        content = read(bytes(data), XLSX_MAP)
-        assert content.rows == len(content.taken) + content.left_out + content.repeated + len(content.rejects)
-
-
-WORKBOOK = workbook([[date(2026, 11, day), time(7, 45), "SPINE-1234", 0.98, "A", 13, None] for day in range(1, 9)])
 
 
 @given(st.decimals(-10_000, 10_000, places=4))
@@ -570,7 +276,3 @@ def test_a_clock_that_does_not_follow_the_site_has_its_own_zone() -> None:
 )
 def test_a_map_that_does_not_fit_its_device_says_so(toml: str, policy: DevicePolicy, words: list[str]) -> None:
     assert device_faults(map_from_toml(toml, "map"), policy) == words
-
-
-def test_the_bomb_is_one() -> None:
-    assert len(zlib.compress(BOMB)) * 200 < len(BOMB), "else the test above would prove nothing"

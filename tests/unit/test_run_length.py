@@ -1,33 +1,18 @@
-"""Run lengths against published tables, R spc, simulation and hand calculation."""
+"""Run lengths of CUSUM and EWMA against published tables, R spc, simulation and hand calculation."""
 
-import csv
 import math
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qa_models.cusum import SelfStartingCusum, TabularCusum, VariabilityCusum
-from qa_models.ewma import EwmaChart
-from qa_models.run_length import (
-    chart_arl,
-    cusum_arl,
-    cusum_h,
-    estimated_baseline,
-    ewma_arl,
-    ewma_width,
-    false_alarms_per_year,
-    shewhart_arl,
-)
-from qa_models.run_length.absorbing import expected_steps
-from qa_models.run_rules import DXA, NELSON, WESTERN_ELECTRIC, WESTGARD, Beyond, Mixture, Range, Trend, Within
-from qa_models.shewhart import ShewhartChart
+from qa_models.cusum import TabularCusum
+from qa_models.run_length import cusum_arl, cusum_h, ewma_arl, ewma_width
 from tests.r_language import r_lines
+from tests.unit.run_length_tables import PRINTED, agrees, rows
 
 SHIFTS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4)
 
@@ -51,23 +36,6 @@ SPC_EWMA = {
     (1.0, 3.0): (370.398347, 281.152524, 155.224201, 81.215702, 43.894682, 14.967685, 6.302963, 2.000000, 1.188573),
 }
 EWMA_SHIFTS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)
-
-PRINTED = 1.1e-6
-"""The last of the six decimals that spc prints, give or take one."""
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines))
-
-
-def agrees(value: float, printed: str) -> bool:
-    """Whether a value is the printed one but for its rounding: tables of 1982 round 1.3254 to 1.32."""
-    unit = 10.0 ** -len(printed.partition(".")[2])
-    return abs(value - float(printed)) <= 0.6 * unit
-
-
-# CUSUM
 
 
 @pytest.mark.parametrize("h", [4, 5])
@@ -218,9 +186,6 @@ def test_a_run_length_that_cannot_be_had_is_refused(k: float, arl0: float, part:
         cusum_h(k, arl0, head_start_fraction=part)
 
 
-# EWMA
-
-
 @pytest.mark.parametrize(("lam", "width"), SPC_EWMA)
 def test_ewma_as_spc_computes_it(lam: float, width: float) -> None:
     ours = [ewma_arl(lam, width, shift) for shift in EWMA_SHIFTS]
@@ -283,250 +248,3 @@ def test_a_bad_ewma_is_refused(lam: float, width: float, shift: float) -> None:
 def test_a_width_that_cannot_be_had_is_refused(lam: float, arl0: float) -> None:
     with pytest.raises(ValueError, match=r"lam = |arl0 = "):
         ewma_width(lam, arl0)
-
-
-# Shewhart charts with run rules
-
-WE_1, WE_2, WE_3, WE_4 = WESTERN_ELECTRIC
-
-
-def test_champ_and_woodall_1987_table_1(reference_data: Path) -> None:
-    sets = {"C1": (WE_1,), "C12": (WE_1, WE_2), "C13": (WE_1, WE_3), "C14": (WE_1, WE_4)}
-    for row in rows(reference_data / "champ_woodall_1987_table1.csv"):
-        for column, rules in sets.items():
-            assert agrees(shewhart_arl(rules, float(row["mu"])), row[column]), (row, column)
-
-
-@pytest.mark.parametrize(
-    ("shift", "printed"),
-    [
-        (0, "91.75"),
-        (0.2, "66.80"),
-        (0.4, "36.61"),
-        (0.6, "20.91"),
-        (0.8, "13.25"),
-        (1, "9.22"),
-        (2, "3.13"),
-        (3, "1.67"),
-    ],
-)
-def test_all_four_western_electric_rules(shift: float, printed: str) -> None:
-    assert agrees(shewhart_arl(WESTERN_ELECTRIC, shift), printed)
-
-
-def p_within(sigmas: float) -> float:
-    return math.erf(sigmas / math.sqrt(2))
-
-
-def test_runs_by_hand() -> None:
-    # A run of n successes of probability p takes (1 - p^n) / ((1 - p) p^n) trials; on either of two even sides,
-    # 2^n - 1.
-    assert shewhart_arl((Beyond("9", 9, 9, 0.0),), 0) == pytest.approx(511, rel=1e-12)
-    assert shewhart_arl((Beyond("1", 1, 1, 3.0),), 0) == pytest.approx(1 / (1 - p_within(3)), rel=1e-12)
-    p = p_within(1)
-    assert shewhart_arl((Within("15", 15, 1.0),), 0) == pytest.approx((1 - p**15) / ((1 - p) * p**15), rel=1e-11)
-
-
-def test_a_mixture_by_hand() -> None:
-    # Three in a row beyond one sigma, not all on one side: a chain of four states solved by hand.
-    # p: beyond on a given side. S start, A one beyond or a streak, D a streak of two or more on one side.
-    p = Fraction(1, 8)
-    # S = 1 + 2p A + (1-2p) S;  A = 1 + p D + p M + (1-2p) S;  D = 1 + p D + (1-2p) S (the other side signals)
-    # M: two beyond on different sides: the next one beyond, on either side, signals.  M = 1 + (1-2p) S
-    q = 1 - 2 * p
-    # D = (1 + q S)/(1 - p), M = 1 + q S, A = 1 + q S + p (1 + q S)/(1 - p) + p (1 + q S) = c (1 + q S)
-    c = 1 + p / (1 - p) + p
-    s = (1 + 2 * p * c) / (1 - q - 2 * p * c * q)
-    level = 1.1503493803760083  # upper 1/8 quantile of the normal distribution
-    assert shewhart_arl((Mixture("3", 3, level),), 0) == pytest.approx(float(s), rel=1e-9)
-
-
-@pytest.mark.parametrize("rules", [DXA, WESTGARD, (Range("R", 4.0),), (Range("R", 3.3), Beyond("b", 2, 4, 1.2))])
-@pytest.mark.parametrize("shift", [0, 0.7])
-def test_range_rules_by_simulation(rules: tuple[Beyond | Range, ...], shift: float) -> None:
-    scans = 2_500
-    x = np.random.default_rng(1996).normal(shift, 1, (3_000, scans))
-    signal = ShewhartChart(0, 1, rules).replay(x).signal
-    done = signal.any(axis=1)
-    run_lengths = np.where(done, signal.argmax(axis=1) + 1, scans)
-    assert done.mean() > 0.999
-    error = float(run_lengths.std()) / math.sqrt(len(run_lengths))
-    assert shewhart_arl(rules, shift) == pytest.approx(run_lengths.mean(), abs=4 * error)
-
-
-def test_a_warning_is_no_signal() -> None:
-    assert shewhart_arl(WESTGARD, 0.5) == shewhart_arl(DXA, 0.5)
-
-
-def test_full_windows_signal_a_little_later() -> None:
-    assert shewhart_arl(WESTERN_ELECTRIC, 0, full_window=True) == pytest.approx(91.90, abs=0.005)
-    x = np.random.default_rng(1956).normal(1, 1, (20_000, 300))
-    signal = ShewhartChart(0, 1, WESTERN_ELECTRIC, full_window=True).replay(x).signal
-    run_lengths = signal.argmax(axis=1) + 1
-    error = float(run_lengths.std()) / math.sqrt(len(run_lengths))
-    assert signal.any(axis=1).all()
-    assert shewhart_arl(WESTERN_ELECTRIC, 1, full_window=True) == pytest.approx(run_lengths.mean(), abs=4 * error)
-
-
-@settings(max_examples=20)
-@given(st.floats(-4, 4))
-def test_either_direction_takes_as_long(shift: float) -> None:
-    assert shewhart_arl(WESTERN_ELECTRIC, shift) == pytest.approx(shewhart_arl(WESTERN_ELECTRIC, -shift), rel=1e-10)
-
-
-@pytest.mark.parametrize(
-    ("rules", "words"),
-    [
-        ((), "no rule signals"),
-        ((Beyond("w", 1, 1, 2.0, warning=True),), "no rule signals"),
-        ((Trend("up", 6),), "up compares sizes"),
-        (NELSON, "nelson_3 compares sizes"),
-        ((Beyond("many", 20, 40, 0.5), Beyond("more", 20, 40, 0.3)), "simulate"),
-    ],
-)
-def test_rules_without_an_exact_run_length_are_refused(rules: tuple[Beyond | Trend, ...], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        shewhart_arl(rules, 0)
-
-
-@pytest.mark.parametrize("width", [10.0, 12.0, 17.9, 18.0, 25.0])
-def test_rare_ranges_are_refused_rather_than_guessed(width: float) -> None:
-    with pytest.raises(ValueError, match="run lengths up to"):
-        shewhart_arl((Range("R", width),), 0)
-
-
-def test_a_range_wider_than_the_limits_changes_nothing() -> None:
-    assert shewhart_arl((WE_1, Range("R", 6.0)), 0.4) == shewhart_arl((WE_1,), 0.4)
-
-
-def test_a_range_of_eight_by_its_asymptote() -> None:
-    # So rare that the run length is one over the chance of a pair, but for the next pair sharing a point.
-    chance = 2 * stats.norm.sf(8 / math.sqrt(2))
-    assert shewhart_arl((Range("R", 8.0),), 0) == pytest.approx(1 / chance, rel=0.01)
-
-
-@pytest.mark.parametrize(("level", "width"), [(3.0, 1.2), (3.0, 0.1), (3.3, 1.1), (3.4, 1.3), (3.6, 1.3)])
-def test_levels_and_widths_that_meet_but_for_rounding(level: float, width: float) -> None:
-    rules = (Beyond("limit", 1, 1, level), Range("R", width))
-    x = np.random.default_rng(3).normal(0.2, 1, (20_000, 60))
-    signal = ShewhartChart(0, 1, rules).replay(x).signal
-    run_lengths = signal.argmax(axis=1) + 1
-    error = float(run_lengths.std()) / math.sqrt(len(run_lengths))
-    assert signal.any(axis=1).all()
-    assert shewhart_arl(rules, 0.2) == pytest.approx(run_lengths.mean(), abs=4 * error)
-
-
-def test_a_shift_out_of_all_limits_signals_at_once() -> None:
-    assert shewhart_arl((WE_1, Range("R", 4.0)), 1e6) == 1.0
-    assert shewhart_arl((Range("R", 4.0),), 1e6) == pytest.approx(shewhart_arl((Range("R", 4.0),), 0), rel=1e-8)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: cusum_h(0.5, 1e300),
-        lambda: cusum_h(0, 100, head_start_fraction=0.999),
-        lambda: cusum_arl(0.5, 1e5, 0),
-        lambda: ewma_arl(1e-5, 2.5, 0),
-        lambda: ewma_arl(0.001, 2.5, 0, time_varying=True),
-        lambda: ewma_width(0.1, 1 + 1e-12),
-        lambda: shewhart_arl((Range("R", 1e-3),), 0),
-    ],
-)
-def test_what_would_take_for_ever_is_refused(call: Callable[[], float]) -> None:
-    with pytest.raises(ValueError, match=r"sigmas wide|is below 0\.005|too near 1|too narrow"):
-        call()
-
-
-# Charts in a department
-
-
-def test_false_alarms_a_year() -> None:
-    assert false_alarms_per_year(TabularCusum(1.2, 0.006), 250) == pytest.approx(250 / 465.443506, rel=1e-8)
-    assert false_alarms_per_year(ShewhartChart(1.2, 0.006, (WE_1,)), 250) == pytest.approx(250 / 370.398347, rel=1e-8)
-    fixed = EwmaChart(1.2, 0.006, lam=0.1, width=2.814, time_varying=False)
-    assert false_alarms_per_year(fixed, 52) == pytest.approx(52 / 499.579550, rel=1e-8)
-    assert chart_arl(EwmaChart(1, 1, lam=0.1, width=2.814), 1) == pytest.approx(8.157, abs=0.0005)
-    assert chart_arl(TabularCusum(1, 1, h=4, head_start=2), 1) == pytest.approx(5.286886, abs=PRINTED)
-
-
-def test_charts_with_and_without_an_exact_run_length() -> None:
-    assert chart_arl(SelfStartingCusum(), 0) == pytest.approx(465.443506, abs=1e-5)
-    with pytest.raises(ValueError, match="VariabilityCusum has no exact run length"):
-        false_alarms_per_year(VariabilityCusum(1, 0.005), 250)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("scans", [0, -1, math.inf, math.nan])
-def test_false_alarms_of_no_scans_are_refused(scans: float) -> None:
-    with pytest.raises(ValueError, match="scans_per_year = "):
-        false_alarms_per_year(TabularCusum(1, 0.005), scans)
-
-
-@pytest.mark.parametrize(
-    ("n", "probability", "median"), [(10, 0.56, 70), (25, 0.42, 138), (50, 0.32, 185), (100, 0.26, 245)]
-)
-def test_thin_baselines_alarm_falsely(n: int, probability: float, median: float) -> None:
-    # Monte Carlo of 4,000 charts (reference 1.6), good to 2 points
-    effect = estimated_baseline(n)
-    assert effect.false_alarm_probability == pytest.approx(probability, abs=0.02)
-    assert effect.median_run_length == pytest.approx(median, rel=0.06)
-
-
-def test_an_endless_baseline_is_a_known_target() -> None:
-    x = np.random.default_rng(5).normal(0, 1, (20_000, 400))
-    signal = TabularCusum(0, 1).replay(x).signal.cumsum(axis=1).astype(bool)
-    effect = estimated_baseline(10_000_000)
-    assert effect.false_alarm_probability == pytest.approx(signal[:, 99].mean(), abs=0.012)
-    assert effect.median_run_length == pytest.approx(int((signal.mean(axis=0) < 0.5).sum()) + 1, rel=0.04)
-
-
-def test_a_wide_chart_on_an_endless_baseline_by_simulation() -> None:
-    chart = TabularCusum(0, 1, k=0.25, h=12)
-    signal = chart.replay(np.random.default_rng(9).normal(0, 1, (4_000, 1_000))).signal
-    effect = estimated_baseline(10**9, k=0.25, h=12, within=1_000, most_scans=1_000)
-    assert effect.false_alarm_probability == pytest.approx(signal.any(axis=1).mean(), abs=0.03)
-
-
-def test_a_median_is_looked_for_so_far_and_no_further() -> None:
-    assert estimated_baseline(100, most_scans=100).median_run_length == math.inf
-    with pytest.raises(ValueError, match="within = 101"):
-        estimated_baseline(100, within=101, most_scans=100)
-
-
-def test_a_sigma_floor_calms_a_thin_baseline() -> None:
-    rng = np.random.default_rng(6)
-    baseline = rng.normal(0, 1, (20_000, 10))
-    sigma = np.maximum(baseline.std(axis=1, ddof=1), 1)
-    z = (rng.normal(0, 1, (20_000, 100)) - baseline.mean(axis=1)[:, None]) / sigma[:, None]
-    simulated = TabularCusum(0, 1).replay(z).signal.any(axis=1).mean()
-    assert estimated_baseline(10, sigma_floor=1).false_alarm_probability == pytest.approx(simulated, abs=0.012)
-
-
-@pytest.mark.parametrize("bad", [{"n": 1}, {"within": 0}, {"k": -1}, {"h": 0}, {"sigma_floor": math.inf}])
-def test_a_baseline_that_cannot_be_is_refused(bad: dict[str, float]) -> None:
-    n = int(bad.pop("n", 10))
-    with pytest.raises(ValueError, match=r"(n|within|k|h|sigma_floor) = "):
-        estimated_baseline(n, **bad)  # type: ignore[arg-type]
-
-
-# The chain below
-
-
-def test_ruin_of_a_gambler_to_the_last_digit() -> None:
-    # States 1 to 59, a fair game would be symmetrical; here one step up has probability 1e-3. Known closed form
-    # in exact fractions; plain elimination fails at 1e177 steps.
-    up, states = Fraction(1, 1000), 59
-    down = 1 - up
-    # From j to the end: the sum over i >= j of d_i, where d_0 = 1 / up and d_i = (1 + down * d_(i-1)) / up.
-    differences = [1 / up]
-    for _ in range(states - 1):
-        differences.append((1 + down * differences[-1]) / up)
-    exact = [float(sum(differences[j:])) for j in range(states)]
-    stay = np.zeros((states, states))
-    for j in range(states - 1):
-        stay[j, j + 1] = float(up)
-        stay[j + 1, j] = float(down)
-    leave = np.zeros(states)
-    leave[-1] = float(up)
-    assert exact[0] > 1e176
-    assert expected_steps(stay, leave) == pytest.approx(exact, rel=1e-12)

@@ -22,6 +22,7 @@ from qa_models.cusum import (
     SelfStartingStates,
     TabularCusum,
 )
+from tests.unit.replays import bits
 
 series = st.lists(st.floats(-1e6, 1e6) | st.integers(-2, 2).map(float), max_size=25)
 ks = st.floats(0, 3)
@@ -307,10 +308,6 @@ def test_replay_of_nothing_is_nothing(shape: tuple[int, int]) -> None:
 # Laws
 
 
-def _bits(arrays: list[Any]) -> list[tuple[str, bytes]]:
-    return [(str(values.dtype), np.ascontiguousarray(values).tobytes()) for values in arrays]
-
-
 def _flat(path: SelfStartingPath) -> list[Any]:
     return [*path[:7], *path.states[:3], *path.states.sums]
 
@@ -333,7 +330,7 @@ def test_replay_equals_streaming_to_the_last_bit(x: Any, k: float, h: float, fre
     states = _states([chart.state for chart in charts])
     expected = [np.reshape(np.array(c, dtype), x.shape) for c, dtype in zip(columns, dtypes, strict=True)]
     path = SelfStartingCusum(k=k, h=h, freeze_on_signal=freeze).replay(x)
-    assert _bits(_flat(path)) == _bits([*expected, *states[:3], *states.sums])
+    assert bits(_flat(path)) == bits([*expected, *states[:3], *states.sums])
 
 
 @given(_tables(), hs, st.booleans(), st.lists(st.integers(0, 15), max_size=4))
@@ -345,7 +342,7 @@ def test_blocks_give_what_one_go_gives(x: Any, h: float, freeze: Any, cuts: list
         blocks.append(path)
         states = path.states
     joined = [np.hstack([block[i] for block in blocks]) for i in range(7)]
-    assert _bits([*joined, *_flat(path)[7:]]) == _bits(_flat(chart.replay(x)))
+    assert bits([*joined, *_flat(path)[7:]]) == bits(_flat(chart.replay(x)))
 
 
 @pytest.mark.parametrize("n_scans", [0, 3])

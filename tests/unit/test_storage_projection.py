@@ -4,22 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from storage.equipment_rows import FaultRow
 from storage.log_rows import readable
 from storage.projection import rows_from, without_nul
-from storage.rows import (
-    TABLES,
-    BaselineRow,
-    BypassRow,
-    ConfigurationRow,
-    DecisionRow,
-    EventRow,
-    FaultRow,
-    GateRow,
-    QcRow,
-    ReviewRow,
-    StageRow,
-    TableRow,
-)
+from storage.qc_rows import BaselineRow, DecisionRow, QcRow, ReviewRow
+from storage.rows import TABLES, BypassRow, ConfigurationRow, EventRow, GateRow, StageRow, TableRow
 from storage.upkeep import month_after
 from streams.messages import FaultLogged, PatientScanStarted, QcReleased
 from streams.sqlite_log import Row

@@ -1,33 +1,21 @@
 """Service tokens: on a real file, with a clock that the test moves."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from dashboards.access.scopes import Scope
 from dashboards.access.tokens import PREFIX, ExpiredTokenError, RevokedTokenError, UnknownTokenError
 from dashboards.users import UserStore
+from tests.accounts import CHEAP, MovableClock, clock
 from tests.console_fakes import NOW
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+__all__ = ["clock"]  # a fixture, used by its name
+
 YEAR = timedelta(days=365)
-
-
-class MovableClock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
 
 
 @pytest.fixture

@@ -1,60 +1,28 @@
 """Uptime by hand: every expected number is worked out beside the case, or stands in the reference."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import pytest
 from msgspec.structs import replace
 
 from streams.messages import (
-    ClinicCalendarChanged,
     ClockCorrected,
-    DeviceReconfigured,
     DeviceRetired,
-    FaultCleared,
-    FaultLogged,
-    QcJudged,
     ReasonCode,
     RefusedRequest,
-    ReturnDecided,
     ServiceKind,
     StateChanged,
-    Verdict,
     WatchInterrupted,
 )
-from streams.policy import Clinic, ClinicCalendar, Closure, PhantomRole
-from streams.uptime.account import Account, Stages, account_of
+from streams.policy import Clinic, ClinicCalendar
+from streams.uptime.account import account_of
 from streams.uptime.causes import PRECEDENCE, cause_of
 from streams.uptime.clinic_hours import period_of
 from streams.uptime.history import history_of
 from streams.uptime.rebooking import Refusals, Seen, to_rebook
 from streams.uptime.report import Line, Target
-from tests.downtime import (
-    FAULT,
-    NINE_TO_SIX,
-    OPERATOR,
-    QC_FAILED,
-    QC_MISSING,
-    TWO_MODES,
-    VERIFY,
-    WITH_ENGINEER,
-    Told,
-    gate,
-    handed_back,
-    handed_over,
-    utc,
-)
-
-HOUR = 3600.0
-LATER = datetime(2027, 6, 1, tzinfo=UTC)
-
-
-def reckoned(told: Told, first: str, last: str, *, now: datetime = LATER, time_zone: str = "UTC") -> Account:
-    period = period_of(date.fromisoformat(first), date.fromisoformat(last), time_zone)
-    return account_of(history_of("bath/dxa-1", told.entries), period, now)
-
-
-def hours_lost(account: Account) -> dict[str, float]:
-    return {code.value: (lost.unplanned_s + lost.planned_s) / HOUR for code, lost in account.by_cause()}
+from tests.downtime import FAULT, OPERATOR, QC_MISSING, TWO_MODES, WITH_ENGINEER, Told, gate, handed_over, utc
+from tests.unit.uptime_rig import HOUR, LATER, hours_lost, reckoned
 
 
 def thirteen_weeks() -> Told:
@@ -175,150 +143,7 @@ def test_an_override_that_has_run_out_leaves_what_it_was_for() -> None:
     assert (hours_lost(account), account.overridden_s) == ({"independent_overdue": 2.0}, 7 * HOUR)
 
 
-# --- planned service ---------------------------------------------------------------------------------------
-
-
-def planned() -> Told:
-    return Told().staged(
-        "2026-01-05T09:00", "with_engineer", handed_over(ServiceKind.UPGRADE), WITH_ENGINEER, QC_MISSING
-    )
-
-
-def test_the_verification_after_planned_service_is_planned_too() -> None:
-    told = (
-        planned()
-        .staged("2026-01-05T11:00", "handed_back", handed_back(), WITH_ENGINEER, VERIFY)
-        .staged("2026-01-05T12:00", "verifying", ReturnDecided("h1", returns=True, decided_by=OPERATOR), VERIFY)
-        .staged("2026-01-05T13:00", "clinical", None)
-    )
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert (account.planned_s, account.unplanned_s, account.failures) == (4 * HOUR, 0.0, 0)
-    assert account.availability == 1.0
-    assert account.availability_with_planned == pytest.approx(5 / 9)
-
-
-def test_a_verification_that_fails_after_planned_service_is_not_planned() -> None:
-    told = (
-        planned()
-        .staged("2026-01-05T11:00", "verifying", None, VERIFY)
-        .gates("2026-01-05T12:00", VERIFY, QC_FAILED, first=(confirmed(),))
-        .staged("2026-01-05T14:00", "clinical", None)
-    )
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert (account.planned_s, account.unplanned_s, account.failures) == (3 * HOUR, 2 * HOUR, 1)
-
-
-def test_planned_work_on_a_device_that_stands_still_with_a_fault_is_not_planned_time() -> None:
-    told = (
-        Told()
-        .gates("2026-01-05T09:00", FAULT)
-        .staged("2026-01-05T10:00", "with_engineer", handed_over(ServiceKind.PLANNED_MAINTENANCE), FAULT, WITH_ENGINEER)
-        .staged("2026-01-05T11:00", "clinical", None)
-    )
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert (account.planned_s, account.unplanned_s) == (0.0, 2 * HOUR)
-
-
-def test_the_next_service_is_judged_by_its_own_kind() -> None:
-    told = (
-        planned()
-        .staged("2026-01-05T10:00", "clinical", None)
-        .staged("2026-01-05T11:00", "with_engineer", handed_over(ServiceKind.BREAKDOWN), WITH_ENGINEER)
-        .staged("2026-01-05T13:00", "clinical", None)
-    )
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert (account.planned_s, account.unplanned_s, account.failures) == (1 * HOUR, 2 * HOUR, 1)
-
-
 # --- failures and repairs ----------------------------------------------------------------------------------
-
-
-def confirmed() -> QcJudged:
-    at = utc("2026-01-05T12:00")
-    return QcJudged("e", 0, PhantomRole.INDEPENDENT, "SPINE-1", "L1-L4", at, Verdict.FAIL_CONFIRMED)
-
-
-def test_without_a_failure_the_time_between_failures_is_a_lower_bound() -> None:
-    account = reckoned(Told(), "2026-01-05", "2026-04-05")
-    assert (account.failures, account.mtbf_s, account.up_s) == (0, None, 585 * HOUR)
-    assert account.mtbf_above_s == pytest.approx(585 / 2.9957 * HOUR)  # 195.28 h
-
-
-def test_a_first_scan_that_fails_and_passes_when_repeated_is_downtime_but_no_failure() -> None:
-    told = Told().held("2026-01-05T09:00", "2026-01-05T09:30", QC_FAILED)
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert (hours_lost(account), account.failures) == ({"qc_failed": 0.5}, 0)
-
-
-def test_a_confirmed_failure_of_qc_is_one() -> None:
-    told = Told().gates("2026-01-05T12:00", QC_FAILED, first=(confirmed(),)).gates("2026-01-05T13:00")
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert (account.failures, account.mtbf_s) == (1, 8 * HOUR)
-
-
-def repaired() -> Told:
-    """A fault that begins without stopping, is handed over at once with its number, and passes before the decision."""
-    fault = FaultLogged("f1", "as the test says", stops_scanning=False, logged_by=OPERATOR)
-    return (
-        Told()
-        .then("2026-01-05T08:00", fault)
-        .staged("2026-01-05T10:00", "with_engineer", handed_over(ServiceKind.BREAKDOWN, "f1"), WITH_ENGINEER)
-        .staged("2026-01-05T13:00", "handed_back", handed_back(), WITH_ENGINEER, VERIFY)
-        .gates("2026-01-05T13:45", WITH_ENGINEER)  # everything has passed; the decision is awaited
-        .staged("2026-01-05T14:00", "clinical", ReturnDecided("h1", returns=True, decided_by=OPERATOR))
-    )
-
-
-def test_a_repair_is_timed_stage_by_stage() -> None:
-    account = reckoned(repaired(), "2026-01-05", "2026-01-05")
-    stages = Stages.of(account.repairs)
-    assert stages == Stages(attended=(2.0, 1), fixed=(3.0, 1), qa_passed=(0.75, 1), released=(0.25, 1), whole=(6.0, 1))
-    assert account.unplanned_s == 4 * HOUR  # it was in use until it was handed over
-    assert account.failures == 1
-
-
-def test_a_fault_put_right_without_an_engineer_has_no_attendance() -> None:
-    fault = FaultLogged("f1", "as the test says", stops_scanning=True, logged_by=OPERATOR)
-    told = (
-        Told()
-        .gates("2026-01-05T10:00", FAULT, first=(fault,))
-        .gates("2026-01-05T11:00", VERIFY, first=(FaultCleared("f1", "as the test says", OPERATOR),))
-        .gates("2026-01-05T11:30")
-    )
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert Stages.of(account.repairs) == Stages(None, (1.0, 1), (0.5, 1), (0.0, 1), (1.5, 1))
-    assert hours_lost(account) == {"fault_stops_scanning": 1.0, "verification_required": 0.5}
-
-
-def test_a_repair_that_did_not_work_goes_on_until_it_does() -> None:
-    told = (
-        Told()
-        .staged("2026-01-05T09:00", "with_engineer", handed_over(ServiceKind.BREAKDOWN), WITH_ENGINEER)
-        .staged("2026-01-05T10:00", "handed_back", handed_back(is_working=False), WITH_ENGINEER, VERIFY)
-        .staged("2026-01-05T12:00", "with_engineer", handed_over(ServiceKind.BREAKDOWN), WITH_ENGINEER)
-        .staged("2026-01-05T15:00", "handed_back", handed_back(), WITH_ENGINEER, VERIFY)
-        .staged("2026-01-05T16:00", "clinical", ReturnDecided("h1", returns=True, decided_by=OPERATOR))
-    )
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert account.failures == 1
-    assert Stages.of(account.repairs) == Stages((0.0, 1), (6.0, 1), (1.0, 1), (0.0, 1), (7.0, 1))
-
-
-def test_a_fault_over_months_is_lost_in_each_counted_once_and_repaired_in_the_last() -> None:
-    told = Told().held("2026-01-30T12:00", "2026-03-03T12:00", FAULT)  # a Friday to a Tuesday
-    months = [
-        reckoned(told, "2026-01-01", "2026-01-31"),
-        reckoned(told, "2026-02-01", "2026-02-28"),
-        reckoned(told, "2026-03-01", "2026-03-31"),
-    ]
-    # 6 h of 30 January; all 20 clinics of February; 9 h of 2 March and 3 h of 3 March
-    assert [account.unplanned_s / HOUR for account in months] == [6.0, 180.0, 12.0]
-    assert [account.failures for account in months] == [1, 0, 0]
-    assert [account.going_on for account in months] == [0, 1, 1]
-    assert [len(account.repairs) for account in months] == [0, 0, 1]
-    assert (months[1].availability, months[1].mtbf_above_s) == (0.0, None)
-    whole = reckoned(told, "2026-01-01", "2026-03-31")
-    assert whole.unplanned_s == sum(account.unplanned_s for account in months)
 
 
 def test_a_period_that_is_not_over_is_reckoned_up_to_now() -> None:
@@ -411,72 +236,6 @@ def test_what_was_recorded_by_a_clock_that_ran_ahead_is_void() -> None:
 
 
 # --- time zones and calendars ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("day", "hours", "fault_ends", "lost"),
-    [
-        ("2026-03-29", 5.0, "2026-03-29T01:30", 0.5),  # 00:30 GMT to 06:30 BST; at 01:00 the clocks go on
-        ("2026-10-25", 7.0, "2026-10-25T01:30", 2.0),  # 00:30 BST (23:30 GMT) to 06:30 GMT
-    ],
-)
-def test_nights_in_which_the_clocks_change_have_the_hours_they_have(
-    day: str, hours: float, fault_ends: str, lost: float
-) -> None:
-    night = ClinicCalendar("Europe/London", (Clinic((6,), "00:30", "06:30"),))
-    began = utc(f"{day}T01:00") if hours < 6 else utc(f"{day}T00:00") - timedelta(minutes=30)
-    told = Told(calendar=night).gates(began.isoformat()[:16], FAULT).gates(fault_ends)
-    account = reckoned(told, day, day, time_zone="Europe/London")
-    assert (account.covered_s / HOUR, account.unplanned_s / HOUR) == (hours, lost)
-
-
-def test_the_same_clinic_begins_an_hour_earlier_by_utc_in_summer() -> None:
-    calendar = ClinicCalendar("Europe/London", (Clinic((0, 4), "09:00", "10:00"),))
-    told = (
-        Told(calendar=calendar)
-        .held("2026-03-27T09:00", "2026-03-27T09:30", FAULT)  # a Friday in winter: 9 is 9
-        .held("2026-03-30T08:00", "2026-03-30T08:15", FAULT)  # the Monday after: 9 is 8
-    )
-    assert reckoned(told, "2026-03-27", "2026-03-30", time_zone="Europe/London").unplanned_s == 0.75 * HOUR
-
-
-def test_a_calendar_that_changes_counts_from_where_it_changed() -> None:
-    mornings = ClinicCalendar("UTC", (Clinic((0, 1, 2, 3, 4), "09:00", "12:00", slot_minutes=20),))
-    told = (
-        Told()
-        .then("2026-01-06T11:00", ClinicCalendarChanged(mornings))
-        .held("2026-01-05T17:00", "2026-01-05T18:00", FAULT)
-    )
-    told.entries.sort(key=lambda entry: entry.at)
-    told = told.held("2026-01-07T11:00", "2026-01-07T18:00", FAULT)
-    account = reckoned(told, "2026-01-05", "2026-01-07")
-    assert account.covered_s == (9 + 3 + 3) * HOUR  # Tuesday: 9 to 11 by the old, 11 to 12 by the new
-    assert account.unplanned_s == 2 * HOUR
-    assert account.slots == pytest.approx(2 + 3)  # an hour in halves, an hour in thirds
-
-
-def test_a_closure_is_no_clinic_time() -> None:
-    closures = (Closure("2026-01-05", "2026-01-05", "holiday"), Closure("2026-01-06", "2026-01-06", starts="13:00"))
-    told = Told(calendar=replace(NINE_TO_SIX, closures=closures)).gates("2026-01-05T08:00", FAULT)
-    account = reckoned(told, "2026-01-05", "2026-01-07")
-    assert account.covered_s == (4 + 9) * HOUR  # Tuesday 9 to 13, Wednesday
-    assert account.slots == pytest.approx(26)
-
-
-def test_clinics_that_overlap_are_one_stretch_of_time() -> None:
-    calendar = ClinicCalendar("UTC", (Clinic((0,), "09:00", "12:00", 30), Clinic((0,), "11:00", "14:00", 20)))
-    told = Told(calendar=calendar).gates("2026-01-05T08:00", FAULT)
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert account.covered_s == 5 * HOUR
-    assert account.slots == pytest.approx(6 + 6)  # 9 to 12 in halves, 12 to 14 in thirds
-
-
-def test_a_mode_that_is_configured_away_holds_nothing_any_more() -> None:
-    told = Told(TWO_MODES).gates("2026-01-05T09:00", FAULT, modes=("forearm",))
-    only = replace(TWO_MODES, modes=TWO_MODES.modes[:1])
-    told.then("2026-01-05T11:00", DeviceReconfigured(only))
-    account = reckoned(told, "2026-01-05", "2026-01-05")
-    assert account.unplanned_s == 1 * HOUR  # half of two hours
 
 
 def test_a_sum_is_of_hours_and_not_of_percentages() -> None:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +18,10 @@ from dashboards.passwords import AT_ONCE, WAITING, HashingBusyError
 from dashboards.user_tables import UserTables
 from dashboards.users import UserStore, WrongCredentialsError
 from streams.roles import Role
+from tests.accounts import CHEAP, PASSWORD, MovableClock, clock
 from tests.console_fakes import NOW
 
-PASSWORD = "correct horse battery"  # noqa: S105 - of an invented user
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+__all__ = ["clock"]  # a fixture, used by its name
 
 
 class SlowHasher(PasswordHasher):
@@ -42,19 +42,6 @@ class SlowHasher(PasswordHasher):
         with self._lock:
             self.now -= 1
         return super().verify(hash, password)
-
-
-class MovableClock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
 
 
 @pytest.fixture

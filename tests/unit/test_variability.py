@@ -13,8 +13,8 @@ from scipy.special import ndtr
 
 from qa_models.cusum import CusumPath, CusumPoint, CusumState, CusumStates, VariabilityCusum
 from qa_models.cusum.variability import MEAN_ROOT, SD_ROOT
+from tests.unit.replays import bits, observations, tables
 
-observations = st.floats(-1e6, 1e6)
 series = st.lists(observations, max_size=30)
 ks = st.floats(0, 3)
 hs = st.floats(0.5, 10)
@@ -176,24 +176,11 @@ def test_replay_of_nothing_is_nothing(shape: tuple[int, int]) -> None:
 # Laws
 
 
-def _bits(arrays: list[Any]) -> list[tuple[str, bytes]]:
-    return [(str(values.dtype), np.ascontiguousarray(values).tobytes()) for values in arrays]
-
-
 def _flat(path: CusumPath) -> list[Any]:
     return [*path[:5], *path.states]
 
 
-@st.composite
-def _tables(draw: st.DrawFn) -> Any:
-    """Observations of a few devices, near the target of 1.25 with a sigma of 0.3 and far from it."""
-    n_devices, n_scans = draw(st.integers(1, 4)), draw(st.integers(0, 20))
-    near = st.floats(-8, 8).map(lambda z: 1.25 + z * 0.3) | observations
-    values = draw(st.lists(near, min_size=n_devices * n_scans, max_size=n_devices * n_scans))
-    return np.reshape(values, (n_devices, n_scans))
-
-
-@given(_tables(), ks, hs)
+@given(tables(), ks, hs)
 def test_replay_equals_streaming_to_the_last_bit(x: Any, k: float, h: float) -> None:
     charts = [VariabilityCusum(1.25, 0.3, k=k, h=h) for _ in x]
     points = [_chart(chart, row.tolist()) for chart, row in zip(charts, x, strict=True)]
@@ -201,10 +188,10 @@ def test_replay_equals_streaming_to_the_last_bit(x: Any, k: float, h: float) -> 
     columns = [[point[i] for row in points for point in row] for i in range(5)]
     states = [np.array([getattr(chart.state, name) for chart in charts]) for name in CusumStates._fields]
     expected = [np.reshape(np.array(c, dtype), x.shape) for c, dtype in zip(columns, dtypes, strict=True)]
-    assert _bits(_flat(VariabilityCusum(1.25, 0.3, k=k, h=h).replay(x))) == _bits([*expected, *states])
+    assert bits(_flat(VariabilityCusum(1.25, 0.3, k=k, h=h).replay(x))) == bits([*expected, *states])
 
 
-@given(_tables(), st.lists(st.integers(0, 20), max_size=4))
+@given(tables(), st.lists(st.integers(0, 20), max_size=4))
 def test_blocks_give_what_one_go_gives(x: Any, cuts: list[int]) -> None:
     chart = VariabilityCusum(1.25, 0.3)
     states, blocks = None, []
@@ -213,7 +200,7 @@ def test_blocks_give_what_one_go_gives(x: Any, cuts: list[int]) -> None:
         blocks.append(path)
         states = path.states
     joined = [np.hstack([block[i] for block in blocks]) for i in range(5)]
-    assert _bits([*joined, *path.states]) == _bits(_flat(chart.replay(x)))
+    assert bits([*joined, *path.states]) == bits(_flat(chart.replay(x)))
 
 
 @given(series, st.integers(0, 30), ks, hs)
