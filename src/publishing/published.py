@@ -56,7 +56,7 @@ class Notice(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """Its place, in words that a reader sends back to go on behind it."""
-        return f"{self.log_id[:8]}-{self.place.position}-{self.place.nth}"
+        return _name(self.log_id, self.place)
 
 
 class Batch(NamedTuple):
@@ -136,8 +136,12 @@ class PublishedLog:
         with self._lock:
             return Place(self._log.last_position())
 
-    def after(self, place: Place, selection: Selection, limit: int) -> Batch:
-        """Return at most so many of what is published behind a place."""
+    def name(self, place: Place) -> str:
+        """Return a place in words that `place_of` understands."""
+        return _name(self.log_id, place)
+
+    def after(self, place: Place, selection: Selection, limit: int, *, span: int = MOST) -> Batch:
+        """Return at most so many of what is published behind a place; of the log at most so many events are read."""
         marks = _marks(selection.types)
         only = f" AND +o.device IN ({_marks(selection.devices)})" if selection.devices else ""
         query = (
@@ -148,7 +152,7 @@ class PublishedLog:
             " AND (o.event_position > ? OR nth > ?) ORDER BY o.event_position, o.position LIMIT ?"
         )
         with self._lock:
-            end = Place(self._log.last_position())
+            end = Place(min(self._log.last_position(), place.position + span))
             values = (place.position, end.position, *selection.types, *selection.devices, *place, limit)
             rows = self._log.fetch(query, values)
         notices = tuple(
@@ -175,6 +179,11 @@ class PublishedLog:
         if (log and log != self.log_id[:8]) or place > self.end():
             raise OtherLogError("this place is not in the site's log: the record here was restored, or is another one")
         return place
+
+
+def _name(log_id: str, place: Place) -> str:
+    nth = "" if place.nth == MOST else f"-{place.nth}"
+    return f"{log_id[:8]}-{place.position}{nth}"
 
 
 def _marks(values: Iterable[str]) -> str:

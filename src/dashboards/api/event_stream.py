@@ -1,0 +1,131 @@
+"""What is published, as it happens: from a place of the site's log on, in pieces, until there is a reason to end."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from litestar.concurrency import sync_to_thread
+from litestar.response import ServerSentEventMessage
+
+from dashboards.context import Console
+from publishing.published import Batch, Notice, Place, PublishedLog, Selection, cloud_event
+
+RETRY_MS: Final = 3000
+"""After how long who was cut off comes back."""
+
+AT_ONCE: Final = 50
+"""Notices that are held for a stream."""
+
+SPAN: Final = 20_000
+"""Events of the log that one look goes through: the others' turn comes soon, however far back somebody begins."""
+
+CATCH_UP_S: Final = 3600.0
+"""So long may it take to tell what there is."""
+
+_log = structlog.get_logger("dashboards.api")
+
+
+class EventStream:
+    """One caller's stream.
+
+    Parameters
+    ----------
+    console
+        The site.
+    log
+        What is published.
+    news
+        Set whenever it is time to look.
+    goes_on
+        Whether the caller's credential still suffices.
+    lasts_s
+        It ends after so long; 0: when it has told what there is.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        log: PublishedLog,
+        news: asyncio.Event,
+        goes_on: Callable[[], Awaitable[bool]],
+        lasts_s: float,
+    ) -> None:
+        self._console = console
+        self._log = log
+        self._news = news
+        self._goes_on = goes_on
+        self._lasts_s = lasts_s
+        self._begun = self._checked = self._said = time.monotonic()
+
+    async def after(self, place: Place, selection: Selection) -> AsyncIterator[ServerSentEventMessage]:
+        """Yield what is published behind a place, signs of life between, and last the reason of the end.
+
+        Signs of life name the place that was reached: who is cut off before the first event, or in a long time without
+        one, comes back to there.
+        """
+        yield self._sign("begins", place, retry_ms=RETRY_MS)
+        while True:
+            self._news.clear()
+            try:
+                batch = await self._read(place, selection)
+            except sqlite3.Error as error:
+                _log.error("stream_cannot_read", error=type(error).__name__)
+                yield self._sign("ends: the log cannot be read now", place)
+                return
+            for notice in batch.notices:
+                if reason := await self._ended(is_up_to_date=False):
+                    yield self._sign(f"ends: {reason}", place)
+                    return
+                yield message(notice)
+                place, self._said = notice.place, time.monotonic()
+            is_up_to_date, place = batch.reached == place, batch.reached
+            if reason := await self._ended(is_up_to_date=is_up_to_date):
+                yield self._sign(f"ends: {reason}", place)
+                return
+            if time.monotonic() - self._said >= self._console.settings.heartbeat_s:
+                yield self._sign("goes on", place)
+            if is_up_to_date:
+                await self._wait()
+
+    async def _read(self, place: Place, selection: Selection) -> Batch:
+        """Return what comes next; one stream at a time, or many of them take all the threads that answer everybody."""
+        async with self._console.live.looking:
+            return await sync_to_thread(self._log.after, place, selection, AT_ONCE, span=SPAN)
+
+    def _sign(self, words: str, place: Place, retry_ms: int | None = None) -> ServerSentEventMessage:
+        """Return a comment that names the place: an event without data, which readers do not see and remember."""
+        self._said = time.monotonic()
+        return ServerSentEventMessage(data=None, comment=words, id=self._log.name(place), retry=retry_ms)
+
+    async def _ended(self, *, is_up_to_date: bool) -> str:
+        """Return why it is over, blank if it is not; who asked for no time at all gets what there is."""
+        now = time.monotonic()
+        if not self._console.live.is_open:
+            return "the site stops; come back"
+        if now - self._begun >= (self._lasts_s or (0.0 if is_up_to_date else CATCH_UP_S)):
+            return "its time is over; come back"
+        if now - self._checked >= self._console.settings.streams.checked_every_s:
+            self._checked = now
+            if not await self._goes_on():
+                return "the credential does not suffice any more"
+        return ""
+
+    async def _wait(self) -> None:
+        """Wait for news, a sign of life that is due, or a look at the credential or the time that is."""
+        settings = self._console.settings
+        due = min(
+            self._said + settings.heartbeat_s,
+            self._checked + settings.streams.checked_every_s,
+            self._begun + self._lasts_s,
+        )
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), max(0.0, due - time.monotonic()))
+
+
+def message(notice: Notice) -> ServerSentEventMessage:
+    """Return a notice as a server-sent event."""
+    return ServerSentEventMessage(data=cloud_event(notice), event=notice.type, id=notice.name)
