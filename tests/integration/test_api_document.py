@@ -83,18 +83,13 @@ def endpoints(client: Client) -> list[Endpoint]:
     return found
 
 
-@pytest.fixture
-def published(stage: SiteStage, tmp_path: Path) -> Iterator[PublishedLog]:
-    with PublishedLog(tmp_path / "site-log.sqlite") as log:
-        yield log
-
-
 def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
-    stage: SiteStage, database: ServerDatabase, published: PublishedLog
+    stage: SiteStage, database: ServerDatabase, tmp_path: Path
 ) -> None:
     made, patients = failing()
     taken(database, made)
     have = KNOWN | {"event_id": patients[0], "review_id": review_of(made)}
+    published = PublishedLog(tmp_path / "site-log.sqlite")
     app = create_app(
         site=stage._engine,
         readings=stage._readings,
@@ -136,6 +131,7 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
             tried.add((case.method, case.operation.path))
 
         answers_as_documented()
+    published.close()
     assert len(tried) == len(list(schema.get_all_operations()))
 
 

@@ -70,6 +70,7 @@ class EventStream:
         yield self._sign("begins", place, retry_ms=RETRY_MS)
         while True:
             self._news.clear()
+            looked_from = place
             try:
                 batch = await self._read(place, selection)
             except sqlite3.Error as error:
@@ -82,7 +83,7 @@ class EventStream:
                     return
                 yield message(notice)
                 place, self._said = notice.place, time.monotonic()
-            is_up_to_date, place = batch.reached == place, batch.reached
+            is_up_to_date, place = batch.reached == looked_from, batch.reached
             if reason := await self._ended(is_up_to_date=is_up_to_date):
                 yield self._sign(f"ends: {reason}", place)
                 return
