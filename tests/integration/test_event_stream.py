@@ -191,7 +191,12 @@ def test_an_event_is_a_cloud_event_with_its_place(site: Department) -> None:
 
 def test_who_is_cut_off_again_and_again_misses_nothing_and_gets_nothing_twice(site: Department) -> None:
     before, here = len(site.recorded()), site.here
-    writer = threading.Thread(target=lambda: [site.measure(n % 3 + 1) for n in range(30)])
+
+    def write() -> None:
+        for n in range(30):
+            site.measure(n % 3 + 1)
+
+    writer = threading.Thread(target=write)
     came, last = list[Told](), ""
     writer.start()
     while len(came) < 60:
@@ -328,15 +333,26 @@ def test_a_token_that_is_revoked_or_expires_ends_its_stream(tmp_path: Path) -> N
             assert next(told for told in stays if told.event == WITHHELD)
 
 
-def test_a_person_whose_account_is_closed_hears_no_more(tmp_path: Path) -> None:
-    with department(tmp_path, streams=StreamSettings(checked_every_s=0.05)) as site:
+def close_account(users: UserStore) -> None:
+    users.disable("Pat Nurse")
+
+
+def change_password(users: UserStore) -> None:
+    users.set_password("Pat Nurse", "another horse battery")
+
+
+@pytest.mark.parametrize("change", [close_account, change_password])
+def test_a_person_whose_password_counts_no_more_hears_no_more(
+    tmp_path: Path, change: Callable[[UserStore], None]
+) -> None:
+    with department(tmp_path, heartbeat_s=0.1, streams=StreamSettings(checked_every_s=0.02)) as site:
         site.users.add_user("Pat Nurse", Role.OPERATOR, "correct horse battery")
         auth = httpx.BasicAuth("Pat Nurse", "correct horse battery")
         with httpx.stream("GET", site.url, auth=auth, timeout=20) as answer:
             stream = told(answer.iter_lines())
-            assert next(stream).comment == "begins"
-            site.users.disable("Pat Nurse")
-            assert [end.comment for end in stream] == ["ends: the credential does not suffice any more"]
+            assert [next(stream).comment for _ in range(2)] == ["begins", "goes on"]
+            change(site.users)
+            assert [*stream][-1].comment == "ends: the credential does not suffice any more"
 
 
 # --- how it ends ---------------------------------------------------------------------------------------------
@@ -373,22 +389,41 @@ def test_a_site_that_stops_ends_its_streams_and_has_told_what_came_before(tmp_pa
         assert outcome_ids(came) + [one.id for one in rest] == site.recorded()
 
 
+@contextmanager
+def who_does_not_read(site: Department) -> Iterator[socket.socket]:
+    """Ask for more than fits on the way, and take nothing of it."""
+    assert site.server._socket is not None
+    site.server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    site.measure(300)
+    host, port = site.server.url.removeprefix("http://").split(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, int(port)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in ({"Host": host} | site.all).items())
+        client.sendall(f"GET {EVENTS}?since=0 HTTP/1.1\r\n{head}\r\n".encode())
+        yield client
+
+
 def test_who_does_not_read_is_dropped_and_sees_that_it_was(tmp_path: Path) -> None:
-    with department(tmp_path, streams=StreamSettings(slow_s=0.2)) as site:
-        assert site.server._socket is not None
-        site.server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        site.measure(400)
-        host, port = site.server.url.removeprefix("http://").split(":")
-        with capture_logs() as said, socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.connect((host, int(port)))
-            head = "".join(f"{name}: {value}\r\n" for name, value in ({"Host": host} | site.all).items())
-            client.sendall(f"GET {EVENTS}?since=0 HTTP/1.1\r\n{head}\r\n".encode())
-            eventually(lambda: site.streams == 1)
-            eventually(lambda: site.streams == 0)
-            client.settimeout(10)
-            taken = b"".join(iter(lambda: client.recv(65536), b""))
+    with (
+        department(tmp_path, streams=StreamSettings(slow_s=0.2)) as site,
+        capture_logs() as said,
+        who_does_not_read(site) as client,
+    ):
+        eventually(lambda: site.streams == 1)
+        eventually(lambda: site.streams == 0)
+        client.settimeout(10)
+        taken = b"".join(iter(lambda: client.recv(65536), b""))
         assert [one["event"] for one in said] == ["slow_stream_dropped"]
         assert taken.startswith(b"HTTP/1.1 200")
-        assert taken.count(b"\r\nevent: ") < 400
+        assert taken.count(b"\r\nevent: ") < 300
         assert not taken.endswith(b"0\r\n\r\n")  # cut off, which is no end
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux tells how long a peer takes nothing")
+def test_nothing_is_kept_for_a_peer_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboards.server.DEAF_S", 0.2)
+    with department(tmp_path, streams=StreamSettings(slow_s=0.1)) as site, who_does_not_read(site):
+        connections = site.server._server.server_state.connections
+        eventually(lambda: len(connections) == 1)
+        eventually(lambda: not connections)

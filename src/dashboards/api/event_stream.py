@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
@@ -11,6 +11,7 @@ import structlog
 from litestar.concurrency import sync_to_thread
 from litestar.response import ServerSentEventMessage
 
+from dashboards.access.permit import Permit
 from dashboards.context import Console
 from publishing.published import Batch, Notice, Place, PublishedLog, Selection, cloud_event
 
@@ -40,8 +41,8 @@ class EventStream:
         What is published.
     news
         Set whenever it is time to look.
-    goes_on
-        Whether the caller's credential still suffices.
+    permit
+        What must stand for it to go on.
     lasts_s
         It ends after so long; 0: when it has told what there is.
     """
@@ -51,13 +52,13 @@ class EventStream:
         console: Console,
         log: PublishedLog,
         news: asyncio.Event,
-        goes_on: Callable[[], Awaitable[bool]],
+        permit: Permit,
         lasts_s: float,
     ) -> None:
         self._console = console
         self._log = log
         self._news = news
-        self._goes_on = goes_on
+        self._permit = permit
         self._lasts_s = lasts_s
         self._begun = self._checked = self._said = time.monotonic()
 
@@ -111,7 +112,7 @@ class EventStream:
             return "its time is over; come back"
         if now - self._checked >= self._console.settings.streams.checked_every_s:
             self._checked = now
-            if not await self._goes_on():
+            if not await self._permit.stands():
                 return "the credential does not suffice any more"
         return ""
 

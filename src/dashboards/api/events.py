@@ -8,7 +8,7 @@ import structlog
 from litestar import get
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, PermissionDeniedException, ServiceUnavailableException
+from litestar.exceptions import PermissionDeniedException, ServiceUnavailableException
 from litestar.middleware import ASGIMiddleware
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
@@ -18,9 +18,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.access.caller import Caller, caller_of
 from dashboards.access.credentials import Credentials, require_scope
 from dashboards.access.needs import Needs, RouteNeeds, needs
+from dashboards.access.permit import Permit
 from dashboards.access.scopes import Scope as Part
 from dashboards.api.event_stream import EventStream
-from dashboards.auth import Visit, session_of
+from dashboards.auth import Visit
 from dashboards.context import Console
 from dashboards.errors import refusal
 from publishing.published import OtherLogError, Place, PublishedLog, Selection
@@ -94,7 +95,10 @@ def _route() -> RouteNeeds:
         answers={409: "The place to go on from is not in this log: read what there is over the API, then begin anew"},
     )
     words = "Server-sent events: `data` is a CloudEvent 1.0 in JSON, `event` its type, `id` its place to go on from"
-    route["responses"][200] = ResponseSpec(str, description=words, media_type="text/event-stream")
+    route["responses"][200] = ResponseSpec(
+        str, description=words, media_type="text/event-stream", generate_examples=False
+    )
+    del route["responses"][304]  # a stream is never what somebody has
     return route
 
 
@@ -118,14 +122,11 @@ async def stream_events(
     if log is None:
         raise ServiceUnavailableException("This application has no log to read events from")
     place = await _place(log, since, last_event_id)
+    scopes = {part for one, part in PART_OF_TYPE.items() if one in selection.types}
+    permit = await Permit.begin(console, credentials, request, caller, scopes)
     longest = console.settings.streams.lasts_s
-    stream = EventStream(
-        console,
-        log,
-        request.scope["state"][_NEWS],
-        lambda: _still(request, console, credentials, selection),
-        longest if max_seconds is None else min(max_seconds, longest),
-    )
+    lasts_s = longest if max_seconds is None else min(max_seconds, longest)
+    stream = EventStream(console, log, request.scope["state"][_NEWS], permit, lasts_s)
     return ServerSentEvent(stream.after(place, selection), headers={"X-Accel-Buffering": "no"})
 
 
@@ -148,13 +149,3 @@ async def _place(log: PublishedLog, since: str | None, last_event_id: str | None
         raise refusal(400, f"{name} is not right", {name: str(error)}) from error
     except sqlite3.Error as error:
         raise ServiceUnavailableException("The site's log cannot be read now", headers=_COME_BACK) from error
-
-
-async def _still(request: Visit, console: Console, credentials: Credentials, selection: Selection) -> bool:
-    """Whether the credential that a stream began with still permits all of it."""
-    try:
-        caller = await credentials.known(request, await session_of(request, console))
-    except HTTPException:
-        return False
-    needed = {part for one, part in PART_OF_TYPE.items() if one in selection.types}
-    return caller is not None and needed <= caller.scopes
