@@ -72,7 +72,8 @@ class StreamMiddleware(ASGIMiddleware):
         async def in_time(message: Message) -> None:
             nonlocal is_deaf
             try:
-                await asyncio.wait_for(send(message), settings.slow_s)
+                async with asyncio.timeout(settings.slow_s):
+                    await send(message)
             except TimeoutError:
                 is_deaf = True
                 raise
