@@ -26,7 +26,7 @@ from dashboards.audit.trail import MemoryTrail
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings, StreamSettings
 from dashboards.users import UserStore
-from publishing.published import TYPES, PublishedLog, Selection
+from publishing.published import TYPES, OtherLogError, PublishedLog, Selection
 from streams.engine import SiteEngine
 from streams.messages import Draft, PatientMeasured, RegionMeasured, event_id
 from streams.roles import Role
@@ -36,6 +36,7 @@ from tests.folding import DEVICE, MONDAY, POLICY, WEEKDAY_CLINIC
 
 OTHER: Final = "test-site/dxa-2"
 EVENTS: Final = "/api/v1/events"
+CONFIGURED: Final = dict.fromkeys((DEVICE, OTHER), (POLICY, WEEKDAY_CLINIC))
 WITHHELD: Final = "bonewatch.measurement-withheld.v1"
 GATE: Final = "bonewatch.gate-changed.v1"
 
@@ -56,7 +57,7 @@ class Department:
         self.now = MONDAY
         self.log = SqliteEventLog(folder / "site-log.sqlite")
         self.engine = SiteEngine(self.log, clock=lambda: self.now)
-        self.engine.start(dict.fromkeys((DEVICE, OTHER), (POLICY, WEEKDAY_CLINIC)))
+        self.engine.start(CONFIGURED)
         hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         self.users = UserStore(folder / "users.sqlite", hasher=hasher, clock=lambda: self.now)
         self.trail = MemoryTrail()
@@ -96,10 +97,15 @@ class Department:
             rows = db.execute("SELECT outcome_id FROM outcomes WHERE type = ? ORDER BY position", (type_,))
             return [row[0] for row in rows]
 
+    def link(self) -> str:
+        """The beginning of the log's last link, by a query of our own."""
+        with closing(sqlite3.connect(self.path)) as db:
+            return str(db.execute("SELECT hex(link) FROM events ORDER BY position DESC").fetchone()[0])[:8].lower()
+
     @property
     def here(self) -> str:
         """The end of the log, as a place."""
-        return self.published.name(self.published.end())
+        return self.published.mark(self.published.end())
 
     def told_since(self, place: str, headers: dict[str, str] | None = None, **query: Any) -> list[Told]:
         """Return the events behind a place."""
@@ -186,7 +192,7 @@ def test_an_event_is_a_cloud_event_with_its_place(site: Department) -> None:
     assert (event.event, cloud["type"], cloud["subject"]) == (WITHHELD, WITHHELD, DEVICE)
     assert cloud["data"]["outcome"]["accession_number"] == f"ACC{site.patients}"
     assert cloud["id"] == site.recorded()[-1]
-    assert re.fullmatch(rf"{site.log.log_id[:8]}-{cloud['logposition']}-\d+", event.id)
+    assert re.fullmatch(rf"{site.log.log_id[:8]}-{cloud['logposition']}-1\.{site.link()}", event.id)
 
 
 def test_who_is_cut_off_again_and_again_misses_nothing_and_gets_nothing_twice(site: Department) -> None:
@@ -308,6 +314,26 @@ def test_a_place_of_another_log_says_what_to_do(site: Department) -> None:
     answer = site.get(site.all | {"Last-Event-ID": "00000000-1-1"}, since="0")
     assert answer.status_code == 409
     assert "begin without Last-Event-ID" in answer.json()["detail"]
+
+
+def test_a_place_in_a_record_that_was_restored_and_went_another_way_is_of_another_log(
+    site: Department, tmp_path: Path
+) -> None:
+    copy = tmp_path / "restored.sqlite"
+    with closing(sqlite3.connect(site.path)) as there, closing(sqlite3.connect(copy)) as here:
+        there.backup(here)
+    common = site.here
+    site.measure()
+    gone = site.here
+    with SqliteEventLog(copy) as log, PublishedLog(copy) as restored:
+        engine = SiteEngine(log, clock=lambda: site.now)
+        engine.start(CONFIGURED)
+        fact = PatientMeasured("ACC-other", site.now, "scan-other", regions=(RegionMeasured("L1-L4", 0.93),))
+        engine.append([Draft(event_id("other"), DEVICE, fact), Draft(event_id("more"), OTHER, fact)])
+        engine.stop()
+        assert restored.place_of(common).position < site.published.place_of(gone).position <= restored.end().position
+        with pytest.raises(OtherLogError):
+            restored.place_of(gone)
 
 
 def test_a_stream_stands_once_on_the_record_of_use(site: Department) -> None:

@@ -27,6 +27,9 @@ SPAN: Final = 20_000
 CATCH_UP_S: Final = 3600.0
 """So long may it take to tell what there is."""
 
+Begin = tuple[Place, str]
+"""A place and its mark."""
+
 _log = structlog.get_logger("dashboards.api")
 
 
@@ -62,46 +65,54 @@ class EventStream:
         self._lasts_s = lasts_s
         self._begun = self._checked = self._said = time.monotonic()
 
-    async def after(self, place: Place, selection: Selection) -> AsyncIterator[ServerSentEventMessage]:
+    async def after(self, begin: Begin, selection: Selection) -> AsyncIterator[ServerSentEventMessage]:
         """Yield what is published behind a place, signs of life between, and last the reason of the end.
 
         Signs of life name the place that was reached: who is cut off before the first event, or in a long time without
         one, comes back to there.
         """
-        yield self._sign("begins", place, retry_ms=RETRY_MS)
+        place, mark = begin
+        yield self._sign("begins", mark, retry_ms=RETRY_MS)
         while True:
             self._news.clear()
-            looked_from = place
             try:
-                batch = await self._read(place, selection)
+                batch, reached = await self._read(place, mark, selection)
             except sqlite3.Error as error:
                 _log.error("stream_cannot_read", error=type(error).__name__)
-                yield self._sign("ends: the log cannot be read now", place)
+                yield self._sign("ends: the log cannot be read now", mark)
                 return
             for notice in batch.notices:
                 if reason := await self._ended(is_up_to_date=False):
-                    yield self._sign(f"ends: {reason}", place)
+                    yield self._sign(f"ends: {reason}", mark)
                     return
                 yield message(notice)
-                place, self._said = notice.place, time.monotonic()
-            is_up_to_date, place = batch.reached == looked_from, batch.reached
+                mark, self._said = notice.mark, time.monotonic()
+            is_up_to_date, place, mark = batch.reached == place, batch.reached, reached
             if reason := await self._ended(is_up_to_date=is_up_to_date):
-                yield self._sign(f"ends: {reason}", place)
+                yield self._sign(f"ends: {reason}", mark)
                 return
             if time.monotonic() - self._said >= self._console.settings.heartbeat_s:
-                yield self._sign("goes on", place)
+                yield self._sign("goes on", mark)
             if is_up_to_date:
                 await self._wait()
 
-    async def _read(self, place: Place, selection: Selection) -> Batch:
-        """Return what comes next; one stream at a time, or many of them take all the threads that answer everybody."""
-        async with self._console.live.looking:
-            return await sync_to_thread(self._log.after, place, selection, AT_ONCE, span=SPAN)
+    async def _read(self, place: Place, mark: str, selection: Selection) -> tuple[Batch, str]:
+        """Return what comes next, and the mark of the place that is then reached.
 
-    def _sign(self, words: str, place: Place, retry_ms: int | None = None) -> ServerSentEventMessage:
-        """Return a comment that names the place: an event without data, which readers do not see and remember."""
+        One stream at a time: many that begin long ago must not take all the threads that answer everybody.
+        """
+
+        def read() -> tuple[Batch, str]:
+            batch = self._log.after(place, selection, AT_ONCE, span=SPAN)
+            return batch, mark if batch.reached == place else self._log.mark(batch.reached)
+
+        async with self._console.live.looking:
+            return await sync_to_thread(read)
+
+    def _sign(self, words: str, mark: str, retry_ms: int | None = None) -> ServerSentEventMessage:
+        """Return a comment that names a place: an event without data, which readers do not see and remember."""
         self._said = time.monotonic()
-        return ServerSentEventMessage(data=None, comment=words, id=self._log.name(place), retry=retry_ms)
+        return ServerSentEventMessage(data=None, comment=words, id=mark, retry=retry_ms)
 
     async def _ended(self, *, is_up_to_date: bool) -> str:
         """Return why it is over, blank if it is not; who asked for no time at all gets what there is."""
@@ -130,4 +141,4 @@ class EventStream:
 
 def message(notice: Notice) -> ServerSentEventMessage:
     """Return a notice as a server-sent event."""
-    return ServerSentEventMessage(data=cloud_event(notice), event=notice.type, id=notice.name)
+    return ServerSentEventMessage(data=cloud_event(notice), event=notice.type, id=notice.mark)

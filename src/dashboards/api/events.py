@@ -20,11 +20,11 @@ from dashboards.access.credentials import Credentials, require_scope
 from dashboards.access.needs import Needs, RouteNeeds, needs
 from dashboards.access.permit import Permit
 from dashboards.access.scopes import Scope as Part
-from dashboards.api.event_stream import EventStream
+from dashboards.api.event_stream import Begin, EventStream
 from dashboards.auth import Visit
 from dashboards.context import Console
 from dashboards.errors import refusal
-from publishing.published import OtherLogError, Place, PublishedLog, Selection
+from publishing.published import OtherLogError, PublishedLog, Selection
 
 EventType = Literal[
     "bonewatch.gate-changed.v1",
@@ -122,13 +122,13 @@ async def stream_events(
     selection = Selection(_permitted(types, caller), tuple({console.device(one).device: None for one in device or ()}))
     if log is None:
         raise ServiceUnavailableException("This application has no log to read events from")
-    place = await _place(log, since, last_event_id)
+    begin = await _begin(log, since, last_event_id)
     scopes = {part for one, part in PART_OF_TYPE.items() if one in selection.types}
     permit = await Permit.begin(console, credentials, request, caller, scopes)
     longest = console.settings.streams.lasts_s
     lasts_s = longest if max_seconds is None else min(max_seconds, longest)
     stream = EventStream(console, log, request.scope["state"][_NEWS], permit, lasts_s)
-    return ServerSentEvent(stream.after(place, selection), headers={"X-Accel-Buffering": "no"})
+    return ServerSentEvent(stream.after(begin, selection), headers={"X-Accel-Buffering": "no"})
 
 
 def _permitted(types: list[EventType] | None, caller: Caller) -> tuple[str, ...]:
@@ -138,11 +138,16 @@ def _permitted(types: list[EventType] | None, caller: Caller) -> tuple[str, ...]
     return tuple(one for one, part in PART_OF_TYPE.items() if (one in types if types else part in caller.scopes))
 
 
-async def _place(log: PublishedLog, since: str | None, last_event_id: str | None) -> Place:
+async def _begin(log: PublishedLog, since: str | None, last_event_id: str | None) -> Begin:
     """Return where to begin: behind what the caller has, or now."""
     name, given = ("Last-Event-ID", last_event_id) if last_event_id else ("since", since)
+
+    def found() -> Begin:
+        place = log.end() if given is None else log.place_of(given)
+        return place, log.mark(place)
+
     try:
-        return await sync_to_thread(log.end if given is None else lambda: log.place_of(given))
+        return await sync_to_thread(found)
     except OtherLogError as error:
         words = f"{error}. Read what there is over the API, then begin without {name}"
         raise refusal(409, words, {name: str(error)}) from error
