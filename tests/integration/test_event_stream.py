@@ -329,7 +329,8 @@ def test_a_place_in_a_record_that_was_restored_and_went_another_way_is_of_anothe
         engine = SiteEngine(log, clock=lambda: site.now)
         engine.start(CONFIGURED)
         fact = PatientMeasured("ACC-other", site.now, "scan-other", regions=(RegionMeasured("L1-L4", 0.93),))
-        engine.append([Draft(event_id("other"), DEVICE, fact), Draft(event_id("more"), OTHER, fact)])
+        for device in CONFIGURED:
+            engine.append([Draft(event_id("other", device), device, fact)])
         engine.stop()
         assert restored.place_of(common).position < site.published.place_of(gone).position <= restored.end().position
         with pytest.raises(OtherLogError):
