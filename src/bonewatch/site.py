@@ -39,6 +39,7 @@ from dashboards.demo_panel import DemoControls
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
+from publishing.published import PublishedLog
 from storage.measurement_queries import DatabaseMeasurements
 from storage.opening import connect_to_running, database_of
 from storage.site_sink import SiteSink
@@ -307,6 +308,7 @@ class Site:
         self._stack.callback(trail.close)
         files = Attachments(self._data_dir)
         self._stack.callback(files.close)
+        published = self._stack.enter_context(PublishedLog(self._data_dir / LOG_FILE))
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -321,6 +323,7 @@ class Site:
             files=files,
             audit=trail,
             measurements=self._measurements(),
+            published=published,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from dashboards.access.credentials import Credentials
 from dashboards.access.needs import refuse_unnamed
 from dashboards.api.routes import api_router
 from dashboards.audit.middleware import AuditMiddleware
@@ -33,6 +34,7 @@ from dashboards.settings import HttpSettings
 from dashboards.uploads import MemoryRequest
 from dashboards.user_tables import utc_now
 from dashboards.users import UserStore
+from publishing.published import PublishedLog
 from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
@@ -61,11 +63,12 @@ def create_app(
     files: FileStore = NO_FILES,
     audit: AuditTrail | None = None,
     measurements: Measurements | None = None,
+    published: PublishedLog | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
-    Without `measurements` routes about them answer that there is no database.
+    Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -86,7 +89,9 @@ def create_app(
         equipment_log=equipment_log,
         files=files,
         measurements=measurements,
+        published=published,
     )
+    credentials = Credentials(console)
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:
@@ -97,10 +102,13 @@ def create_app(
     app = Litestar(
         route_handlers=[console_router(demo=demo is not None), api_router, fhir_router, *health_handlers],
         state=State({"console": console, "live": live}),
-        dependencies={"console": Provide(lambda: console, sync_to_thread=False)},
+        dependencies={
+            "console": Provide(lambda: console, sync_to_thread=False),
+            "credentials": Provide(lambda: credentials, sync_to_thread=False),
+        },
         guards=[require_sign_in],
         middleware=[
-            SessionMiddleware(console),
+            SessionMiddleware(console, credentials),
             AuditMiddleware(console, audit or MemoryTrail()),
             IdempotencyMiddleware(users.answers),
             EtagMiddleware(),

@@ -38,9 +38,9 @@ class SessionMiddleware(ASGIMiddleware):
     A demonstration's session counts in a demonstration only.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, credentials: Credentials) -> None:
         self._console = console
-        self._credentials = Credentials(console)
+        self._credentials = credentials
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Put who asks, or None, into the request."""

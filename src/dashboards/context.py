@@ -14,6 +14,7 @@ from dashboards.metrics import MetricsPage
 from dashboards.settings import HttpSettings
 from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
+from publishing.published import PublishedLog
 from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
@@ -42,6 +43,7 @@ class Console:
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG
     files: FileStore = NO_FILES
     measurements: Measurements | None = None
+    published: PublishedLog | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -1,7 +1,8 @@
 """Live pages: commits of the site become small server-sent events; a slow page is told to refresh, never waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -35,6 +36,9 @@ class LiveHub:
         self._site = site
         self._heartbeat_s = heartbeat_s
         self._queues: set[asyncio.Queue[LiveMessage]] = set()
+        self._watchers: set[asyncio.Event] = set()
+        self.looking = asyncio.Semaphore(1)
+        """Held by a watcher while it looks what is new, so that they do it one after the other."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -42,6 +46,16 @@ class LiveHub:
     def pages(self) -> int:
         """How many pages are connected."""
         return len(self._queues)
+
+    @property
+    def watchers(self) -> int:
+        """How many look for themselves whenever there is news."""
+        return len(self._watchers)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there will be news."""
+        return self._loop is not None
 
     @property
     def full(self) -> bool:
@@ -79,6 +93,16 @@ class LiveHub:
         finally:
             self._queues.discard(queue)
 
+    @contextmanager
+    def watching(self) -> Iterator[asyncio.Event]:
+        """Give what is set at each commit and when the hub closes, for who then looks for itself what is new."""
+        news = asyncio.Event()
+        self._watchers.add(news)
+        try:
+            yield news
+        finally:
+            self._watchers.discard(news)
+
     def _on_receipt(self, receipt: Receipt) -> None:
         loop = self._loop
         if loop is None or loop.is_closed():
@@ -89,6 +113,8 @@ class LiveHub:
             loop.call_soon_threadsafe(self._publish, list(messages))
 
     def _publish(self, messages: list[LiveMessage]) -> None:
+        for news in self._watchers:
+            news.set()
         for queue in self._queues:
             for message in messages:
                 if queue.full():

@@ -27,6 +27,7 @@ class SiteCollector(Collector):
         views = self._readings.devices()
         yield _plain("bonewatch_site_ready", "Every device's state is known and commits succeed.", self._site.ready)
         yield _plain("bonewatch_live_pages", "Pages connected for live updates.", self._live.pages)
+        yield _plain("bonewatch_event_streams", "Streams of events over the API.", self._live.watchers)
         yield _per_device(
             "bonewatch_gate_open",
             "Open by its own evidence: 1. Held or overridden: 0.",

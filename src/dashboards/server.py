@@ -13,6 +13,11 @@ from dashboards.settings import HttpSettings
 STARTED_WITHIN_S: Final = 20.0
 STOPPED_WITHIN_S: Final = 10.0
 
+DEAF_S: Final = 60.0
+"""A peer that takes nothing of what was sent for so long is gone, where the system can tell (Linux)."""
+
+_USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)
+
 
 class ConsoleServer:
     """Uvicorn in a thread; clients are known by their socket's address, never by a proxy's header.
@@ -49,6 +54,8 @@ class ConsoleServer:
         listener = socket.create_server((self._settings.host, self._settings.port), family=family, backlog=128)
         # asyncio does it for sockets of its own making only; without, an answer's body waits 40 ms on its head
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if _USER_TIMEOUT is not None:  # inherited by each connection
+            listener.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(DEAF_S * 1000))
         self._socket = listener
         host, port = listener.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

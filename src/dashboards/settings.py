@@ -8,6 +8,27 @@ from dashboards.access.settings import ApiSettings, OpenIdSettings
 from streams.fold.schedule import zone
 
 
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How much streams of the API may take (local policy).
+
+    Parameters
+    ----------
+    most
+        So many at once, of all callers.
+    lasts_s
+        A stream ends after this long, for its caller to come back; 0: when it has told what there is.
+    checked_every_s
+        How often the credential is looked at again.
+    slow_s
+        Who takes nothing for so long is dropped.
+    """
+
+    most: int = 50
+    lasts_s: float = 3600.0
+    checked_every_s: float = 30.0
+    slow_s: float = 30.0
+
+
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the console presents itself and whom it lets in.
 
@@ -27,7 +48,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         Show status board and device, gate and QC reads of the API without sign-in; they hold no patient data
         (local policy).
     heartbeat_s
-        Pause between signs of life on a live page's connection.
+        Pause between signs of life on a live page's connection, and on a stream of the API.
+    streams
+        How much streams of the API may take.
     api
         How much may be asked of the API.
     openid
@@ -42,6 +65,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     session_hours: float = 10.0
     public_status: bool = True
     heartbeat_s: float = 10.0
+    streams: StreamSettings = StreamSettings()
     api: ApiSettings = ApiSettings()
     openid: OpenIdSettings = OpenIdSettings()
 

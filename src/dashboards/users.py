@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,13 @@ class User(msgspec.Struct, frozen=True):
     role: Role
     enabled: bool
     created_at: datetime
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account, and what changes with its password."""
+
+    user: User
+    password_digest: str
 
 
 class UserStore:
@@ -130,6 +138,12 @@ class UserStore:
         return [
             _user(row) for row in self._tables.rows("SELECT name, role, enabled, created_at FROM account ORDER BY key")
         ]
+
+    def account(self, name: str) -> Account | None:
+        """Return an open account as it stands; None if it is closed or gone."""
+        query = "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ? AND enabled"
+        rows = self._tables.rows(query, _key(name))
+        return Account(_user(rows[0]), sha256(str(rows[0][4]).encode()).hexdigest()) if rows else None
 
     def disable(self, name: str) -> None:
         """Close an account and end its sessions; KeyError if there is none."""

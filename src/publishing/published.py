@@ -17,7 +17,7 @@ TYPES: Final = tuple(str(kind.__struct_config__.tag) for kind in _KINDS)
 """Their versioned type names. A review that was opened is not among them: a person decides what leaves the site."""
 
 MOST: Final = 2**31 - 1
-_PLACE: Final = re.compile(r"(?:([0-9a-f]{8})-)?([0-9]{1,15})(?:-([0-9]{1,9}))?", re.ASCII)
+_PLACE: Final = re.compile(r"(?:([0-9a-f]{8})-)?([0-9]{1,15})(?:-([0-9]{1,9}))?(?:\.([0-9a-f]{8}))?", re.ASCII)
 
 
 class Place(NamedTuple):
@@ -42,7 +42,7 @@ class Selection(NamedTuple):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """An outcome as it is published: `body` is the recorded outcome as it stands in the log."""
+    """An outcome as it is published: `body` is the recorded outcome as it stands in the log, `link` its event's."""
 
     id: str
     type: str
@@ -52,6 +52,12 @@ class Notice(msgspec.Struct, frozen=True):
     log_id: str
     place: Place
     body: bytes
+    link: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Its name, and what tells it from one at the same place of a copy of the log that went another way."""
+        return _mark(self.log_id, self.place, self.link)
 
     @property
     def name(self) -> str:
@@ -136,29 +142,36 @@ class PublishedLog:
         with self._lock:
             return Place(self._log.last_position())
 
-    def after(self, place: Place, selection: Selection, limit: int) -> Batch:
-        """Return at most so many of what is published behind a place."""
+    def _link(self, position: int) -> str | None:
+        if position == 0:
+            return ""
+        with self._lock:
+            found = self._log.fetch("SELECT link FROM events WHERE position = ?", (position,))
+        return bytes(found[0][0]).hex() if found else None
+
+    def after(self, place: Place, selection: Selection, limit: int, *, span: int = MOST) -> Batch:
+        """Return at most so many of what is published behind a place; of the log at most so many events are read."""
         marks = _marks(selection.types)
         only = f" AND +o.device IN ({_marks(selection.devices)})" if selection.devices else ""
         query = (
             "SELECT o.event_position, (SELECT count(*) FROM outcomes x WHERE x.event_position = o.event_position"  # noqa: S608
-            " AND x.position <= o.position) AS nth, o.outcome_id, o.type, o.device, e.device_seq, e.recorded_at, o.body"
-            " FROM outcomes o JOIN events e ON e.position = o.event_position"
+            " AND x.position <= o.position) AS nth, o.outcome_id, o.type, o.device, e.device_seq, e.recorded_at,"
+            " o.body, e.link FROM outcomes o JOIN events e ON e.position = o.event_position"
             f" WHERE o.event_position BETWEEN ? AND ? AND +o.type IN ({marks}){only}"
             " AND (o.event_position > ? OR nth > ?) ORDER BY o.event_position, o.position LIMIT ?"
         )
         with self._lock:
-            end = Place(self._log.last_position())
+            end = Place(min(self._log.last_position(), place.position + span))
             values = (place.position, end.position, *selection.types, *selection.devices, *place, limit)
             rows = self._log.fetch(query, values)
         notices = tuple(
-            Notice(name, type_, device, seq, at, self.log_id, Place(position, nth), bytes(body))
-            for position, nth, name, type_, device, seq, at, body in rows
+            Notice(name, type_, device, seq, at, self.log_id, Place(position, nth), bytes(body), bytes(link).hex())
+            for position, nth, name, type_, device, seq, at, body, link in rows
         )
         return Batch(notices, notices[-1].place if len(notices) == limit else max(end, place))
 
     def place_of(self, text: str) -> Place:
-        """Return the place that a reader names: a position, or what `Notice.name` said.
+        """Return the place that a reader names: a position, or what `Notice.name`, `Notice.mark` or `mark` said.
 
         Raises
         ------
@@ -170,11 +183,21 @@ class PublishedLog:
         found = _PLACE.fullmatch(text)
         if found is None:
             raise ValueError("a place is a position in the log, such as 1200, or the id of an event that was sent")
-        log, position, nth = found.groups()
+        log, position, nth, link = found.groups()
         place = Place(int(position), int(nth) if nth else MOST)
-        if (log and log != self.log_id[:8]) or place > self.end():
+        is_here = log in {None, self.log_id[:8]} and place <= self.end()
+        if not is_here or (link and not (self._link(place.position) or "").startswith(link)):
             raise OtherLogError("this place is not in the site's log: the record here was restored, or is another one")
         return place
+
+    def mark(self, place: Place) -> str:
+        """Return a place in words that `place_of` understands, and that tell it from those of other logs."""
+        return _mark(self.log_id, place, self._link(place.position) or "")
+
+
+def _mark(log_id: str, place: Place, link: str) -> str:
+    nth = "" if place.nth == MOST else f"-{place.nth}"
+    return f"{log_id[:8]}-{place.position}{nth}" + (f".{link[:8]}" if link else "")
 
 
 def _marks(values: Iterable[str]) -> str:

@@ -38,6 +38,7 @@ from tests.running import SiteProcess, configuration, seed
 
 OPERATOR, PASSWORD = "Pat Nurse", "correct horse battery"
 PHANTOM: Final = "SPINE-0001"
+EVENTS: Final = "/api/v1/events?since=0&max_seconds=0"
 
 
 class Invented(msgspec.Struct, frozen=True):
@@ -246,7 +247,7 @@ class Exercised:
         pages += [f"{one}/parts/{part}" for one in devices for part in ("gate", "actions", "phantoms", "verdicts")]
         pages += [f"{one}/do/{form}" for one in devices for form in ("daily-qc", "phantom-scan", "log-fault")]
         pages += [f"/api/v1{one}{what}" for one in devices for what in ("", "/gate", "/qc", "/epochs")]
-        for page in pages:
+        for page in (*pages, EVENTS):
             answer = visitor.get(page)
             assert answer.status_code == 200
             self.pages[page] = answer.content
@@ -322,7 +323,7 @@ def test_nothing_of_a_person_is_left_anywhere(traces: dict[str, bytes], way: str
     words = (person.family, person.patient_id, person.accession, born, f"{born[:4]}-{born[4:6]}-{born[6:]}")
     found = {word: places_of(word, traces) for word in words if places_of(word, traces)}
     if way.startswith("a patient object"):  # whose scan it was must be found again
-        told = ("site-log.sqlite", "site-log.sqlite-wal", "/devices/dxa-2", "/devices/dxa-2/parts/phantoms")
+        told = ("site-log.sqlite", "site-log.sqlite-wal", "/devices/dxa-2", "/devices/dxa-2/parts/phantoms", EVENTS)
         assert all(place.endswith(told) for place in found.pop(person.accession))
     assert found == {}
 

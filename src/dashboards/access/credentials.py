@@ -46,7 +46,7 @@ class Credentials:
         ServiceUnavailableException
             It cannot be checked now.
         """
-        caller = await self._known(connection, session)
+        caller = await self.known(connection, session)
         if caller is None:
             await self._limits.count_address(address_of(connection))
             if needs.public_status and self._console.settings.public_status:
@@ -55,7 +55,8 @@ class Credentials:
         await self._limits.count_caller(caller.key)
         return caller
 
-    async def _known(self, connection: Connection, session: Session | None) -> Caller | None:
+    async def known(self, connection: Connection, session: Session | None) -> Caller | None:
+        """Return whose credential a connection carries, as it counts now; None without one. Raises as `caller`."""
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
         match scheme.casefold():
             case "":
@@ -103,11 +104,12 @@ class Credentials:
 
 def require_scope(caller: Caller, needs: Needs) -> None:
     """Refuse a caller whose token or role does not suffice."""
-    if needs.scope in caller.scopes:
+    if not caller.scopes.isdisjoint(needs.scopes):
         return
     if caller.way in {Way.TOKEN, Way.OPENID}:
-        challenge = f'Bearer {REALM}, error="insufficient_scope", scope="{needs.scope.value}"'
-        words = f"This needs the scope {needs.scope.value}, which the token does not have"
+        named = [scope.value for scope in needs.scopes]
+        challenge = f'Bearer {REALM}, error="insufficient_scope", scope="{" ".join(named)}"'
+        words = f"This needs the scope {' or '.join(named)}, which the token does not have"
         raise PermissionDeniedException(words, headers={"WWW-Authenticate": challenge})
     raise PermissionDeniedException(f"The role {caller.role.value} may not do this")
 

@@ -55,6 +55,8 @@ class Needs(msgspec.Struct, frozen=True):
     ----------
     scope
         What a token must have and a person's role must permit.
+    or_scopes
+        What suffices instead; the route gives less for less.
     public_status
         Open without sign-in where the site's policy shows its status to everybody.
     patient_linked
@@ -67,6 +69,12 @@ class Needs(msgspec.Struct, frozen=True):
     public_status: bool = False
     patient_linked: bool = False
     reads_by_post: bool = False
+    or_scopes: tuple[Scope, ...] = ()
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes of which one suffices."""
+        return (self.scope, *self.or_scopes)
 
 
 class RouteNeeds(TypedDict):
@@ -78,24 +86,29 @@ class RouteNeeds(TypedDict):
 
 
 def needs(
-    scope: Scope, *, writes: bool = False, public_status: bool = False, patient_linked: bool = False
+    scope: Scope,
+    *or_scopes: Scope,
+    writes: bool = False,
+    public_status: bool = False,
+    patient_linked: bool = False,
+    answers: Mapping[int, str] | None = None,
 ) -> RouteNeeds:
     """Return the arguments of a route that needs a scope, as in ``@get("/devices", **needs(Scope.GATES_READ))``.
 
-    Reads are GETs; a route that `writes` takes no session, for another site's page could send it.
+    Reads are GETs; a route that `writes` takes no session, for another site's page could send it. `answers` are
+    refusals beyond those that every route may give.
     """
-    security: list[SecurityRequirement] = [{"token": [scope.value]}, {"password": []}]
+    asked = Needs(scope, public_status=public_status, patient_linked=patient_linked, or_scopes=or_scopes)
+    security: list[SecurityRequirement] = [*({"token": [one.value]} for one in asked.scopes), {"password": []}]
     if not writes:
         security.append({"session": []})
     if public_status:
         security.append({})
-    responses = {
-        status: _problem_spec(words) for status, words in (_ALWAYS | (_OF_WRITES if writes else _OF_READS)).items()
-    }
+    refusals = _ALWAYS | (_OF_WRITES if writes else _OF_READS) | dict(answers or {})
+    responses = {status: _problem_spec(words) for status, words in refusals.items()}
     if not writes:
         responses[304] = ResponseSpec(None, description="It is what If-None-Match says that the caller has")
-    opt = {"needs": Needs(scope, public_status=public_status, patient_linked=patient_linked)}
-    return RouteNeeds(opt=opt, security=security, responses=responses)
+    return RouteNeeds(opt={"needs": asked}, security=security, responses=responses)
 
 
 def needs_of(scope: AsgiScope | Mapping[str, Any]) -> Needs | None:

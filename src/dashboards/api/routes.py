@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from dashboards.access.needs import needs
 from dashboards.access.scopes import Scope
 from dashboards.api.actions import do_action, list_actions
+from dashboards.api.events import stream_events
 from dashboards.api.measurements import measurement_handlers
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
 from dashboards.api.studies import study_handlers
@@ -104,6 +105,7 @@ api_router = Router(
         list_epochs,
         list_actions,
         do_action,
+        stream_events,
         *study_handlers,
         *measurement_handlers,
     ],
