@@ -62,11 +62,14 @@ def rude(*conversations: Conversation, context: ssl.SSLContext | None = None) ->
 
     def serve() -> None:
         for conversation in conversations:
-            with contextlib.suppress(OSError), listener.accept()[0] as raw:
-                with raw if context is None else context.wrap_socket(raw, server_side=True) as connection:
-                    taken.append(connection)
-                    connection.settimeout(5)
-                    conversation(connection)
+            with (
+                contextlib.suppress(OSError),
+                listener.accept()[0] as raw,
+                raw if context is None else context.wrap_socket(raw, server_side=True) as connection,
+            ):
+                taken.append(connection)
+                connection.settimeout(5)
+                conversation(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
