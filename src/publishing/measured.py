@@ -5,10 +5,11 @@ A message made of a notice and of what stands before it in the log is the same w
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from heapq import merge
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from msgspec import json
+import msgspec
 
 from publishing.published import Notice
 from streams import codec
@@ -45,12 +46,60 @@ class Analysis(NamedTuple):
         return (self.analysed_at or datetime.min.replace(tzinfo=UTC), self.device_seq)
 
 
+class _Row(NamedTuple):
+    position: int
+    event_position: int
+    body: bytes
+
+
+class _Acquired(msgspec.Struct):
+    acquisition_id: str = ""
+
+
+class _Named(msgspec.Struct):
+    """What of a recorded outcome names the acquisition."""
+
+    outcome: _Acquired
+
+
+_named: Final = msgspec.json.Decoder(_Named)
+
+
+class _Acquisitions:
+    """Where in the table of outcomes each acquisition of a device was judged: a few MB for ten years of one.
+
+    Without it each message would read all that was ever measured.
+    """
+
+    def __init__(self) -> None:
+        self.read_to = 0
+        self._last: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+
+    def add(self, name: str, position: int) -> None:
+        """Take one in; positions only grow."""
+        self.read_to = position
+        if not name:
+            return
+        if before := self._last.get(hash(name)):
+            self._before[position] = before
+        self._last[hash(name)] = position
+
+    def places(self, name: str) -> Iterator[int]:
+        """Yield where it may have been judged, the last first; another of the same hash is told by its name."""
+        position = self._last.get(hash(name))
+        while position is not None:
+            yield position
+            position = self._before.get(position)
+
+
 class MeasuredLog:
     """Looks things up in a site's log beside the site; opened at the first question, for one thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log: SqliteEventLog | None = None
+        self._acquisitions: dict[str, _Acquisitions] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -66,12 +115,12 @@ class MeasuredLog:
         """Return the other analyses of the same acquisition before a notice, each as last judged."""
         if not judged.acquisition_id:
             return []
-        found = {}
-        for position, recorded in self._before(notice, _JUDGED, containing=json.encode(judged.acquisition_id)):
+        found: dict[str, Analysis] = {}
+        for position, recorded in self._of_acquisition(notice, judged.acquisition_id):
             other = recorded.outcome
             if not isinstance(other, Judged) or other.acquisition_id != judged.acquisition_id:
                 continue
-            if other.subject_event_id != judged.subject_event_id:
+            if other.subject_event_id not in {judged.subject_event_id, *found}:
                 found[other.subject_event_id] = self._analysis(position, recorded.device_seq, other)
         return list(found.values())
 
@@ -113,23 +162,40 @@ class MeasuredLog:
         return found
 
     def _before(
-        self, notice: Notice, types: tuple[str, ...], *, containing: bytes = b"", also_own: bool = False
+        self, notice: Notice, types: tuple[str, ...], *, also_own: bool = False
     ) -> Iterator[tuple[int, RecordedOutcome]]:
         """Yield a device's outcomes of these types from events before a notice, with their events' positions."""
-        marks, last = ", ".join("?" for _ in types), 0
         until = notice.place.position + also_own
-        only = " AND instr(body, ?) > 0" if containing else ""
+        for row in self._rows(notice.device, types):
+            if row.event_position < until:
+                yield row.event_position, codec.decode_outcome(row.body)
+
+    def _of_acquisition(self, notice: Notice, name: str) -> Iterator[tuple[int, RecordedOutcome]]:
+        """Yield what was judged of an acquisition in events before a notice, the last first."""
+        known = self._acquisitions.setdefault(notice.device, _Acquisitions())
+        for row in self._rows(notice.device, _JUDGED, after=known.read_to):
+            known.add(_named.decode(row.body).outcome.acquisition_id, row.position)
+        for position in known.places(name):
+            (found,) = self._opened().fetch("SELECT event_position, body FROM outcomes WHERE position = ?", (position,))
+            if found[0] < notice.place.position:
+                yield found[0], codec.decode_outcome(bytes(found[1]))
+
+    def _rows(self, device: str, types: tuple[str, ...], *, after: int = 0) -> Iterator["_Row"]:
+        """Yield a device's outcomes of these types behind a place in the table, in the log's order."""
+        return merge(*(self._rows_of(device, type_, after) for type_ in types))
+
+    def _rows_of(self, device: str, type_: str, after: int) -> Iterator["_Row"]:
         query = (
-            f"SELECT position, event_position, body FROM outcomes WHERE device = ? AND type IN ({marks})"  # noqa: S608
-            f" AND position > ? AND event_position < ?{only} ORDER BY position LIMIT {_BATCH}"
+            "SELECT position, event_position, body FROM outcomes WHERE device = ? AND type = ? AND position > ?"
+            " ORDER BY position LIMIT ?"
         )
         while True:
-            values = (notice.device, *types, last, until, *([containing] if containing else []))
-            rows = self._opened().fetch(query, values)
-            for last, position, body in rows:  # noqa: B007 - the last one's place is where to go on
-                yield position, codec.decode_outcome(bytes(body))
+            rows = self._opened().fetch(query, (device, type_, after, _BATCH))
+            for position, event_position, body in rows:
+                yield _Row(position, event_position, bytes(body))
             if len(rows) < _BATCH:
                 return
+            after = rows[-1][0]
 
     def _analysis(self, position: int, device_seq: int, judged: Judged) -> Analysis:
         (row,) = self._opened().fetch("SELECT body FROM events WHERE position = ?", (position,))

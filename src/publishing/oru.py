@@ -1,7 +1,7 @@
 """Makes HL7 v2.5.1 ORU^R01 of what is published of measurements: one message a measurement."""
 
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path
@@ -70,7 +70,8 @@ class OruComposer:
         name = control_id(notice.id, judged.subject_event_id)
         segments = [self._msh(notice, name), *_pid(judged.pseudonym), self._obr(notice, told)]
         segments += [segment("NTE", {1: str(n), 2: "L", 3: text(note)}) for n, note in enumerate(told.notes, 1)]
-        segments += [self._obx(n, value, notice, told.analysis) for n, value in enumerate(told.values, 1)]
+        shared = self._shared(notice, told.analysis)
+        segments += [_obx(n, value, told.analysis.anatomy, shared) for n, value in enumerate(told.values, 1)]
         return Message(name, "".join(f"{one}\r" for one in segments).encode())
 
     def _msh(self, notice: Notice, name: str) -> str:
@@ -107,21 +108,24 @@ class OruComposer:
             },
         )
 
-    def _obx(self, place: int, value: Value, notice: Notice, analysis: Analysis) -> str:
-        fields = {
-            1: str(place),
-            2: "NM",
-            3: components(*_coded(value, analysis.anatomy)),
-            4: value.sub_id,
-            5: "" if value.told is None else number(value.told),
-            6: components(value.quality.unit, value.quality.unit, "UCUM"),
-            11: value.status,
-            14: timestamp(analysis.judged.measured_at, self._zone),
-            18: _device(notice, analysis),
-        }
+    def _shared(self, notice: Notice, analysis: Analysis) -> dict[int, str]:
+        """Return what all values of a measurement have."""
+        shared = {2: "NM", 14: timestamp(analysis.judged.measured_at, self._zone), 18: _device(notice, analysis)}
         if analysis.analysed_at is not None:
-            fields[19] = timestamp(analysis.analysed_at, self._zone)
-        return segment("OBX", fields)
+            shared[19] = timestamp(analysis.analysed_at, self._zone)
+        return shared
+
+
+def _obx(place: int, value: Value, anatomy: str, shared: Mapping[int, str]) -> str:
+    fields = {
+        1: str(place),
+        3: components(*_coded(value, anatomy)),
+        4: value.sub_id,
+        5: "" if value.told is None else number(value.told),
+        6: components(value.quality.unit, value.quality.unit, "UCUM"),
+        11: value.status,
+    }
+    return segment("OBX", {**shared, **fields})
 
 
 def control_id(outcome_id: str, subject_event_id: str) -> str:

@@ -88,6 +88,13 @@ class Site:
         self.path, self.seq = path, 0
 
     def said(
+        self, outcome: Outcome, *, zone: ZoneInfo | None = None, receiver: MllpSettings = RECEIVER, **of: Any
+    ) -> list[str]:
+        """Write an outcome; return the messages."""
+        self.has(outcome, **of)
+        return self.composed(zone=zone, receiver=receiver)
+
+    def has(
         self,
         outcome: Outcome,
         *,
@@ -95,10 +102,8 @@ class Site:
         analysed_at: datetime | None = None,
         anatomy: str = "spine",
         device: str = DEVICE,
-        zone: ZoneInfo | None = None,
-        receiver: MllpSettings = RECEIVER,
-    ) -> list[str]:
-        """Write an outcome and the fact that it is of; return the messages."""
+    ) -> None:
+        """Write an outcome and the fact that it is of."""
         self.seq += 1
         if fact is None and isinstance(outcome, MeasurementValidated | MeasurementWithheld):
             fact = PatientMeasured("", AT, "", anatomy=anatomy, analysed_at=analysed_at)
@@ -106,7 +111,6 @@ class Site:
         with SqliteEventLog(self.path) as log, log.transaction():
             event = Event(name, device, log.log_id, self.seq, RECORDED, 1, fact or TimeReached(RECORDED))
             log.write(event, (RecordedOutcome(f"o{self.seq}", name, device, self.seq, outcome),))
-        return self.composed(zone=zone, receiver=receiver)
 
     def composed(self, *, zone: ZoneInfo | None = None, receiver: MllpSettings = RECEIVER) -> list[str]:
         """Return the messages made of the last notice; hl7apy finds nothing wrong with any."""
@@ -325,7 +329,7 @@ def test_a_newer_analysis_replaces_the_values_under_the_same_names(site: Site) -
 
 
 def test_what_a_newer_analysis_has_no_more_is_posted_as_wrong_without_its_value(site: Site) -> None:
-    site.said(SPINE, analysed_at=AT)
+    site.has(SPINE, analysed_at=AT)
     newer = replace(SPINE, subject_event_id="m2", regions=(RegionMeasured("L2-L4", 0.95),))
     (message,) = site.said(newer, analysed_at=AT + HOUR)
     taken = [(f"{name}.L1-L4", "", "W") for name in ("BMD", "BMC", "AREA", "T", "Z")]
@@ -335,7 +339,7 @@ def test_what_a_newer_analysis_has_no_more_is_posted_as_wrong_without_its_value(
 
 
 def test_an_older_analysis_that_comes_late_is_not_told(site: Site) -> None:
-    site.said(SPINE, analysed_at=AT + HOUR)
+    site.has(SPINE, analysed_at=AT + HOUR)
     assert site.said(replace(SPINE, subject_event_id="m2"), analysed_at=AT) == []
 
 
@@ -350,20 +354,20 @@ def test_a_newer_analysis_that_is_withheld_takes_back_what_was_sent(site: Site) 
 
 def test_what_was_never_sent_is_not_taken_back(site: Site) -> None:
     assert site.said(replace(WITHHELD, acquisition_id="scan-0")) == []
-    site.said(SPINE, analysed_at=AT)
+    site.has(SPINE, analysed_at=AT)
     assert site.said(replace(WITHHELD, acquisition_id="scan-10")) == []  # "scan-1" is how it begins
     assert site.said(WITHHELD, analysed_at=AT - HOUR) == []  # the analysis that was sent is the newer one
     assert site.said(replace(WITHHELD, acquisition_id="")) == []
 
 
 def test_another_devices_acquisition_of_the_same_name_is_another_one(site: Site) -> None:
-    site.said(SPINE, analysed_at=AT)
+    site.has(SPINE, analysed_at=AT)
     assert site.said(WITHHELD, analysed_at=AT + HOUR, device="test-site/dxa-2") == []
 
 
 def test_what_was_taken_back_is_sent_as_new_when_it_is_released(site: Site) -> None:
-    site.said(SPINE, analysed_at=AT)
-    site.said(WITHHELD, analysed_at=AT + HOUR)
+    site.has(SPINE, analysed_at=AT)
+    site.has(WITHHELD, analysed_at=AT + HOUR)
     released = replace(SPINE, subject_event_id="m2", revision=1, released_by=PHYSICIST, reason="seen")
     fact = PatientMeasured("", AT, "", anatomy="spine", analysed_at=AT + HOUR)
     (message,) = site.said(released, fact=MeasurementReleased("m2", fact, "seen", PHYSICIST))
@@ -372,7 +376,7 @@ def test_what_was_taken_back_is_sent_as_new_when_it_is_released(site: Site) -> N
 
 
 def test_a_newer_analysis_under_another_accession_number_takes_the_values_from_the_first(site: Site) -> None:
-    site.said(SPINE, analysed_at=AT)
+    site.has(SPINE, analysed_at=AT)
     newer = replace(SPINE, subject_event_id="m2", accession_number="ACC0002")
     first, second = site.said(newer, analysed_at=AT + HOUR)
     assert [(fields(one, "OBR")[0][3], statuses(one)) for one in (first, second)] == [
@@ -384,7 +388,7 @@ def test_a_newer_analysis_under_another_accession_number_takes_the_values_from_t
 
 def test_a_final_value_that_is_sent_anew_is_a_correction(site: Site) -> None:
     weight = replace(SPINE, regions=(), weight_kg=71.4)
-    site.said(weight, analysed_at=AT)
+    site.has(weight, analysed_at=AT)
     (message,) = site.said(replace(weight, subject_event_id="m2", weight_kg=71.6), analysed_at=AT + HOUR)
     assert values(message) == [("WEIGHT", "71.6", "C")]
 
@@ -407,12 +411,12 @@ def accessions(messages: list[str]) -> list[str]:
 
 
 def test_a_decision_corrects_every_measurement_that_it_is_about_and_no_other(site: Site) -> None:
-    site.said(of_scan(1, AT - HOUR))
-    site.said(of_scan(2, AT + HOUR))
-    site.said(of_scan(3, AT + HOUR + timedelta(seconds=1)))
-    site.said(of_scan(4, AT, mode="fast"))
-    site.said(of_scan(5, AT), device="test-site/dxa-2")
-    site.said(replace(WITHHELD, subject_event_id="m6", acquisition_id="scan-6"))
+    site.has(of_scan(1, AT - HOUR))
+    site.has(of_scan(2, AT + HOUR))
+    site.has(of_scan(3, AT + HOUR + timedelta(seconds=1)))
+    site.has(of_scan(4, AT, mode="fast"))
+    site.has(of_scan(5, AT), device="test-site/dxa-2")
+    site.has(replace(WITHHELD, subject_event_id="m6", acquisition_id="scan-6"))
     messages = site.said(AMENDED)
     assert accessions(messages) == ["ACC0001", "ACC0002"]
     assert [values(message) for message in messages] == [[("BMD.L1-L4", "0.9", "C")]] * 2
@@ -427,18 +431,18 @@ def test_a_decision_corrects_every_measurement_that_it_is_about_and_no_other(sit
 
 
 def test_a_decision_is_about_the_newest_analysis_and_not_about_one_that_was_taken_back(site: Site) -> None:
-    site.said(of_scan(1, AT), analysed_at=AT)
-    site.said(of_scan(2, AT, acquisition_id="scan-1", regions=(RegionMeasured("L1-L4", 0.8),)), analysed_at=AT + HOUR)
-    site.said(of_scan(3, AT), analysed_at=AT)
-    site.said(replace(WITHHELD, subject_event_id="m4", acquisition_id="scan-3"), analysed_at=AT + HOUR)
+    site.has(of_scan(1, AT), analysed_at=AT)
+    site.has(of_scan(2, AT, acquisition_id="scan-1", regions=(RegionMeasured("L1-L4", 0.8),)), analysed_at=AT + HOUR)
+    site.has(of_scan(3, AT), analysed_at=AT)
+    site.has(replace(WITHHELD, subject_event_id="m4", acquisition_id="scan-3"), analysed_at=AT + HOUR)
     (message,) = site.said(AMENDED)
     assert values(message) == [("BMD.L1-L4", "0.8", "C")]
 
 
 def test_a_decision_that_is_taken_back_is_told_to_those_who_were_told_of_it(site: Site) -> None:
-    site.said(of_scan(1, AT))
-    site.said(of_scan(2, AT, mode="fast"))
-    site.said(AMENDED)
+    site.has(of_scan(1, AT))
+    site.has(of_scan(2, AT, mode="fast"))
+    site.has(AMENDED)
     back = replace(AMENDED, revision=2, verdict=ReviewVerdict.NONE, modes=(), unit="", sizes=(), is_withdrawn=True)
     messages = site.said(back)
     assert accessions(messages) == ["ACC0001"]
@@ -448,16 +452,16 @@ def test_a_decision_that_is_taken_back_is_told_to_those_who_were_told_of_it(site
 
 
 def test_a_decision_that_now_reaches_less_far_is_told_on_both_sides_of_its_new_end(site: Site) -> None:
-    site.said(of_scan(1, AT - HOUR))
-    site.said(of_scan(2, AT + HOUR))
-    site.said(AMENDED)
+    site.has(of_scan(1, AT - HOUR))
+    site.has(of_scan(2, AT + HOUR))
+    site.has(AMENDED)
     first, second = site.said(replace(AMENDED, revision=2, until=AT, verdict=ReviewVerdict.ANNOTATE, sizes=()))
     assert notes(first) == ["A physicist's decision, annotate: the scanner read high"]
     assert notes(second) == ["A physicist's decision about this measurement was changed or taken back."]
 
 
 def test_a_measurement_that_arrives_after_a_decision_about_its_time_comes_with_it(site: Site) -> None:
-    site.said(AMENDED)
+    site.has(AMENDED)
     (message,) = site.said(of_scan(1, AT, decisions=("r1",)))
     (note,) = notes(message)
     assert note.endswith("the scanner read high (the device was +2 percent off, 95 % interval +1 to +3)")
@@ -469,7 +473,7 @@ def test_a_measurement_that_arrives_after_a_decision_about_its_time_comes_with_i
 
 def test_a_message_made_again_says_what_was_known_then(site: Site) -> None:
     (first,) = site.said(SPINE)
-    site.said(AMENDED)
+    site.has(AMENDED)
     with PublishedLog(site.path) as log:
         notice = log.after(BEGINNING, Selection(TYPES), 1000).notices[0]
     composer = OruComposer(RECEIVER, site="test-site", log=site.path)
