@@ -31,7 +31,10 @@ class NoAnswerError(Exception):
 
 
 class Blocks:
-    """Takes bytes, gives the contents of whole blocks; what stands outside of one is noise."""
+    """Takes bytes, gives the contents of whole blocks; what stands outside of one is noise.
+
+    The carriage return after a block is among that: some receivers leave it out.
+    """
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -40,8 +43,8 @@ class Blocks:
         """Return the blocks that these bytes complete."""
         self._buffer += data
         found = []
-        while (end := self._buffer.find(END)) >= 0:
-            block, self._buffer = self._buffer[:end], self._buffer[end + len(END) :]
+        while (end := self._buffer.find(END[:1])) >= 0:
+            block, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
             start = block.rfind(START)
             if start >= 0:
                 found.append(block[start + 1 :])
@@ -165,7 +168,10 @@ class MllpChannel:
         """Return the connection, made if there is none; TLS, where it is asked for, within the same time."""
         if self._socket is None:
             host = self._settings.host
-            raw = socket.create_connection((host, self._settings.port), timeout=_left_s(deadline))
+            try:
+                raw = socket.create_connection((host, self._settings.port), timeout=_left_s(deadline))
+            except UnicodeError as error:
+                raise socket.gaierror from error  # no name of a host can be so
             try:
                 raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 raw.settimeout(_left_s(deadline))

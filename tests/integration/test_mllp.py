@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from publishing import mllp
 from publishing.acknowledgement import Acknowledgement, acknowledgement
 from publishing.delivery import Delivered, Delivery, Postponed, Refused, Result
 from publishing.mllp import END, START, Blocks, MllpChannel, tls_context
@@ -255,6 +256,7 @@ def test_without_an_acknowledgement_everything_waits(channels: Channels, convers
 def test_an_answer_may_come_in_parts_and_after_one_to_another_message(channels: Channels) -> None:
     assert channels.told_by(in_halves) == Delivered()
     assert channels.told_by(saying(lambda message: of_another(message) + taking(message))) == Delivered()
+    assert channels.told_by(saying(lambda message: b"noise" + taking(message)[:-1])) == Delivered()
 
 
 def test_a_connection_is_kept_and_made_anew_once_where_the_receiver_closed_it(channels: Channels) -> None:
@@ -295,11 +297,19 @@ def test_a_late_answer_is_not_taken_for_the_next_messages(channels: Channels) ->
         assert channel.deliver(delivery("TWO")) == Postponed("no answer within 0.2 s", everything=True)
 
 
-def test_a_host_whose_name_nobody_knows_is_said(channels: Channels) -> None:
-    result = channels.to(2575, replace(SETTINGS, host="ris.invalid")).deliver(delivery())
-    assert isinstance(result, Postponed)
-    assert result.everything
-    assert result.why in {"its host's name is not known", "no connection within 2 s"}
+def test_a_connection_that_was_not_used_for_long_is_not_relied_on(
+    channels: Channels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mllp, "IDLE_S", 0.0)
+    with rude(saying(taking), saying(taking)) as port:
+        channel = channels.to(port)
+        assert channel.deliver(delivery("ONE")) == Delivered()
+        assert channel.deliver(delivery("TWO")) == Delivered()
+
+
+def test_a_host_whose_name_nobody_can_know_is_said(channels: Channels) -> None:
+    channel = channels.to(2575, replace(SETTINGS, host=f"{'x' * 64}.example"))
+    assert channel.deliver(delivery()) == Postponed("its host's name is not known", everything=True)
 
 
 # --- TLS -----------------------------------------------------------------------------------------------------

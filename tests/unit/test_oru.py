@@ -209,6 +209,20 @@ def test_hl7apy_finds_person_order_and_values_where_they_belong(site: Site) -> N
     assert [one.obx.obx_5.value for one in order.oru_r01_observation] == ["0.912", "51.2", "56.1", "-1.2", "-0.4"]
 
 
+def test_every_code_stands_in_its_hl7_table_but_ours_and_ucum(site: Site, tmp_path: Path) -> None:
+    """Table 0396 has 99zzz for local systems, and UCUM since a later version than hl7apy's."""
+    site.has(SPINE, analysed_at=AT)
+    newer = replace(SPINE, subject_event_id="m2", weight_kg=71.0, regions=(NECK,))
+    (message,) = site.said(newer, analysed_at=AT + HOUR)
+    assert statuses(message) == {"P", "F", "W"}
+    parse_message(message).validate(report_file=tmp_path / "report")
+    said = set((tmp_path / "report").read_text().splitlines())
+    assert {re.sub(" in element .*", "", line) for line in said} == {
+        "Warning: Value 99BONEWATCH not in table HL70396",
+        "Warning: Value UCUM not in table HL70396",
+    }
+
+
 def test_weight_and_height_are_final_and_have_their_loinc_codes(site: Site) -> None:
     weight = replace(SPINE, kind="scale", regions=(), weight_kg=71.4)
     (message,) = site.said(weight, anatomy="")
