@@ -111,7 +111,7 @@ class Teller:
             yield Told(newest, _taken_back(sent, ()), [why])
             sent = ()
         decisions = self._log.decisions(notice, validated)
-        values = _values(analysis, CORRECTED if sent and decisions else "", final=CORRECTED if sent else "")
+        values = _replacing(sent, _values(analysis), is_decided=bool(decisions))
         missing = _taken_back(sent, values)
         notes = [*_notes(validated, decisions)]
         if missing:
@@ -150,16 +150,16 @@ def acquisition(judged: Judged) -> str:
     return judged.acquisition_id or judged.subject_event_id
 
 
-def _values(analysis: Analysis, status: str = "", *, final: str = "") -> tuple[Value, ...]:
-    """Return a measurement's values: with their own status, or this one; final ones with `final`, if that is given."""
+def _values(analysis: Analysis, status: str = "") -> tuple[Value, ...]:
+    """Return a measurement's values with their own status, or with this one."""
     judged = analysis.judged
     if isinstance(judged, MeasurementWithheld):
         return ()
     found = []
     for quality, told, region in _measured(judged):
         name, side = (region.region, region.laterality) if region is not None else ("", "")
-        own = (final if quality.status == "F" else "") or quality.status
-        found.append(Value(quality, name, side, digest(acquisition(judged), name, side), told, status or own))
+        sub_id = digest(acquisition(judged), name, side)
+        found.append(Value(quality, name, side, sub_id, told, status or quality.status))
     return tuple(found)
 
 
@@ -173,6 +173,15 @@ def _measured(one: MeasurementValidated) -> Iterator[tuple[Quality, float, Regio
         for quality, told in ((BMD, region.bmd_g_cm2), (BMC, region.bmc_g), (AREA, region.area_cm2), *scores):
             if told is not None:
                 yield quality, told, region
+
+
+def _replacing(sent: Sequence[Value], now: Sequence[Value], *, is_decided: bool) -> tuple[Value, ...]:
+    """Return what is told now: a correction where a final value, or one that was decided about, had been sent."""
+    keys = {value.key for value in sent}
+    return tuple(
+        value._replace(status=CORRECTED) if value.key in keys and (is_decided or value.status == "F") else value
+        for value in now
+    )
 
 
 def _taken_back(sent: Sequence[Value], now: Sequence[Value]) -> tuple[Value, ...]:
