@@ -167,8 +167,9 @@ class MeasuredLog:
         """Yield a device's outcomes of these types from events before a notice, with their events' positions."""
         until = notice.place.position + also_own
         for row in self._rows(notice.device, types):
-            if row.event_position < until:
-                yield row.event_position, codec.decode_outcome(row.body)
+            if row.event_position >= until:
+                return
+            yield row.event_position, codec.decode_outcome(row.body)
 
     def _of_acquisition(self, notice: Notice, name: str) -> Iterator[tuple[int, RecordedOutcome]]:
         """Yield what was judged of an acquisition in events before a notice, the last first."""
