@@ -21,6 +21,7 @@ from bonewatch.config import ConfigError, data_folder, load, warnings
 from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
+from bonewatch.publish_cli import publish_app
 from bonewatch.report_cli import report_app
 from bonewatch.report_due import due
 from bonewatch.report_gap import gap
@@ -42,7 +43,8 @@ app: Final = cyclopts.App(
 log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, token_app, audit_app, db_app, fleet_app, study_app, bench_app, report_app):
+groups: Final = (log_app, user_app, token_app, audit_app, db_app, publish_app, fleet_app, study_app, bench_app)
+for group in (*groups, report_app):
     app.command(group)
 report_app.command(due)
 report_app.command(gap)
@@ -147,8 +149,11 @@ def demo(
 @app.command(name="check-config")
 def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
+    from bonewatch.publishing import check_files, unset_secrets  # noqa: PLC0415 - see run
+
     settings = load(config)
-    for note in warnings(settings):
+    check_files(settings, config.resolve().parent)
+    for note in [*warnings(settings), *unset_secrets(settings)]:
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
     out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
     return 0

@@ -14,6 +14,7 @@ from bonewatch.fault_logs import log_faults, syslog_faults
 from bonewatch.printed_reports import printed_faults
 from collectors.protocols.known import names
 from dashboards.access.settings import access_faults
+from publishing.settings_checks import publishing_faults
 from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.connection import tls_fault
 from storage.settings import AnnotationRules, DatabaseSettings
@@ -45,6 +46,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults += _device_faults(f"$.device[{place}]", device)
         faults += log_faults(f"$.device[{place}]", device, config.syslog)
     known = {device.id for device in config.device}
+    faults += publishing_faults(config.webhook, config.mllp, known)
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
     return faults + _due_faults(config)

@@ -19,6 +19,7 @@ from bonewatch.dicom_services import dicom_services
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
+from bonewatch.publishing import Publisher, publisher
 from bonewatch.review_assessor import ReviewAssessor
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
@@ -118,7 +119,8 @@ class Site:
         self.engine.import_history(history)
         devices = self._config.devices()
         self._stack.callback(self.engine.stop)
-        followers = [follower for follower in (self._database_sink(), self._forwarder()) if follower is not None]
+        given = (self._database_sink(), self._forwarder(), self._publisher())
+        followers = [follower for follower in given if follower is not None]
         self.engine.start(devices)
         if missed := interruption(self._data_dir, list(devices), self._clock()):
             for draft in missed:
@@ -189,6 +191,15 @@ class Site:
         self._stack.callback(forwarder.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: forwarder.wake()))
         return forwarder
+
+    def _publisher(self) -> Publisher | None:
+        """Make what tells other programs, where some are configured; nothing waits for them."""
+        folder = self._data_dir if self._folder is None else self._folder
+        made = publisher(self._config, self._data_dir, self._data_dir / LOG_FILE, folder=folder)
+        if made is not None:
+            self._stack.callback(made.stop)
+            self._stack.callback(self.engine.subscribe(lambda _news: made.wake()))
+        return made
 
     def _quarantine(self) -> Quarantine:
         """Return where refused objects and pages are kept until they expire."""

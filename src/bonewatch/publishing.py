@@ -1,0 +1,119 @@
+"""The subscriptions of a site, by its configuration: what tells each receiver, and all of them together."""
+
+import os
+import ssl
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bonewatch.config import ConfigError
+from bonewatch.config_file import Config
+from publishing.published import TYPES, Selection
+from publishing.settings import Subscription, WebhookSettings
+from publishing.subscriber import Subscriber
+from publishing.webhook import WebhookChannel, signer
+
+
+class Publisher:
+    """The subscribers of one site, started and stopped together."""
+
+    def __init__(self, subscribers: Sequence[Subscriber]) -> None:
+        self._subscribers = subscribers
+
+    def start(self) -> None:
+        """Begin to tell."""
+        for one in self._subscribers:
+            one.start()
+
+    def wake(self) -> None:
+        """Say that there is something new."""
+        for one in self._subscribers:
+            one.wake()
+
+    def stop(self) -> None:
+        """End all of them at once, and wait for each."""
+        for one in self._subscribers:
+            one.end()
+        for one in self._subscribers:
+            one.stop()
+
+
+def publisher(config: Config, data_dir: Path, log: Path, *, folder: Path) -> Publisher | None:
+    """Return what tells the configured receivers, None where there are none; files are relative to `folder`.
+
+    Raises
+    ------
+    ConfigError
+        A secret or certificate cannot be used.
+    """
+    made = []
+    for webhook in config.webhook:
+        channel = webhook_channel(webhook, folder)
+        selection = selection_of(config, webhook, webhook.types)
+        made.append(Subscriber(webhook, selection, channel, data_dir=data_dir, log=log))
+    return Publisher(made) if made else None
+
+
+def selection_of(config: Config, subscription: Subscription, types: Iterable[str] = ()) -> Selection:
+    """Return what a subscription is told of."""
+    return Selection(tuple(types) or TYPES, tuple(config.key(device) for device in subscription.devices))
+
+
+def webhook_channel(settings: WebhookSettings, folder: Path) -> WebhookChannel:
+    """Return what posts to a webhook.
+
+    Raises
+    ------
+    ConfigError
+        Its secret or its authority's certificate cannot be used.
+    """
+    where = f"[[webhook]] {settings.name}"
+    try:
+        signers = [signer(secret) for secret in _secrets(settings, folder, where)]
+    except ValueError as error:
+        raise ConfigError(f"{where} {_origin(settings)}: {error}") from error
+    try:
+        context = ssl.create_default_context(cafile=folder / settings.ca_file if settings.ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{where} ca_file {settings.ca_file}: {error.strerror or 'no certificate in PEM'}") from error
+    return WebhookChannel(settings, signers, context)
+
+
+def _secrets(settings: WebhookSettings, folder: Path, where: str) -> list[str]:
+    """Return the secrets, the newest first."""
+    if settings.secret_env:
+        found = os.environ.get(settings.secret_env, "").split()
+    else:
+        try:
+            found = (folder / settings.secret_file).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError(f"{where} {_origin(settings)} cannot be read: {why}") from error
+    if not found:
+        raise ConfigError(f"{where} {_origin(settings)} holds no secret: `bonewatch publish new-secret` makes one")
+    return found
+
+
+def _origin(settings: WebhookSettings) -> str:
+    return f"secret_env {settings.secret_env}" if settings.secret_env else f"secret_file {settings.secret_file}"
+
+
+def unset_secrets(config: Config) -> list[str]:
+    """Return a note on each secret that is expected in an environment variable and is not in this one."""
+    return [
+        f"[[webhook]] {one.name}: {one.secret_env} is not set here; the site does not start without it"
+        for one in config.webhook
+        if one.secret_env and not os.environ.get(one.secret_env)
+    ]
+
+
+def check_files(config: Config, folder: Path) -> None:
+    """Check secrets and certificates that lie in files.
+
+    Raises
+    ------
+    ConfigError
+        One cannot be used.
+    """
+    for one in config.webhook:
+        if not one.secret_env or os.environ.get(one.secret_env):
+            webhook_channel(one, folder).close()
