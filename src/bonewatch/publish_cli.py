@@ -5,9 +5,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final
 
 import cyclopts
 import msgspec
@@ -39,9 +38,9 @@ def status(*, config: ConfigFile, as_json: AsJson = False) -> int:
     with _queue(data_dir) as queue:
         found = {one.name: one for one in queue.standings()}
     names = sorted(kinds.keys() | found.keys())
-    is_well = not any(one.trouble or one.dead for one in found.values())
+    is_well = not any(one.trouble or one.dead for one in found.values() if one.name in kinds)
     if as_json:
-        rows = [_plain(name, kinds.get(name), found.get(name)) for name in names]
+        rows = [{"name": name, "kind": kinds.get(name), "standing": found.get(name)} for name in names]
         sys.stdout.buffer.write(msgspec.json.encode(rows) + b"\n")
     else:
         _print_status(names, kinds, found)
@@ -94,7 +93,8 @@ def dead(name: str = "", *, config: ConfigFile, as_json: AsJson = False) -> int:
         return 1 if letters else 0
     table = _table("letter", "subscription", "about", "device", "position", "queued", "tries", "why")
     for one in letters:
-        told = (str(one.id), one.subscriber, one.type, one.device, str(one.position), _minute(one.queued_at))
+        about = one.type.removeprefix("bonewatch.").rpartition(".")[0]
+        told = (str(one.id), one.subscriber, about, one.device, str(one.position), _ago(one.queued_at))
         table.add_row(*map(escape, (*told, str(one.tries), one.why)))
     out.print(table if letters else "nothing was given up")
     return 1 if letters else 0
@@ -171,40 +171,36 @@ def _kinds(settings: "Config") -> dict[str, str]:
 # --- words ---------------------------------------------------------------------------------------------------
 
 
-class _Row(NamedTuple):
-    """What is said of a subscription to programs; nothing of the queue where the site has not started with it."""
-
-    name: str
-    kind: str
-    is_configured: bool
-    standing: "Standing | None"
-
-
-def _plain(name: str, kind: str | None, standing: "Standing | None") -> dict[str, object]:
-    return _Row(name, kind or "", kind is not None, standing)._asdict()
-
-
 def _print_status(names: Sequence[str], kinds: dict[str, str], found: "dict[str, Standing]") -> None:
-    table = _table("subscription", "by", "position", "delivered", "last", "waiting", "since", "dead", "state")
+    if not names:
+        out.print("nobody is told: there is no [[webhook]] and no [[mllp]]", markup=False)
+        return
+    table = _table("name", "by", "position", "delivered", "last", "waiting", "since", "dead", "state")
     for name in names:
         one = found.get(name)
-        kind = kinds.get(name, "not configured")
         if one is None:
-            table.add_row(escape(name), kind, "", "", "", "", "", "", "[dim]begins at the next start[/]")
+            table.add_row(escape(name), kinds[name], *[""] * 6, "[dim]begins at the next start[/]")
             continue
-        state = f"[bold red]{escape(one.trouble)}[/]" if one.trouble else "[green]well[/]"
-        if name not in kinds:
-            state = "[dim]told nothing[/]"
         dead_ones = f"[bold red]{one.dead}[/]" if one.dead else "0"
         counts = (str(one.position), str(one.delivered), _ago(one.delivered_at), str(one.waiting))
-        table.add_row(escape(name), kind, *counts, _ago(one.oldest_queued_at), dead_ones, state)
-    out.print(table if names else "nobody is told: there is no [[webhook]] and no [[mllp]]", markup=False)
+        state = _state(one, is_configured=name in kinds)
+        table.add_row(escape(name), kinds.get(name, ""), *counts, _ago(one.oldest_queued_at), dead_ones, state)
+    out.print(table)
+    for one in found.values():
+        if one.trouble and one.name in kinds:
+            out.print(f"{escape(one.name)}: [bold red]{escape(one.trouble)}[/]", soft_wrap=True)
+
+
+def _state(one: "Standing", *, is_configured: bool) -> str:
+    if not is_configured:
+        return "[dim]not configured[/]"
+    return "[bold red]in trouble[/]" if one.trouble else "[green]well[/]"
 
 
 def _table(*titles: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in titles:
-        table.add_column(title, overflow="fold")
+        table.add_column(title)
     return table
 
 
@@ -217,7 +213,3 @@ def _ago(at: float | None) -> str:
         if ago_s < most_s:
             return f"{ago_s / unit_s:.0f} {unit} ago"
     return f"{ago_s / 86_400:.0f} days ago"
-
-
-def _minute(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}Z"

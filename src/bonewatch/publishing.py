@@ -73,8 +73,10 @@ def webhook_channel(settings: WebhookSettings, folder: Path) -> WebhookChannel:
         raise ConfigError(f"{where} {_origin(settings)}: {error}") from error
     try:
         context = ssl.create_default_context(cafile=folder / settings.ca_file if settings.ca_file else None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{where} ca_file {settings.ca_file}: {error.strerror or 'no certificate in PEM'}") from error
+    except ssl.SSLError as error:
+        raise ConfigError(f"{where} ca_file {settings.ca_file}: no certificate in PEM") from error
+    except OSError as error:
+        raise ConfigError(f"{where} ca_file {settings.ca_file}: {error.strerror}") from error
     return WebhookChannel(settings, signers, context)
 
 
