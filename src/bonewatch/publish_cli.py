@@ -91,7 +91,7 @@ def dead(name: str = "", *, config: ConfigFile, as_json: AsJson = False) -> int:
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(letters) + b"\n")
         return 1 if letters else 0
-    table = _table("letter", "subscription", "about", "device", "position", "queued", "tries", "why")
+    table = _table("letter", "name", "about", "device", "position", "queued", "tries", "why")
     for one in letters:
         about = one.type.removeprefix("bonewatch.").rpartition(".")[0]
         told = (str(one.id), one.subscriber, about, one.device, str(one.position), _ago(one.queued_at))
@@ -200,7 +200,7 @@ def _state(one: "Standing", *, is_configured: bool) -> str:
 def _table(*titles: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in titles:
-        table.add_column(title)
+        table.add_column(title, no_wrap=title in {"about", "device"}, overflow="fold")
     return table
 
 

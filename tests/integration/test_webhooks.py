@@ -443,7 +443,7 @@ def said(capfd: pytest.CaptureFixture[str], folder: Path, *words: str) -> tuple[
 def test_a_site_tells_what_it_records_and_the_command_line_says_how_that_stands(
     tmp_path: Path, receiver: Receiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    webhook = f'[[webhook]]\nname = "epr"\nurl = "{receiver.url}"\nsecret_file = "epr.secret"\nretry_s = 0.1\n'
+    webhook = f'[[webhook]]\nname = "board"\nurl = "{receiver.url}"\nsecret_file = "epr.secret"\nretry_s = 0.1\n'
     (tmp_path / "site.toml").write_text(configuration(scanners=1) + webhook)
     (tmp_path / "epr.secret").write_text(f"{SECRET}\n")
     assert "publishing.sqlite is not there: the site makes it when it starts" in refusal(tmp_path, "status")
@@ -459,7 +459,7 @@ def test_a_site_tells_what_it_records_and_the_command_line_says_how_that_stands(
         eventually(lambda: told(capfd, tmp_path, "status")[1][0]["standing"]["trouble"] == "HTTP 422")
         status, text = said(capfd, tmp_path, "status")
         assert status == 1
-        assert re.search(r"epr webhook \d+ 0 1 \d s ago 0 in trouble epr: HTTP 422", text)
+        assert re.search(r"board webhook \d+ 0 1 \d s ago 0 in trouble board: HTTP 422", text)
 
         receiver.answer = lambda _: Answer()
         receiver.wait_for(lambda: len(receiver.taken) == 1)
@@ -469,20 +469,20 @@ def test_a_site_tells_what_it_records_and_the_command_line_says_how_that_stands(
         assert "well" in said(capfd, tmp_path, "status")[1]
 
         everything = wanted(tmp_path / "var")
-        again = said(capfd, tmp_path, "replay", "epr", "--from", "0")
-        assert again == (0, "epr is told again of what stands behind position 0.")
+        again = said(capfd, tmp_path, "replay", "board", "--from", "0")
+        assert again == (0, "board is told again of what stands behind position 0.")
         receiver.wait_for(lambda: receiver.ids()[1:] == everything)
         assert len(everything) > 1
 
-        assert told(capfd, tmp_path, "dead", "epr") == (0, [])
+        assert told(capfd, tmp_path, "dead", "board") == (0, [])
         assert said(capfd, tmp_path, "dead") == (0, "nothing was given up")
-        assert said(capfd, tmp_path, "retry", "epr") == (0, "There was nothing to send again.")
-        assert refusal(tmp_path, "retry", "ris") == "ris is no subscription here; there are epr"
-        beyond = refusal(tmp_path, "replay", "epr", "--from", "9999")
+        assert said(capfd, tmp_path, "retry", "board") == (0, "There was nothing to send again.")
+        assert refusal(tmp_path, "retry", "ris") == "ris is no subscription here; there are board"
+        beyond = refusal(tmp_path, "replay", "board", "--from", "9999")
         assert re.search(r"--from 9999: this place is not in the site's log.*; the log ends at \d+", beyond)
-        assert "a place is a position in the log" in refusal(tmp_path, "replay", "epr", "--from", "yesterday")
+        assert "a place is a position in the log" in refusal(tmp_path, "replay", "board", "--from", "yesterday")
         metrics = httpx.get(f"{site.url}/metrics").text
-        assert f'bonewatch_publish_delivered_total{{subscription="epr"}} {len(everything) + 1}' in metrics
+        assert f'bonewatch_publish_delivered_total{{subscription="board"}} {len(everything) + 1}' in metrics
         assert "s3cret" not in metrics
     finally:
         site.stop()
@@ -500,12 +500,13 @@ def test_dead_letters_are_listed_by_what_they_are_about_and_why_and_sent_again_o
     status, text = said(capfd, folder, "dead", "epr")
     assert status == 1
     assert f"{letters[0]['id']} epr gate-changed s/dxa-2 2" in text
-    assert "days ago 0 given up" in text
+    assert re.search(r"\d days 0 given up", text)
     again = said(capfd, folder, "retry", "epr", "--letter", str(letters[0]["id"]), "--letter", str(letters[2]["id"]))
     assert again == (0, "2 dead letters of epr are sent again.")
     assert (standing(folder).waiting, standing(folder).dead) == (5, 1)
     status, text = said(capfd, folder, "status")
-    assert (status, "epr not configured" in text) == (0, True)  # nobody waits for what is configured no more
+    assert status == 0  # nobody waits for what is configured no more
+    assert "not configured" in text
 
 
 def entries(log: PublishedLog) -> list[Entry]:
