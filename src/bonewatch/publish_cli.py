@@ -212,4 +212,4 @@ def _ago(at: float | None) -> str:
     for most_s, unit_s, unit in _ENDS:
         if ago_s < most_s:
             return f"{ago_s / unit_s:.0f} {unit} ago"
-    return f"{ago_s / 86_400:.0f} days ago"
+    return f"{ago_s / 86_400:.0f} d ago"

@@ -500,7 +500,7 @@ def test_dead_letters_are_listed_by_what_they_are_about_and_why_and_sent_again_o
     status, text = said(capfd, folder, "dead", "epr")
     assert status == 1
     assert f"{letters[0]['id']} epr gate-changed s/dxa-2 2" in text
-    assert re.search(r"\d days 0 given up", text)
+    assert re.search(r"\d d ago 0 given up", text)
     again = said(capfd, folder, "retry", "epr", "--letter", str(letters[0]["id"]), "--letter", str(letters[2]["id"]))
     assert again == (0, "2 dead letters of epr are sent again.")
     assert (standing(folder).waiting, standing(folder).dead) == (5, 1)
