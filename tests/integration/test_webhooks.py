@@ -92,6 +92,10 @@ def standing(folder: Path) -> Standing:
         return queue.standing("epr")
 
 
+def metric(name: str) -> float:
+    return REGISTRY.get_sample_value(f"bonewatch_publish_{name}", {"subscription": "epr"}) or 0.0
+
+
 def eventually(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
     until = time.monotonic() + within_s
     while not is_so():
@@ -222,10 +226,11 @@ def test_one_that_is_away_is_told_everything_when_it_is_back(folder: Path) -> No
         port, url = int(first.url.split(":")[2].split("/")[0]), first.url
     with telling(folder, settings_for(url)):
         eventually(lambda: standing(folder).trouble == "cannot be reached: ConnectError")
+        eventually(lambda: metric("waiting_messages") == 6 and metric("lag_seconds") > 0 and metric("in_trouble") == 1)
         write(folder / LOG, ("s/dxa-1", 1))
         with receiving(port=port) as again:
             again.wait_for(lambda: len(again.taken) == 7)
-            eventually(lambda: standing(folder).waiting == 0)
+            eventually(lambda: metric("waiting_messages") == metric("lag_seconds") == metric("in_trouble") == 0)
     assert [again.ids(device) for device in DEVICES] == [wanted(folder, device) for device in DEVICES]
 
 
@@ -381,7 +386,7 @@ def test_another_log_in_this_place_is_told_nothing_of_until_a_person_says_where_
     receiver.answer, came = lambda _: Answer(), len(receiver.came)
     with capture_logs() as lines, telling(folder, settings_for(receiver.url)):
         eventually(lambda: "`bonewatch publish replay` says where to go on" in standing(folder).trouble)
-        assert REGISTRY.get_sample_value("bonewatch_publish_log_forked", {"subscription": "epr"}) == 1
+        assert metric("log_forked") == 1
         time.sleep(0.2)
         assert len(receiver.came) == came
         with Queue(folder) as queue, PublishedLog(folder / LOG) as log:
@@ -408,7 +413,7 @@ def test_a_queue_that_cannot_be_read_does_not_keep_the_site_from_starting(folder
     (folder / "publishing.sqlite").write_text("no database, and longer than the header of one" * 10)
     with capture_logs() as lines, telling(folder, settings_for(receiver.url)):
         eventually(lambda: bool(lines))
-        assert REGISTRY.get_sample_value("bonewatch_publish_in_trouble", {"subscription": "epr"}) == 1
+        assert metric("in_trouble") == 1
         time.sleep(0.1)
     assert [(line["event"], line["why"]) for line in lines] == [("publishing_fails", "file is not a database")]
 
