@@ -127,11 +127,23 @@ def retry(
 
 
 @publish_app.command(name="new-secret")
-def new_secret() -> int:
-    """Make a secret for a webhook and print it; put it where `secret_file` says, and give it to the receiver."""
+def new_secret(*, write_to: Path | None = None) -> int:
+    """Make a secret for a webhook and print it: it goes where `secret_file` says, and to the receiver.
+
+    Parameters
+    ----------
+    write_to
+        Write it into this new file instead, that you alone can read.
+    """
+    from bonewatch.file_status import write_privately  # noqa: PLC0415 - see replay
     from publishing import webhook  # noqa: PLC0415 - see replay
 
-    sys.stdout.write(webhook.new_secret() + "\n")
+    made = webhook.new_secret() + "\n"
+    if write_to is None:
+        sys.stdout.write(made)
+    else:
+        write_privately(write_to, made.encode())
+        out.print(f"A new secret is in {escape(str(write_to))}.", soft_wrap=True)
     return 0
 
 

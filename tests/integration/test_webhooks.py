@@ -36,6 +36,7 @@ from publishing.subscriber import Subscriber
 from publishing.webhook import WebhookChannel, signer
 from streams.messages import Draft, VendorQcReported
 from tests.certificates import Authority
+from tests.contracts import faults, record_schema
 from tests.running import configuration
 from tests.site_logs import write_log
 from tests.unit.test_publishing_queue import write
@@ -143,6 +144,7 @@ def test_each_message_is_a_cloud_event_that_the_secret_vouches_for(folder: Path,
         assert said["content-type"] == "application/cloudevents+json"
         assert abs(int(said["webhook-timestamp"]) - time.time()) < 60
         assert posted.event["id"] == said["webhook-id"]
+        assert faults(record_schema("bonewatch.gate.v1"), posted.event["data"]) == []
         signed = f"{said['webhook-id']}.{said['webhook-timestamp']}.".encode() + posted.body
         keys = [base64.b64decode(secret.removeprefix("whsec_")) for secret in (SECRET, OLD_SECRET)]
         macs = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in keys]
@@ -523,6 +525,18 @@ def test_a_new_secret_is_printed_for_a_file_to_take(capfd: pytest.CaptureFixture
         command_line(["publish", "new-secret"])
     made = capfd.readouterr().out.rstrip("\n")
     assert signer(made).sign("1", datetime.now(UTC), "{}").startswith("v1,")
+
+
+def test_a_new_secret_is_written_for_its_owner_alone_and_over_nothing(tmp_path: Path) -> None:
+    words = ["publish", "new-secret", "--write-to", str(tmp_path / "epr.secret")]
+    with pytest.raises(SystemExit):
+        command_line(words)
+    kept = (tmp_path / "epr.secret").read_text()
+    assert kept.startswith("whsec_")
+    assert (tmp_path / "epr.secret").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigError, match="epr.secret cannot be written: File exists"):
+        command_line(words)
+    assert (tmp_path / "epr.secret").read_text() == kept
 
 
 def test_a_site_whose_secret_is_missing_does_not_start_and_says_why_in_one_line(tmp_path: Path) -> None:
