@@ -534,7 +534,7 @@ def test_a_new_secret_is_written_for_its_owner_alone_and_over_nothing(tmp_path: 
     kept = (tmp_path / "epr.secret").read_text()
     assert kept.startswith("whsec_")
     assert (tmp_path / "epr.secret").stat().st_mode & 0o777 == 0o600
-    with pytest.raises(ConfigError, match="epr.secret cannot be written: File exists"):
+    with pytest.raises(ConfigError, match=r"epr.secret cannot be written: File exists"):
         command_line(words)
     assert (tmp_path / "epr.secret").read_text() == kept
 
