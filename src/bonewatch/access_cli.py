@@ -1,9 +1,11 @@
 """The command line's ``user``, ``token`` and ``audit``: who may sign in, which programs may read, who did."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +19,7 @@ from rich.table import Table
 from bonewatch.config import ConfigError, data_folder, load
 from dashboards.access.scopes import Scope, known_scopes
 from dashboards.access.tokens import DEFAULT_DAYS
-from dashboards.audit.trail import AUDIT_FILE, AuditError, uses
+from dashboards.audit.trail import AUDIT_FILE, AuditEntry, AuditError, SqliteTrail, uses
 from dashboards.audit.trail import verify as verify_trail
 from dashboards.users import UserStore
 from streams.roles import Role
@@ -46,7 +48,7 @@ def add_user(name: str, role: str, *, config: ConfigFile) -> int:
 
     if role not in {r.value for r in Role}:
         raise ConfigError(f"{role} is no role; choose one of {', '.join(Role)}")
-    with _users(config) as users:
+    with _users(config, "user add", name) as users:
         users.add_user(name, Role(role), password_twice())
     out.print(f"{escape(name)} may now sign in as {role}.")
     return 0
@@ -69,7 +71,7 @@ def list_users(*, config: ConfigFile, as_json: AsJson = False) -> int:
 @user_app.command(name="disable")
 def disable_user(name: str, *, config: ConfigFile) -> int:
     """Close an account and end its sessions, at once; a new password opens it again."""
-    with _users(config) as users:
+    with _users(config, "user disable", name) as users:
         users.disable(name)
     out.print(f"{escape(name)} may no longer sign in.")
     return 0
@@ -80,7 +82,7 @@ def set_password(name: str, *, config: ConfigFile) -> int:
     """Give a person a new password, open the account and end its sessions."""
     from bonewatch.people import password_twice  # noqa: PLC0415 - nothing is asked but here
 
-    with _users(config) as users:
+    with _users(config, "user password", name) as users:
         users.set_password(name, password_twice())
     out.print(f"{escape(name)} has a new password.")
     return 0
@@ -108,7 +110,7 @@ def create_token(
     known = known_scopes(scope)
     if unknown := set(scope) - {one.value for one in known}:
         raise ConfigError(f"{', '.join(sorted(unknown))} is no scope; choose of {', '.join(Scope)}")
-    with _users(config) as users:
+    with _users(config, "token create", name) as users:
         sys.stdout.write(users.tokens.create(name, known, timedelta(days=days)) + "\n")
     return 0
 
@@ -132,7 +134,7 @@ def list_tokens(*, config: ConfigFile, as_json: AsJson = False) -> int:
 @token_app.command(name="revoke")
 def revoke_token(name: str, *, config: ConfigFile) -> int:
     """Take a token back: it counts no more from the next request on."""
-    with _users(config) as users:
+    with _users(config, "token revoke", name) as users:
         users.tokens.revoke(name)
     out.print(f"{escape(name)} no longer counts.")
     return 0
@@ -158,6 +160,7 @@ def list_uses(*, config: ConfigFile, since: datetime | None = None, as_json: AsJ
         for use in found:
             about = ", ".join(f"{name} {value}" for name, value in use.subject.items())
             about += f" ({', '.join(use.query)})" if use.query else ""
+            about += f" {len(use.shown)} shown" if use.shown else ""
             asked = f"{use.method} {use.route}"
             table.add_row(_minute(use.at), *map(escape, (use.who, use.way, use.address, asked, about)), str(use.status))
         out.print(table if table.row_count else "no use is on record")
@@ -180,19 +183,50 @@ def verify_uses(*, config: ConfigFile, as_json: AsJson = False) -> int:
 
 
 @contextmanager
-def _users(config: Path) -> Iterator[UserStore]:
-    """Open the site's accounts, beside a running site or before its first start; tell mistakes as sentences."""
+def _users(config: Path, change: str = "", name: str = "") -> Iterator[UserStore]:
+    """Open the site's accounts, beside a running site or before its first start; tell mistakes as sentences.
+
+    With `change` it is put on record that the machine's user did that with the account or token `name`; where it cannot
+    be, nothing is begun.
+    """
     from bonewatch.site import USERS_FILE  # noqa: PLC0415 - the rest starts without the site's libraries
 
     folder = data_folder(config, load(config).site.data_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with closing(UserStore(folder / USERS_FILE)) as users:
         try:
-            yield users
+            if not change:
+                yield users
+                return
+            with _told(), closing(SqliteTrail(folder / AUDIT_FILE)) as trail:
+                yield users
+                trail.append(_change(change, name)).result()
         except KeyError as error:
             raise ConfigError(f"there is none named {error.args[0]}") from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
+
+
+def _change(change: str, name: str) -> AuditEntry:
+    """Return the entry of something that was done with an account or a token."""
+    kind, _, what = change.partition(" ")
+    return AuditEntry(
+        at=datetime.now(UTC),
+        who=_machine_user(),
+        way="command line",
+        address="",
+        method=what,
+        route=kind,
+        status=200,
+        subject={kind: name},
+    )
+
+
+def _machine_user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from typing import Final
 
 import structlog
 
-from streams.assessment import assess
 from streams.engine import SiteEngine
 from streams.messages import Draft, ReviewBasis, ReviewOpened, event_id
 from streams.readings import Readings, ReviewStatus
@@ -85,6 +84,8 @@ class ReviewAssessor:
             for one in reviews
             if one.subject == review.subject and one.verdict not in {"", "none"} and one.decided_at is not None
         ]
+        from streams.assessment import assess  # noqa: PLC0415 - a site starts sooner without its mathematics
+
         readings = self._readings.qc(name, limit=MOST_READINGS)
         assessed = assess(review.review_id, epochs[-1], readings, since=max(found_wrong, default=None))
         if assessed is None:

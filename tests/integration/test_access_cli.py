@@ -67,10 +67,14 @@ def test_a_token_counts_at_once_is_on_record_and_counts_no_more_when_revoked(
     assert datetime.fromisoformat(kept["last_used_at"]) >= began
     assert run(site.folder, "token", "revoke", "booking") == 0
     assert httpx.get(f"{site.url}/api/v1/devices", headers=headers).status_code == 401
-    used = told(capfd, site.folder, "audit", "list", "--since", began.isoformat())
+    capfd.readouterr()
+    assert run(site.folder, "audit", "list", "--since", began.isoformat(), "--json") == 0
+    made, used, revoked = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert (made["method"], made["way"], made["subject"]) == ("create", "command line", {"token": "Booking"})
+    assert (revoked["method"], revoked["subject"]) == ("revoke", {"token": "booking"})
     assert (used["who"], used["way"], used["method"], used["status"]) == ("Booking", "token", "POST", 403)
     assert used["address"] == "127.0.0.1"
-    assert told(capfd, site.folder, "audit", "verify")["entries"] == 1
+    assert told(capfd, site.folder, "audit", "verify")["entries"] == 3
     assert token not in "".join(site.log)
 
 
@@ -85,6 +89,11 @@ def test_people_are_added_listed_disabled_and_given_a_new_password(
     (person,) = told(capfd, folder, "user", "list")
     assert (person["name"], person["role"], person["enabled"]) == ("Pat Nurse", "operator", True)
     assert not any(PASSWORD in str(value) for value in person.values())
+    capfd.readouterr()
+    assert run(folder, "audit", "list", "--json") == 0
+    kept = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [one["method"] for one in kept] == ["add", "disable", "password"]
+    assert PASSWORD not in str(kept)
 
 
 def test_lists_are_tables_for_people(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ asyncio.run(FaustWorker(settings).run(asyncio.Event()))
 """
 
 SMALL_BATCH: Final = 20
+FAUST_COMMITS_WITHIN_S: Final = 40.0
 
 
 @pytest.fixture
@@ -94,40 +96,48 @@ def test_undisturbed_faust_publishes_what_the_sites_decided(kafka: RealKafka, tm
 
 
 def never_published(
-    kafka: RealKafka, folder: Path, program: str, group: str, complaint: str, *, commits_all_the_same: bool
+    kafka: RealKafka, folder: Path, program: str, complaint: str, *, first: str = "first", second: str = "second"
 ) -> set[str]:
     """Have a worker meet a broker that refuses its outcomes for a while; return what never came of its first site.
 
     No row follows on that site: a later one would show the gap, and the desk would publish what is missing.
     """
-    expected = by_id(forwarded(kafka, folder, "first", devices=2, days=20))
-    create(kafka.broker, (site_topic("second"),))
+    group = FAUST_GROUP if program is FAUST_WORKER else PLAIN_GROUP
+    expected = by_id(forwarded(kafka, folder, first, devices=2, days=20))
+    create(kafka.broker, (site_topic(second),))
     refuse_outcomes(kafka, largest=100)
-    worker = Worker(program, kafka, folder / "worker.log", "first", "second")
+    worker = Worker(program, kafka, folder / f"{first}.log", first, second)
     try:
         wait_until(lambda: worker.said(complaint), within_s=120)
-        if commits_all_the_same:
-            wait_until(lambda: all_committed(kafka, group, "first"), within_s=120)
+        if program is FAUST_WORKER:
+            wait_until(lambda: all_committed(kafka, group, first), within_s=FAUST_COMMITS_WITHIN_S)
         refuse_outcomes(kafka, largest=MAX_RECORD_BYTES)
-        second = by_id(forwarded(kafka, folder, "second", devices=1, days=20))
-        wait_until(lambda: all_committed(kafka, group, "first", "second"), within_s=120)
+        others = by_id(forwarded(kafka, folder, second, devices=1, days=20))
+        wait_until(lambda: all_committed(kafka, group, first, second), within_s=120)
     finally:
         worker.kill()
-    again = Worker(program, kafka, folder / "worker.log", "first", "second")
+        refuse_outcomes(kafka, largest=MAX_RECORD_BYTES)
+    again = Worker(program, kafka, folder / f"{first}.log", first, second)
     try:
-        second |= by_id(forwarded(kafka, folder, "second", devices=1, days=30))
-        wait_until(lambda: second.keys() <= by_id(outcomes_there(kafka.broker)).keys(), within_s=120)
+        others |= by_id(forwarded(kafka, folder, second, devices=1, days=30))
+        wait_until(lambda: others.keys() <= by_id(outcomes_there(kafka.broker)).keys(), within_s=120)
     finally:
         again.kill()
     return expected.keys() - by_id(outcomes_there(kafka.broker)).keys()
 
 
 def test_what_an_exception_interrupts_faust_commits_and_loses(kafka: RealKafka, tmp_path: Path) -> None:
-    assert never_published(kafka, tmp_path, FAUST_WORKER, FAUST_GROUP, "Crashed reason=", commits_all_the_same=True)
+    """Most times; on a busy machine it now and then stops short of committing the last row, and then it may recover."""
+    for attempt in range(3):
+        names = {"first": f"first-{attempt}", "second": f"second-{attempt}"}
+        with suppress(AssertionError):
+            if never_published(kafka, tmp_path, FAUST_WORKER, "Crashed reason=", **names):
+                return
+    pytest.fail("Faust lost nothing in three attempts: look at it again")
 
 
 def test_what_an_exception_interrupts_comes_again_to_the_plain_worker(kafka: RealKafka, tmp_path: Path) -> None:
-    assert not never_published(kafka, tmp_path, WORKER, PLAIN_GROUP, "broker_away", commits_all_the_same=False)
+    assert not never_published(kafka, tmp_path, WORKER, "broker_away")
 
 
 def test_faust_follows_no_pattern_and_says_nothing(

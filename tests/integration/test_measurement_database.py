@@ -11,6 +11,7 @@ from litestar.testing import TestClient
 
 from dashboards.access.scopes import Scope
 from dashboards.app import create_app
+from dashboards.audit.trail import MemoryTrail
 from dashboards.settings import HttpSettings
 from storage.checksum import checksums
 from storage.connection import Db
@@ -308,7 +309,9 @@ def test_the_clinical_role_sees_views_and_no_table(database: ServerDatabase) -> 
 
 
 @contextmanager
-def served(tmp_path: Path, measurements: Measurements | None) -> Iterator[tuple[TestClient[Any], dict[str, str]]]:
+def served(
+    tmp_path: Path, measurements: Measurements | None, trail: MemoryTrail | None = None
+) -> Iterator[tuple[TestClient[Any], dict[str, str]]]:
     """A client of the API with a token that reads measurements and reviews."""
     from dashboards.access.settings import ApiSettings, OpenIdSettings  # noqa: PLC0415
 
@@ -320,6 +323,7 @@ def served(tmp_path: Path, measurements: Measurements | None) -> Iterator[tuple[
         settings=HttpSettings(site_name="Test hospital", public_status=True),
         clock=lambda: NOW,
         measurements=measurements,
+        audit=trail,
     )
     token = rig.token(Scope.MEASUREMENTS_READ, Scope.REVIEWS_READ)
     with TestClient(app, raise_server_exceptions=False) as client:
@@ -330,7 +334,8 @@ def served(tmp_path: Path, measurements: Measurements | None) -> Iterator[tuple[
 def test_pages_end_where_the_next_begins(database: ServerDatabase, tmp_path: Path) -> None:
     made, patients = failing()
     taken(database, made)
-    with served(tmp_path, DatabaseMeasurements(database.connect)) as (client, token):
+    trail = MemoryTrail()
+    with served(tmp_path, DatabaseMeasurements(database.connect), trail) as (client, token):
         told, address = [], "/api/v1/measurements?limit=2"
         while address:
             answer = client.get(address, headers=token)
@@ -338,6 +343,7 @@ def test_pages_end_where_the_next_begins(database: ServerDatabase, tmp_path: Pat
             told.append([one["event_id"] for one in answer.json()])
             address = answer.links["next"]["url"] if "next" in answer.links else ""
         assert told == [patients[:2], patients[2:]]
+        assert [list(use.shown) for use in trail.entries] == told  # whose values were read stands on record
         for query, expected in {
             "accession_number=ACC1": patients[1:2],
             "since=2026-11-02T08:46:00Z": patients[1:],

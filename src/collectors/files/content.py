@@ -12,7 +12,6 @@ from collectors.files.errors import RowError
 from collectors.files.rows import Mapped, Mapper
 from collectors.files.settings import FilesSettings
 from collectors.files.tables import Row
-from collectors.files.xlsx_table import xlsx_rows
 from collectors.files.xml_table import xml_rows
 
 CONFLICT: Final = "conflict"
@@ -94,4 +93,8 @@ def read_content(
 def _rows(file: BinaryIO, column_map: ColumnMap, limits: FilesSettings) -> Iterator[Row]:
     if column_map.csv:
         return csv_rows(file, column_map, limits)
-    return xlsx_rows(file, column_map, limits) if column_map.xlsx else xml_rows(file, column_map, limits)
+    if not column_map.xlsx:
+        return xml_rows(file, column_map, limits)
+    from collectors.files.xlsx_table import xlsx_rows  # noqa: PLC0415 - a site without workbooks starts sooner
+
+    return xlsx_rows(file, column_map, limits)

@@ -24,6 +24,7 @@ from dashboards.api.measurement_shapes import (
     review_out,
     reviewed_out,
 )
+from dashboards.audit.shown import note_shown
 from dashboards.auth import Visit
 from dashboards.context import Console
 from dashboards.manner.paging import Cursor, PageLimit, Position
@@ -81,6 +82,7 @@ def list_measurements(
     after = _place(console.cursors.after(request, cursor))
     with _reading(console) as measurements:
         rows = measurements.page(asked, after, limit + 1)
+    note_shown(request, (row.event_id for row in rows[:limit]))
     return console.cursors.page(request, rows, limit, place=_position, shown=measurement_out)
 
 
@@ -133,6 +135,7 @@ def list_reviewed(
     with _reading(console) as measurements:
         _found(measurements.review(_plain(review_id)), "review")
         rows = measurements.review_page(review_id, after, limit + 1)
+    note_shown(request, (row.measurement.event_id for row in rows[:limit]))
     return console.cursors.page(
         request,
         rows,

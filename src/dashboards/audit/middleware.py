@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.access.caller import caller_of
 from dashboards.access.credentials import address_of
 from dashboards.access.needs import SAFE, method_of, needs_of
+from dashboards.audit.shown import shown_by
 from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
 from dashboards.context import Console
 from dashboards.errors import problem
@@ -82,6 +83,7 @@ class AuditMiddleware(ASGIMiddleware):
             status=status,
             subject={name: str(value) for name, value in scope["path_params"].items()} if was_found else {},
             query=tuple(sorted(_parameters(scope) & set(request.query_params))),
+            shown=shown_by(scope) if was_found else (),
         )
 
 

@@ -57,6 +57,8 @@ class AuditEntry(msgspec.Struct, frozen=True, omit_defaults=True):
         What of the site it was about, by the names in the route: only where that was found.
     query
         The names of the parameters given, without their values.
+    shown
+        The measurements that a list held, by their events' ids.
     """
 
     at: datetime
@@ -68,6 +70,7 @@ class AuditEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     subject: dict[str, str] = {}
     query: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
 
 
 class AuditTrail(Protocol):

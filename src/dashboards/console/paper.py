@@ -7,8 +7,6 @@ from litestar.params import FromPath, FromQuery
 
 from dashboards.auth import Visit, require
 from dashboards.context import Console
-from dashboards.paper.handover_form import handover_form
-from dashboards.paper.qc_card import qc_card
 from streams.roles import Permission
 
 
@@ -28,6 +26,8 @@ def handover_form_pdf(
     found = console.equipment_log.handover(view.id, handover) if wanted else None
     if handover and found is None:
         raise NotFoundException("There is no such handover of this device")
+    from dashboards.paper.handover_form import handover_form  # noqa: PLC0415 - a site starts sooner without it
+
     settings = console.settings
     pdf = handover_form(view, found, site_name=settings.site_name, zone=settings.zone, now=console.clock())
     name = f'inline; filename="handover-{view.id}.pdf"'
@@ -41,6 +41,8 @@ def qc_card_pdf(console: NamedDependency[Console], request: Visit, device_id: Fr
     view = console.device(device_id)
     if view.kind != "scanner":
         raise NotFoundException("Only scanners have a QC card")
+    from dashboards.paper.qc_card import qc_card  # noqa: PLC0415 - a site starts sooner without it
+
     settings = console.settings
     pdf = qc_card(view, site_name=settings.site_name, zone=settings.zone, now=console.clock())
     name = f'inline; filename="qc-card-{view.id}.pdf"'

@@ -60,7 +60,7 @@ def _device(paper: Paper, line: Figures, time: SiteTime) -> None:
     paper.pairs(pairs)
     if line.lost:
         head, widths = ("Down for", "Unplanned", "Planned", "Slots lost"), (60, 20, 20, 20)
-        paper.grid(head, loss_rows(line), widths=widths, aligns=("L", "R", "R", "R"), strong_last=True)
+        paper.grid(head, words.loss_rows(line), widths=widths, aligns=("L", "R", "R", "R"), strong_last=True)
     if line.rebook:
         paper.ln(2)
         paper.text_block(f"To rebook ({len(line.rebook)}): refused while it was held, and not scanned since.")
@@ -69,13 +69,6 @@ def _device(paper: Paper, line: Figures, time: SiteTime) -> None:
             for one in line.rebook[:REBOOK_SHOWN]
         ]
         paper.grid(("Accession number", "Scheduled", "Mode"), said, widths=(40, 40, 40))
-
-
-def loss_rows(line: Figures) -> list[tuple[str, ...]]:
-    """Return what was lost to each cause, and the sum."""
-    rows = [(words.cause(one.cause), one.unplanned_hours, one.planned_hours, one.slots) for one in line.lost]
-    rows.append(("All", line.unplanned_hours, line.planned_hours, line.slots_lost))
-    return [(name, words.hours(one), words.hours(other), words.slots(slots)) for name, one, other, slots in rows]
 
 
 def _row(name: str, line: Figures) -> Sequence[str]:

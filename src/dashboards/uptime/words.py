@@ -40,6 +40,13 @@ def lost(loss: Loss) -> str:
     return f"{whole}, planned" if not loss.unplanned_hours else f"{whole}, {hours(loss.planned_hours)} of it planned"
 
 
+def loss_rows(line: Figures) -> list[tuple[str, ...]]:
+    """Return what was lost to each cause, and the sum."""
+    rows = [(cause(one.cause), one.unplanned_hours, one.planned_hours, one.slots) for one in line.lost]
+    rows.append(("All", line.unplanned_hours, line.planned_hours, line.slots_lost))
+    return [(name, hours(one), hours(other), slots(number)) for name, one, other, number in rows]
+
+
 def not_counted(why: str) -> str:
     """Name why clinic time is neither up nor down."""
     return NOT_COUNTED.get(why, why.replace("_", " "))
