@@ -2,11 +2,12 @@
 
 import os
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from bonewatch.config import ConfigError
 from bonewatch.config_file import Config
+from publishing.delivery import Channel
 from publishing.published import TYPES, Selection
 from publishing.settings import Subscription, WebhookSettings
 from publishing.subscriber import Subscriber
@@ -14,10 +15,28 @@ from publishing.webhook import WebhookChannel, signer
 
 
 class Publisher:
-    """The subscribers of one site, started and stopped together."""
+    """The subscribers of one site, started and stopped together.
 
-    def __init__(self, subscribers: Sequence[Subscriber]) -> None:
-        self._subscribers = subscribers
+    Parameters
+    ----------
+    config
+        Names them.
+    data_dir, log
+        Where the queue lies, and the site log's file.
+    folder
+        Where relative paths of the configuration start.
+
+    Raises
+    ------
+    ConfigError
+        A secret or certificate cannot be used.
+    """
+
+    def __init__(self, config: Config, data_dir: Path, log: Path, *, folder: Path) -> None:
+        made: list[tuple[Subscription, Selection, Channel]] = [
+            (one, _selection(config, one, one.types or TYPES), webhook_channel(one, folder)) for one in config.webhook
+        ]
+        self._subscribers = [Subscriber(*one, data_dir=data_dir, log=log) for one in made]
 
     def start(self) -> None:
         """Begin to tell."""
@@ -37,25 +56,8 @@ class Publisher:
             one.stop()
 
 
-def publisher(config: Config, data_dir: Path, log: Path, *, folder: Path) -> Publisher | None:
-    """Return what tells the configured receivers, None where there are none; files are relative to `folder`.
-
-    Raises
-    ------
-    ConfigError
-        A secret or certificate cannot be used.
-    """
-    made = []
-    for webhook in config.webhook:
-        channel = webhook_channel(webhook, folder)
-        selection = selection_of(config, webhook, webhook.types)
-        made.append(Subscriber(webhook, selection, channel, data_dir=data_dir, log=log))
-    return Publisher(made) if made else None
-
-
-def selection_of(config: Config, subscription: Subscription, types: Iterable[str] = ()) -> Selection:
-    """Return what a subscription is told of."""
-    return Selection(tuple(types) or TYPES, tuple(config.key(device) for device in subscription.devices))
+def _selection(config: Config, subscription: Subscription, types: Iterable[str]) -> Selection:
+    return Selection(tuple(types), tuple(config.key(device) for device in subscription.devices))
 
 
 def webhook_channel(settings: WebhookSettings, folder: Path) -> WebhookChannel:

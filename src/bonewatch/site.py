@@ -19,7 +19,6 @@ from bonewatch.dicom_services import dicom_services
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
-from bonewatch.publishing import Publisher, publisher
 from bonewatch.review_assessor import ReviewAssessor
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
@@ -52,6 +51,7 @@ from streams.studies import StudyData
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
+    from bonewatch.publishing import Publisher
 
 LOG_FILE: Final = "site-log.sqlite"
 USERS_FILE: Final = "users.sqlite"
@@ -192,14 +192,17 @@ class Site:
         self._stack.callback(self.engine.subscribe(lambda _news: forwarder.wake()))
         return forwarder
 
-    def _publisher(self) -> Publisher | None:
+    def _publisher(self) -> "Publisher | None":
         """Make what tells other programs, where some are configured; nothing waits for them."""
+        if not self._config.webhook and not self._config.mllp:
+            return None
+        from bonewatch.publishing import Publisher  # noqa: PLC0415 - many sites tell nobody
+
         folder = self._data_dir if self._folder is None else self._folder
-        made = publisher(self._config, self._data_dir, self._data_dir / LOG_FILE, folder=folder)
-        if made is not None:
-            self._stack.callback(made.stop)
-            self._stack.callback(self.engine.subscribe(lambda _news: made.wake()))
-        return made
+        publisher = Publisher(self._config, self._data_dir, self._data_dir / LOG_FILE, folder=folder)
+        self._stack.callback(publisher.stop)
+        self._stack.callback(self.engine.subscribe(lambda _news: publisher.wake()))
+        return publisher
 
     def _quarantine(self) -> Quarantine:
         """Return where refused objects and pages are kept until they expire."""
