@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from bonewatch.config_file import Config
 from publishing.delivery import Channel
 from publishing.published import TYPES, Selection
 from publishing.settings import Subscription, WebhookSettings
-from publishing.subscriber import Subscriber
+from publishing.subscriber import STOP_S, Subscriber
 from publishing.webhook import WebhookChannel, signer
 
 
@@ -49,11 +50,12 @@ class Publisher:
             one.wake()
 
     def stop(self) -> None:
-        """End all of them at once, and wait for each."""
+        """End all of them at once, and wait for them together."""
         for one in self._subscribers:
             one.end()
+        until = time.monotonic() + STOP_S
         for one in self._subscribers:
-            one.stop()
+            one.stop(max(0.0, until - time.monotonic()))
 
 
 def _selection(config: Config, subscription: Subscription, types: Iterable[str]) -> Selection:

@@ -96,11 +96,11 @@ class Subscriber:
         self._stopping.set()
         self._wake.set()
 
-    def stop(self) -> None:
-        """End, and wait until it has."""
+    def stop(self, within_s: float = STOP_S) -> None:
+        """End, and wait until it has; no longer than this, for what is on its way is sent again in any case."""
         self.end()
         if self._thread.is_alive():
-            self._thread.join(STOP_S)
+            self._thread.join(within_s)
 
     def _run(self) -> None:
         try:
