@@ -91,7 +91,7 @@ def dead(name: str = "", *, config: ConfigFile, as_json: AsJson = False) -> int:
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(letters) + b"\n")
         return 1 if letters else 0
-    table = _table("letter", "name", "about", "device", "position", "queued", "tries", "why")
+    table = _table("letter", "name", "about", "device", "place", "age", "tries", "why")
     for one in letters:
         about = one.type.removeprefix("bonewatch.").rpartition(".")[0]
         told = (str(one.id), one.subscriber, about, one.device, str(one.position), _ago(one.queued_at))
@@ -187,11 +187,11 @@ def _print_status(names: Sequence[str], kinds: dict[str, str], found: "dict[str,
     if not names:
         out.print("nobody is told: there is no [[webhook]] and no [[mllp]]", markup=False)
         return
-    table = _table("name", "by", "position", "delivered", "last", "waiting", "since", "dead", "state")
+    table = _table("name", "by", "place", "told", "ago", "waiting", "for", "dead", "state")
     for name in names:
         one = found.get(name)
         if one is None:
-            table.add_row(escape(name), kinds[name], *[""] * 6, "[dim]begins at the next start[/]")
+            table.add_row(escape(name), kinds[name], *[""] * 6, "[dim]not begun[/]")
             continue
         dead_ones = f"[bold red]{one.dead}[/]" if one.dead else "0"
         counts = (str(one.position), str(one.delivered), _ago(one.delivered_at), str(one.waiting))
@@ -212,16 +212,16 @@ def _state(one: "Standing", *, is_configured: bool) -> str:
 def _table(*titles: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in titles:
-        table.add_column(title, no_wrap=title in {"about", "device"}, overflow="fold")
+        table.add_column(title, no_wrap=title != "why", overflow="fold")
     return table
 
 
 def _ago(at: float | None) -> str:
-    """Return how long ago, as people say it."""
+    """Return how long it is since then, as people say it."""
     if at is None:
         return ""
     ago_s = max(0.0, time.time() - at)
     for most_s, unit_s, unit in _ENDS:
         if ago_s < most_s:
-            return f"{ago_s / unit_s:.0f} {unit} ago"
-    return f"{ago_s / 86_400:.0f} d ago"
+            return f"{ago_s / unit_s:.0f} {unit}"
+    return f"{ago_s / 86_400:.0f} d"
