@@ -1,18 +1,24 @@
 """The subscriptions of a site, by its configuration: what tells each receiver, and all of them together."""
 
 import os
-import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from standardwebhooks import Webhook
 
 from bonewatch.config import ConfigError
 from bonewatch.config_file import Config
+from publishing import told
 from publishing.delivery import Channel
+from publishing.mllp import MllpChannel, tls_context
 from publishing.published import TYPES, Selection
-from publishing.settings import Subscription, WebhookSettings
+from publishing.settings import MllpSettings, Subscription, WebhookSettings
 from publishing.subscriber import STOP_S, Subscriber
+from publishing.trust import context_of
 from publishing.webhook import WebhookChannel, signer
+from streams.fold.schedule import zone
 
 
 class Publisher:
@@ -35,8 +41,9 @@ class Publisher:
 
     def __init__(self, config: Config, data_dir: Path, log: Path, *, folder: Path) -> None:
         made: list[tuple[Subscription, Selection, Channel]] = [
-            (one, _selection(config, one, one.types or TYPES), webhook_channel(one, folder)) for one in config.webhook
+            (one, _selection(config, one, one.types or TYPES), _webhook(one, folder)) for one in config.webhook
         ]
+        made += [(one, _selection(config, one, told.TYPES), _mllp(config, one, log, folder)) for one in config.mllp]
         self._subscribers = [Subscriber(*one, data_dir=data_dir, log=log) for one in made]
 
     def start(self) -> None:
@@ -58,49 +65,19 @@ class Publisher:
             one.stop(max(0.0, until - time.monotonic()))
 
 
-def _selection(config: Config, subscription: Subscription, types: Iterable[str]) -> Selection:
-    return Selection(tuple(types), tuple(config.key(device) for device in subscription.devices))
-
-
-def webhook_channel(settings: WebhookSettings, folder: Path) -> WebhookChannel:
-    """Return what posts to a webhook.
+def check_files(config: Config, folder: Path) -> None:
+    """Check secrets and certificates that lie in files.
 
     Raises
     ------
     ConfigError
-        Its secret or its authority's certificate cannot be used.
+        One cannot be used.
     """
-    where = f"[[webhook]] {settings.name}"
-    try:
-        signers = [signer(secret) for secret in _secrets(settings, folder, where)]
-    except ValueError as error:
-        raise ConfigError(f"{where} {_origin(settings)}: {error}") from error
-    try:
-        context = ssl.create_default_context(cafile=folder / settings.ca_file if settings.ca_file else None)
-    except ssl.SSLError as error:
-        raise ConfigError(f"{where} ca_file {settings.ca_file}: no certificate in PEM") from error
-    except OSError as error:
-        raise ConfigError(f"{where} ca_file {settings.ca_file}: {error.strerror}") from error
-    return WebhookChannel(settings, signers, context)
-
-
-def _secrets(settings: WebhookSettings, folder: Path, where: str) -> list[str]:
-    """Return the secrets, the newest first."""
-    if settings.secret_env:
-        found = os.environ.get(settings.secret_env, "").split()
-    else:
-        try:
-            found = (folder / settings.secret_file).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise ConfigError(f"{where} {_origin(settings)} cannot be read: {why}") from error
-    if not found:
-        raise ConfigError(f"{where} {_origin(settings)} holds no secret: `bonewatch publish new-secret` makes one")
-    return found
-
-
-def _origin(settings: WebhookSettings) -> str:
-    return f"secret_env {settings.secret_env}" if settings.secret_env else f"secret_file {settings.secret_file}"
+    for webhook in config.webhook:
+        if not webhook.secret_env or os.environ.get(webhook.secret_env):
+            _webhook(webhook, folder).close()
+    for mllp in config.mllp:
+        _mllp(config, mllp, Path(), folder).close()
 
 
 def unset_secrets(config: Config) -> list[str]:
@@ -112,14 +89,53 @@ def unset_secrets(config: Config) -> list[str]:
     ]
 
 
-def check_files(config: Config, folder: Path) -> None:
-    """Check secrets and certificates that lie in files.
+def _selection(config: Config, subscription: Subscription, types: Iterable[str]) -> Selection:
+    return Selection(tuple(types), tuple(config.key(device) for device in subscription.devices))
 
-    Raises
-    ------
-    ConfigError
-        One cannot be used.
-    """
-    for one in config.webhook:
-        if not one.secret_env or os.environ.get(one.secret_env):
-            webhook_channel(one, folder).close()
+
+def _mllp(config: Config, settings: MllpSettings, log: Path, folder: Path) -> MllpChannel:
+    with _told_of(f"[[mllp]] {settings.name}"):
+        context = tls_context(settings, folder)
+    return MllpChannel(settings, context, site=config.site.id, log=log, zone=zone(config.site.time_zone))
+
+
+def _webhook(settings: WebhookSettings, folder: Path) -> WebhookChannel:
+    with _told_of(f"[[webhook]] {settings.name}"):
+        signers = [_signer(settings, secret) for secret in _secrets(settings, folder)]
+        return WebhookChannel(settings, signers, context_of(folder, ca_file=settings.ca_file))
+
+
+def _signer(settings: WebhookSettings, secret: str) -> Webhook:
+    try:
+        return signer(secret)
+    except ValueError as error:
+        raise ValueError(f"{_origin(settings)}: {error}") from error
+
+
+def _secrets(settings: WebhookSettings, folder: Path) -> list[str]:
+    """Return the secrets, the newest first."""
+    if settings.secret_env:
+        found = os.environ.get(settings.secret_env, "").split()
+    else:
+        try:
+            found = (folder / settings.secret_file).read_text(encoding="utf-8").split()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{_origin(settings)} cannot be read: it is no text") from error
+        except OSError as error:
+            raise ValueError(f"{_origin(settings)} cannot be read: {error.strerror}") from error
+    if not found:
+        raise ValueError(f"{_origin(settings)} holds no secret: `bonewatch publish new-secret` makes one")
+    return found
+
+
+def _origin(settings: WebhookSettings) -> str:
+    return f"secret_env {settings.secret_env}" if settings.secret_env else f"secret_file {settings.secret_file}"
+
+
+@contextmanager
+def _told_of(section: str) -> Iterator[None]:
+    """Say in which section of the configuration something cannot be used."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{section} {error}") from error

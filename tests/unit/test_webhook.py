@@ -229,13 +229,17 @@ def test_a_secret_that_cannot_be_used_is_one_plain_line(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "No such file"), ("no PEM", "no certificate in PEM")])
-def test_an_authority_that_cannot_be_read_is_one_plain_line(tmp_path: Path, content: str | None, words: str) -> None:
+@pytest.mark.parametrize(("section", "name"), [(WEBHOOK, "[[webhook]] epr"), (MLLP, "[[mllp]] rie")])
+def test_an_authority_that_cannot_be_read_is_one_plain_line(
+    tmp_path: Path, section: str, name: str, content: str | None, words: str
+) -> None:
     (tmp_path / "epr.secret").write_text(SECRET)
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
-    config = parse(configuration() + WEBHOOK + 'ca_file = "ca.pem"\n', "site.toml")
-    with pytest.raises(ConfigError, match=rf"\[\[webhook\]\] epr ca_file ca.pem: .*{words}"):
+    config = parse(configuration() + section + 'ca_file = "ca.pem"\n', "site.toml")
+    with pytest.raises(ConfigError) as raised:
         check_files(config, tmp_path)
+    assert str(raised.value).startswith(f"{name} ca_file ca.pem: {words}")
 
 
 def test_a_secret_of_the_environment_is_missed_softly_by_the_check(
