@@ -196,8 +196,8 @@ def _notes(one: MeasurementValidated, decisions: Sequence[MeasurementsAmended]) 
     if one.released_by is not None:
         yield f"Released by a person although it had been withheld: {one.reason}"
     for change in one.changes:
-        unit = change.unit.replace("_", "/")
-        yield f"Least significant change of {change.region}: {change.value:g} {unit} ({change.population}; {change.source})."
+        words = f"{change.value:g} {change.unit.replace('_', '/')} ({change.population}; {change.source})"
+        yield f"Least significant change of {change.region}: {words}."
     for decision in decisions:
         yield f"A physicist's decision, {decision.verdict}: {decision.text}{_how_far_off(decision, one.measured_at)}"
 
