@@ -39,6 +39,7 @@ from simulators.scanner import PhantomLabel, VirtualScanner
 from streams.messages import Draft, VendorQcReported
 from tests.certificates import Authority
 from tests.contracts import faults, record_schema
+from tests.mllp_receivers import ris
 from tests.running import configuration, seed
 from tests.site_logs import write_log
 from tests.unit.test_publishing_queue import write
@@ -498,42 +499,47 @@ def test_a_site_tells_what_it_records_and_the_command_line_says_how_that_stands(
 
 
 def test_a_patients_measurement_is_told_as_it_was_sent_and_by_nobodys_name(tmp_path: Path, receiver: Receiver) -> None:
-    webhook = f'[[webhook]]\nname = "epr"\nurl = "{receiver.url}"\nsecret_file = "epr.secret"\nretry_s = 0.1\n'
-    text = configuration(scanners=1).replace("[dicom]\n", '[dicom]\npatients = "read"\n', 1) + webhook
+    """To a webhook and to an HL7 receiver; the one was in trouble at first, so that its queue is looked into, too."""
+    messages: list[str] = []
     (tmp_path / "epr.secret").write_text(SECRET)
-    seed(tmp_path, text)
     receiver.answer = lambda _: Answer(503)
-    site = Site(load(tmp_path / "site.toml"), tmp_path / "var", folder=tmp_path).start()
-    try:
-        scanner = VirtualScanner("DXA1", site.dicom_port, phantom=PhantomLabel("SPINE-0001", "PHANTOM^SYNTHETIC"))
-        assert scanner.send(scanner.report(1.0, datetime.now(UTC))).status == 0x0000
-        scan = PatientScan(
-            datetime.now(UTC) + timedelta(seconds=1),  # reports tell whole seconds
-            patient_id="HOSP-7701",
-            patient_name="ÖZQVARSSON^BJÖRK",
-            birth_date="18601231",
-        )
-        assert scanner.send(scan_report(scan)).status == 0x0000
-        eventually(lambda: standing(tmp_path / "var").waiting == 2)
-        queued = b"".join(path.read_bytes() for path in (tmp_path / "var").glob("publishing.sqlite*"))
-        receiver.answer = lambda _: Answer()
-        receiver.wait_for(lambda: len(receiver.taken) == 2)
-    finally:
-        site.stop()
+    with ris(0, messages) as port:
+        text = configuration(scanners=1).replace("[dicom]\n", '[dicom]\npatients = "read"\n', 1)
+        text += f'[[webhook]]\nname = "epr"\nurl = "{receiver.url}"\nsecret_file = "epr.secret"\nretry_s = 0.1\n'
+        text += f'[[mllp]]\nname = "engine"\nhost = "127.0.0.1"\nport = {port}\ntls = false\n'
+        seed(tmp_path, text)
+        site = Site(load(tmp_path / "site.toml"), tmp_path / "var", folder=tmp_path).start()
+        try:
+            scanner = VirtualScanner("DXA1", site.dicom_port, phantom=PhantomLabel("SPINE-0001", "PHANTOM^SYNTHETIC"))
+            assert scanner.send(scanner.report(1.0, datetime.now(UTC))).status == 0x0000
+            scan = PatientScan(
+                datetime.now(UTC) + timedelta(seconds=1),  # reports tell whole seconds
+                patient_id="HOSP-7701",
+                patient_name="ÖZQVARSSON^BJÖRK",
+                birth_date="18601231",
+            )
+            assert scanner.send(scan_report(scan)).status == 0x0000
+            eventually(lambda: standing(tmp_path / "var").waiting == 2 and len(messages) == 1)
+            queued = b"".join(path.read_bytes() for path in (tmp_path / "var").glob("publishing.sqlite*"))
+            receiver.answer = lambda _: Answer()
+            receiver.wait_for(lambda: len(receiver.taken) == 2)
+        finally:
+            site.stop()
     gate, measured = (posted.event for posted in receiver.taken)
     assert (gate["data"]["outcome"]["status"], measured["type"]) == ("open", "bonewatch.measurement-validated.v1")
-    outcome = measured["data"]["outcome"]
-    densities = [(region["region"], region["bmd_g_cm2"]) for region in outcome["regions"]]
-    assert (outcome["accession_number"], densities) == (
-        "RK9-0012345",
-        [("L1", 0.873), ("L2", 0.943), ("L3", 0.941), ("L4", 0.959), ("L1-L4", 0.93)],
-    )
     assert faults(record_schema("bonewatch.measurement-validated.v1"), measured["data"]) == []
-    said_of_them = queued + b"".join(posted.body for posted in receiver.came)
-    assert b"RK9-0012345" in queued
+    outcome = measured["data"]["outcome"]
+    told_regions = [(region["region"], region["bmd_g_cm2"]) for region in outcome["regions"]]
+    assert told_regions == [("L1", 0.873), ("L2", 0.943), ("L3", 0.941), ("L4", 0.959), ("L1-L4", 0.93)]
+    assert outcome["accession_number"] == "RK9-0012345"
+    (message,) = messages
+    assert all(f"|{bmd}|g/cm2" in message for _, bmd in told_regions)
+    assert "RK9-0012345" in message
+    everything = queued + message.encode() + b"".join(posted.body for posted in receiver.came)
     for word in ("ÖZQVARSSON", "BJÖRK", "18601231", "1860-12-31", "HOSP-7701"):
-        assert word.encode() not in said_of_them
-        assert json.dumps(word)[1:-1].encode() not in said_of_them
+        assert word.encode() not in everything
+        assert json.dumps(word)[1:-1].encode() not in everything
+    assert b"RK9-0012345" in queued
 
 
 def test_dead_letters_are_listed_by_what_they_are_about_and_why_and_sent_again_one_by_one(
