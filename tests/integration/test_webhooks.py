@@ -329,7 +329,7 @@ def test_what_a_receiver_did_not_take_for_so_long_is_given_up_kept_and_sent_agai
         receiver.wait_for(lambda: len(receiver.taken) == 3 and len(receiver.came) > 5)
         assert standing(folder).dead == 0
         now[0] += 3 * 3600 + 1
-        eventually(lambda: standing(folder).dead == 3)
+        eventually(lambda: standing(folder).dead == 3 and standing(folder).trouble == "")
         with Queue(folder) as queue:
             assert {letter.why for letter in queue.dead("epr")} == {"given up after 3 h: HTTP 422"}
             receiver.answer = lambda _: Answer()

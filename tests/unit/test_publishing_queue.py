@@ -166,6 +166,7 @@ def test_a_log_knows_its_own_places_by_the_hash_chain(path: Path, tmp_path: Path
         assert log.holds(log.reached(BEGINNING))
         assert not log.holds(reached._replace(link="00" * 32))
         assert not log.holds(reached._replace(place=Place(4)))
+        assert not log.holds(Reached("another", BEGINNING, ""))
     write(tmp_path / "other.sqlite", ("s/dxa-1", 2), ("s/dxa-1", 0), ("s/dxa-2", 1))
     with PublishedLog(tmp_path / "other.sqlite") as other:
         assert not other.holds(reached)

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,36 @@ def test_a_message_that_hangs_the_receiver_up_holds_no_other_device_for_long(tmp
     assert order.count("s/a-1-1") > 1
     assert order[1] == "s/b-1-1"
     assert (channel.taken["s/a"], channel.taken["s/b"]) == (ids(tmp_path, "s/a"), ids(tmp_path, "s/b"))
+
+
+def turns(folder: Path, channel: Scripted, count: int, told: Subscription = AT_ONCE) -> int:
+    """Follow the log for so many turns; return how many messages wait then."""
+    subscriber = Subscriber(told, Selection(), channel, data_dir=folder, log=folder / LOG)
+    with Queue(folder) as queue, PublishedLog(folder / LOG) as log:
+        queue.begin("epr", log.reached(BEGINNING))
+        for _ in range(count):
+            subscriber._go_on(queue, log)
+        return queue.standing("epr").waiting
+
+
+@pytest.mark.parametrize(("answer", "tried"), [("not now", ["s/a-1-1", "s/b-1-1", "s/b-1-2"]), ("away", ["s/a-1-1"])])
+def test_nobody_is_asked_again_before_it_is_time(tmp_path: Path, answer: str, tried: list[str]) -> None:
+    write(tmp_path / LOG, ("s/a", 2), ("s/b", 2))
+    channel = Scripted([answer])
+    turns(tmp_path, channel, 20, Subscription(name="epr", retry_s=60.0))
+    assert [id_ for id_, _ in channel.tried] == tried
+
+
+def test_what_a_receiver_that_is_away_does_not_get_stays_in_the_log_beyond_so_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publishing.subscriber.MOST_WAITING", 4)
+    monkeypatch.setattr("publishing.subscriber.BATCH", 2)
+    write(tmp_path / LOG, *[("s/a", 1)] * 9)
+    assert turns(tmp_path, Scripted(["away"] * 99), 20) == 4
+    channel = Scripted([])
+    delivered(tmp_path, channel)
+    assert channel.taken["s/a"] == ids(tmp_path, "s/a")
 
 
 def test_one_that_the_receiver_will_never_take_is_a_dead_letter_and_the_next_one_goes(tmp_path: Path) -> None:
