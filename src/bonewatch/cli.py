@@ -39,6 +39,7 @@ for place, name, words in (
     ("access_cli:user_app", "user", "People who may sign in to the console."),
     ("access_cli:token_app", "token", "Programs that may use the HTTP API."),
     ("access_cli:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
+    ("publish_cli:publish_app", "publish", "Programs that are told of news: webhooks and HL7 messages."),
     ("fleet_cli:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
     (
         "study_cli:study_app",
@@ -172,9 +173,11 @@ def demo(
 def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
     from bonewatch.config import warnings  # noqa: PLC0415 - see run
+    from bonewatch.publishing import check_files, unset_secrets  # noqa: PLC0415 - see run
 
     settings = _load(config)
-    for note in warnings(settings):
+    check_files(settings, config.resolve().parent)
+    for note in [*warnings(settings), *unset_secrets(settings)]:
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
     out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
     return 0

@@ -18,6 +18,7 @@ from collectors.fault_logs.rules import RulesError
 from collectors.files.errors import MapError
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import ProfileError
+from publishing.settings_checks import publishing_warnings
 from streams.fold.schedule import local_day
 from streams.policy import DeviceKind
 
@@ -118,7 +119,7 @@ def warnings(config: Config) -> list[str]:
         said.append("[kafka] without ca_file: everybody on the way may read and change what goes to the fleet")
     if config.database.url and "sslmode=verify-full" not in config.database.url:
         said.append("[database] url without sslmode=verify-full: nobody checks whom it talks to across a network")
-    return said
+    return said + publishing_warnings(config.webhook, config.mllp)
 
 
 def _place(name: str, text: str, path: str) -> str:

@@ -11,6 +11,7 @@ from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings
 from dashboards.access.settings import ApiSettings, OpenIdSettings
+from publishing.settings import MllpSettings, WebhookSettings
 from storage.settings import AnnotationRules, DatabaseSettings
 from streams.policy import (
     CheckRules,
@@ -228,6 +229,8 @@ class Config(Section, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     measurements: AnnotationRules = AnnotationRules()
     kafka: KafkaSection = KafkaSection()
+    webhook: tuple[WebhookSettings, ...] = ()
+    mllp: tuple[MllpSettings, ...] = ()
     printed: PrintedSettings = PrintedSettings()
     files: FilesSettings = FilesSettings()
     syslog: SyslogSettings = SyslogSettings()

@@ -53,6 +53,7 @@ from streams.studies import StudyData
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
+    from bonewatch.publishing import Publisher
 
 
 class Site:
@@ -117,7 +118,8 @@ class Site:
         self.engine.import_history(history)
         devices = self._config.devices()
         self._stack.callback(self.engine.stop)
-        followers = [follower for follower in (self._database_sink(), self._forwarder()) if follower is not None]
+        given = (self._database_sink(), self._forwarder(), self._publisher())
+        followers = [follower for follower in given if follower is not None]
         self.engine.start(devices)
         if missed := interruption(self._data_dir, list(devices), self._clock()):
             for draft in missed:
@@ -188,6 +190,18 @@ class Site:
         self._stack.callback(forwarder.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: forwarder.wake()))
         return forwarder
+
+    def _publisher(self) -> "Publisher | None":
+        """Make what tells other programs, where some are configured; nothing waits for them."""
+        if not self._config.webhook and not self._config.mllp:
+            return None
+        from bonewatch.publishing import Publisher  # noqa: PLC0415 - many sites tell nobody
+
+        folder = self._data_dir if self._folder is None else self._folder
+        publisher = Publisher(self._config, self._data_dir, self._data_dir / LOG_FILE, folder=folder)
+        self._stack.callback(publisher.stop)
+        self._stack.callback(self.engine.subscribe(lambda _news: publisher.wake()))
+        return publisher
 
     def _quarantine(self) -> Quarantine:
         """Return where refused objects and pages are kept until they expire."""

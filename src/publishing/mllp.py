@@ -17,6 +17,7 @@ from publishing.delivery import Delivery, Message, Postponed, Result
 from publishing.oru import OruComposer
 from publishing.published import Notice
 from publishing.settings import MllpSettings
+from publishing.trust import context_of
 
 START: Final = b"\x0b"
 END: Final = b"\x1c\r"
@@ -66,26 +67,8 @@ def tls_context(settings: MllpSettings, folder: Path) -> ssl.SSLContext | None:
     """
     if not settings.tls:
         return None
-    try:
-        context = ssl.create_default_context(cafile=folder / settings.ca_file if settings.ca_file else None)
-    except OSError as error:
-        raise ValueError(f"ca_file {settings.ca_file}: {_words_of_file(error)}") from error
-    if settings.certificate_file:
-        try:
-            context.load_cert_chain(folder / settings.certificate_file, folder / settings.key_file, password=_nothing)
-        except OSError as error:
-            words = f"certificate_file {settings.certificate_file}, key_file {settings.key_file}"
-            raise ValueError(f"{words}: {_words_of_file(error)}") from error
-    return context
-
-
-def _nothing() -> str:
-    """Answer a key that wants a password: nobody is there to be asked for one."""
-    return ""
-
-
-def _words_of_file(error: OSError) -> str:
-    return "no certificate and key in PEM that go together" if isinstance(error, ssl.SSLError) else str(error.strerror)
+    files = {"ca_file": settings.ca_file, "certificate_file": settings.certificate_file, "key_file": settings.key_file}
+    return context_of(folder, **files)
 
 
 class MllpChannel:

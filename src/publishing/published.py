@@ -30,6 +30,14 @@ class Place(NamedTuple):
 BEGINNING: Final = Place(0)
 
 
+class Reached(NamedTuple):
+    """How far a log was followed: the link of its hash chain there tells it from every other."""
+
+    log_id: str
+    place: Place
+    link: str
+
+
 class OtherLogError(Exception):
     """A place is not of this log: the record was restored, or another site's was put here."""
 
@@ -141,6 +149,14 @@ class PublishedLog:
         """Return the place behind all that stands in the log now."""
         with self._lock:
             return Place(self._log.last_position())
+
+    def reached(self, place: Place) -> Reached:
+        """Return a place of this log with what tells it from one of another log."""
+        return Reached(self.log_id, place, self._link(place.position) or "")
+
+    def holds(self, reached: Reached) -> bool:
+        """Whether a place is of this log: false where the record was restored, or is another one."""
+        return reached.log_id == self.log_id and self._link(reached.place.position) == reached.link
 
     def _link(self, position: int) -> str | None:
         if position == 0:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from publishing.delivery import Delivery, Message
-from publishing.published import Notice, Place
+from publishing.published import Notice, Place, Reached
 
 QUEUE_FILE: Final = "publishing.sqlite"
 BUSY_S: Final = 20.0
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS subscribers (
     log_id TEXT NOT NULL,
     position INTEGER NOT NULL,
     nth INTEGER NOT NULL,
+    link TEXT NOT NULL,
     delivered INTEGER NOT NULL DEFAULT 0,
     delivered_at REAL,
     trouble TEXT NOT NULL DEFAULT ''
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS messages (
     why TEXT NOT NULL DEFAULT '',
     is_dead INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX IF NOT EXISTS messages_by_subscriber ON messages (subscriber, is_dead, device, id);
+CREATE INDEX IF NOT EXISTS messages_by_subscriber ON messages (subscriber, is_dead, device, id, queued_at);
 """
 _COLUMNS: Final = "id, message_id, type, device, position, body, queued_at, tries"
 
@@ -54,13 +55,6 @@ class Entry(NamedTuple):
     notice: Notice
     message: Message
     why: str = ""
-
-
-class Reached(NamedTuple):
-    """How far a log was taken in for a subscriber."""
-
-    log_id: str
-    place: Place
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -126,8 +120,9 @@ class Queue:
         """Return how far the log was taken in for a subscriber; a new one begins at this place."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO subscribers (name, log_id, position, nth) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (name, at.log_id, *at.place),
+                "INSERT INTO subscribers (name, log_id, position, nth, link) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (name, at.log_id, *at.place, at.link),
             )
             return self._reached(name)
 
@@ -137,12 +132,13 @@ class Queue:
             return self._reached(name)
 
     def _reached(self, name: str) -> Reached:
-        row = self._db.execute("SELECT log_id, position, nth FROM subscribers WHERE name = ?", (name,)).fetchone()
+        query = "SELECT log_id, position, nth, link FROM subscribers WHERE name = ?"
+        row = self._db.execute(query, (name,)).fetchone()
         if row is None:
             raise KeyError(name)
-        return Reached(row[0], Place(row[1], row[2]))
+        return Reached(row[0], Place(row[1], row[2]), row[3])
 
-    def add(self, name: str, entries: Iterable[Entry], *, before: Reached, reached: Place, now: float) -> bool:
+    def add(self, name: str, entries: Iterable[Entry], *, before: Reached, reached: Reached, now: float) -> bool:
         """Queue messages and move on in the log, both or neither; False where somebody set another place meanwhile."""
         with self._transaction():
             if self._reached(name) != before:
@@ -155,31 +151,38 @@ class Queue:
                     for one, message, why in entries
                 ],
             )
-            self._db.execute("UPDATE subscribers SET position = ?, nth = ? WHERE name = ?", (*reached, name))
+            self._move(name, reached)
             return True
 
-    def replay(self, name: str, at: Reached) -> bool:
-        """Let a subscriber be told again of all behind a place; what is queued of that is queued anew."""
+    def _move(self, name: str, reached: Reached) -> None:
+        self._db.execute(
+            "UPDATE subscribers SET log_id = ?, position = ?, nth = ?, link = ? WHERE name = ?",
+            (reached.log_id, *reached.place, reached.link, name),
+        )
+
+    def replay(self, name: str, at: Reached, *, of_another_log: bool = False) -> None:
+        """Let a subscriber be told again of all behind a place; what is queued of that is queued anew.
+
+        What waits of another log is dropped: it is not on the record here. Dead letters of it stay.
+        """
         with self._transaction():
-            if not self._db.execute("SELECT 1 FROM subscribers WHERE name = ?", (name,)).fetchone():
-                return False
-            self._db.execute(
-                "DELETE FROM messages WHERE subscriber = ? AND (position, nth) > (?, ?)", (name, *at.place)
-            )
-            self._db.execute(
-                "UPDATE subscribers SET log_id = ?, position = ?, nth = ?, trouble = '' WHERE name = ?",
-                (at.log_id, *at.place, name),
-            )
-            return True
+            if of_another_log:
+                self._db.execute("DELETE FROM messages WHERE subscriber = ? AND NOT is_dead", (name,))
+            else:
+                self._db.execute(
+                    "DELETE FROM messages WHERE subscriber = ? AND (position, nth) > (?, ?)", (name, *at.place)
+                )
+            self._move(name, at)
+            self._db.execute("UPDATE subscribers SET trouble = '' WHERE name = ?", (name,))
 
     # --- delivering ----------------------------------------------------------------------------------------
 
     def heads(self, name: str) -> list[Delivery]:
-        """Return the first waiting message of each device, the oldest first."""
+        """Return the first waiting message of each device, those that were tried least before others."""
         with self._lock:
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM messages WHERE id IN (SELECT min(id) FROM messages"  # noqa: S608 - names
-                " WHERE subscriber = ? AND is_dead = 0 GROUP BY device) ORDER BY id",
+                " WHERE subscriber = ? AND is_dead = 0 GROUP BY device) ORDER BY tries, id",
                 (name,),
             ).fetchall()
         return [Delivery(*row) for row in rows]
@@ -202,6 +205,15 @@ class Queue:
         with self._transaction():
             self._db.execute("UPDATE messages SET tries = tries + 1, why = ?, is_dead = 1 WHERE id = ?", (why, id_))
 
+    def forget_dead(self, name: str, keep: int) -> int:
+        """Keep so many dead letters of a subscriber, the newest; return how many went."""
+        with self._transaction():
+            return self._db.execute(
+                "DELETE FROM messages WHERE subscriber = ? AND is_dead AND id <= (SELECT id FROM messages"
+                " WHERE subscriber = ? AND is_dead ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (name, name, keep),
+            ).rowcount
+
     def expire(self, name: str, why: str, *, queued_before: float, device: str | None = None) -> int:
         """Give up what has waited too long, of one device or of all; return how many."""
         of_device = "" if device is None else " AND device = ?"
@@ -222,18 +234,22 @@ class Queue:
 
     def standings(self) -> list[Standing]:
         """Return how every subscription stands, those that are configured no more too."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT s.name, s.log_id, s.position, count(m.id) FILTER (WHERE NOT m.is_dead),"
-                " count(m.id) FILTER (WHERE m.is_dead), s.delivered, s.delivered_at,"
-                " min(m.queued_at) FILTER (WHERE NOT m.is_dead), s.trouble"
-                " FROM subscribers s LEFT JOIN messages m ON m.subscriber = s.name GROUP BY s.name ORDER BY s.name"
-            ).fetchall()
-        return [Standing(*row) for row in rows]
+        return self._standings("", ())
 
     def standing(self, name: str) -> Standing:
         """Return how one subscription stands."""
-        return next(one for one in self.standings() if one.name == name)
+        return self._standings("WHERE s.name = ?", (name,))[0]
+
+    def _standings(self, where: str, values: tuple[str, ...]) -> list[Standing]:
+        of_it = "FROM messages m WHERE m.subscriber = s.name AND m.is_dead ="
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT s.name, s.log_id, s.position, (SELECT count(*) {of_it} 0), (SELECT count(*) {of_it} 1),"  # noqa: S608
+                f" s.delivered, s.delivered_at, (SELECT min(m.queued_at) {of_it} 0), s.trouble"
+                f" FROM subscribers s {where} ORDER BY s.name",
+                values,
+            ).fetchall()
+        return [Standing(*row) for row in rows]
 
     def dead(self, name: str | None = None) -> list[DeadLetter]:
         """Return what was given up, the oldest first, of one subscriber or of all."""
@@ -250,7 +266,7 @@ class Queue:
         only = f" AND id IN ({', '.join('?' for _ in ids)})" if ids else ""
         with self._transaction():
             return self._db.execute(
-                "UPDATE messages SET is_dead = 0, queued_at = ? WHERE subscriber = ? AND is_dead"  # noqa: S608
+                "UPDATE messages SET is_dead = 0, tries = 0, queued_at = ? WHERE subscriber = ? AND is_dead"  # noqa: S608
                 f" AND length(body) > 0{only}",
                 (now, name, *ids),
             ).rowcount

@@ -4,12 +4,10 @@ Nothing of the site waits for it. Each device's messages go in the log's order; 
 stops its own device alone, a receiver that is away stops all.
 """
 
-import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,40 +15,25 @@ import structlog
 
 from publishing import metrics
 from publishing.delivery import Channel, ComposeError, Delivered, Delivery, Message, Postponed, Refused, Result
-from publishing.published import Notice, Place, PublishedLog, Selection
-from publishing.queue import Entry, Queue, Reached
+from publishing.published import Notice, Place, PublishedLog, Reached, Selection
+from publishing.queue import Entry, Queue
 from publishing.settings import Subscription
+from streams.patience import Patience
+from streams.sqlite_log import LogError
 
 BATCH: Final = 200
 MOST_WAITING: Final = 5_000
 """More are not queued: the log keeps them."""
+MOST_DEAD: Final = 10_000
+"""The oldest dead letters beyond go: the log keeps them, too."""
+STRIDE: Final = 500
+"""Events in which nothing was published after which that is noted: looking again costs more than a write."""
 TICK_S: Final = 1.0
 STOP_S: Final = 15.0
+JITTER: Final = 0.5
 MOST_WAIT_S: Final = 24 * 3600.0
 """A receiver that asks to be left alone for longer is tried after this long."""
 FORKED: Final = "the record here is another one than it was told of: `bonewatch publish replay` says where to go on"
-
-
-@dataclass
-class Patience:
-    """When to try again: later each time, never in step with other sites."""
-
-    first_s: float
-    most_s: float
-    tries: int = 0
-    until: float = 0.0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is time."""
-        return time.monotonic() >= self.until
-
-    def failed(self, at_least_s: float) -> None:
-        """Wait longer than the last time, and as long as the receiver asks."""
-        self.tries += 1
-        wait_s = min(self.most_s, self.first_s * 2 ** min(self.tries - 1, 30))
-        wait_s *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        self.until = time.monotonic() + max(wait_s, min(at_least_s, MOST_WAIT_S))
 
 
 class Subscriber:
@@ -88,24 +71,36 @@ class Subscriber:
         self._said = self._fault = ""
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._logger: Any = structlog.get_logger("publishing").bind(subscription=settings.name)
+        for counter in (metrics.DELIVERED, metrics.RETRIED, metrics.DIED):
+            counter.labels(settings.name)  # 0 until something happens, not absent
         self._thread = threading.Thread(target=self._run, name=f"publish-{settings.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin: a new subscription with what happens from now on, another where it stopped."""
-        with Queue(self._data_dir) as queue, PublishedLog(self._log_path) as log:
-            queue.begin(self._settings.name, Reached(log.log_id, log.end()))
+        """Begin: a new subscription with what happens from now on, another where it stopped.
+
+        Trouble with queue or log is said and tried again; a site starts without those it would tell.
+        """
+        try:
+            with Queue(self._data_dir) as queue, PublishedLog(self._log_path) as log:
+                self._begin(queue, log)
+        except (OSError, sqlite3.Error, LogError) as error:
+            self._failed(error)
         self._thread.start()
 
     def wake(self) -> None:
         """Say that there may be something new; otherwise it looks every second."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """End after the message that is on its way; what waits stays in the queue."""
+    def end(self) -> None:
+        """Ask it to end after the message that is on its way; what waits stays in the queue."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, within_s: float = STOP_S) -> None:
+        """End, and wait until it has; no longer than this, for what is on its way is sent again in any case."""
+        self.end()
         if self._thread.is_alive():
-            self._thread.join(STOP_S)
+            self._thread.join(within_s)
 
     def _run(self) -> None:
         try:
@@ -115,50 +110,60 @@ class Subscriber:
                         self._follow(queue, log)
                 except Exception as error:  # noqa: BLE001 - whatever it is, log and queue have everything
                     self._failed(error)
+                    self._stopping.wait(self._settings.retry_s)
         finally:
             self._channel.close()
 
     def _failed(self, error: Exception) -> None:
+        metrics.TROUBLE.labels(self._settings.name).set(1)
         if self._fault != type(error).__name__:
             self._fault = type(error).__name__
-            why = str(error) if isinstance(error, sqlite3.Error) else ""
+            why = str(error) if isinstance(error, OSError | sqlite3.Error | LogError) else ""
             self._logger.error("publishing_fails", error=self._fault, why=why)
-        self._stopping.wait(self._settings.retry_s)
+
+    def _begin(self, queue: Queue, log: PublishedLog) -> None:
+        queue.begin(self._settings.name, log.reached(log.end()))
 
     def _follow(self, queue: Queue, log: PublishedLog) -> None:
+        self._begin(queue, log)
+        queue.say_trouble(self._settings.name, self._said)
         while not self._stopping.is_set():
             self._wake.clear()
-            is_busy = self._take_in(queue, log)
-            is_busy |= self._deliver_due(queue)
+            is_busy = self._go_on(queue, log)
             self._show(queue)
             if self._fault:
                 self._fault = ""
+                metrics.TROUBLE.labels(self._settings.name).set(bool(self._said))
                 self._logger.info("publishing_again")
             if not is_busy:
                 self._wake.wait(min(TICK_S, self._settings.retry_s))
 
-    # --- taking in -----------------------------------------------------------------------------------------
-
-    def _take_in(self, queue: Queue, log: PublishedLog) -> bool:
-        """Queue what is new, one batch of it; return whether there was any."""
-        name = self._settings.name
-        reached = queue.reached(name)
-        is_forked = reached.log_id != log.log_id or reached.place.position > log.end().position
-        metrics.FORKED.labels(name).set(is_forked)
+    def _go_on(self, queue: Queue, log: PublishedLog) -> bool:
+        """Take in what is new and deliver what is due; nothing of either where the log is another one."""
+        reached = queue.reached(self._settings.name)
+        is_forked = not log.holds(reached)
+        metrics.FORKED.labels(self._settings.name).set(is_forked)
         if is_forked:
             self._say(queue, FORKED)
             return False
+        is_busy = self._take_in(queue, log, reached)
+        return self._deliver_due(queue) or is_busy
+
+    # --- taking in -----------------------------------------------------------------------------------------
+
+    def _take_in(self, queue: Queue, log: PublishedLog, reached: Reached) -> bool:
+        """Queue what is new, one batch of it; return whether there was any."""
+        name = self._settings.name
         if queue.standing(name).waiting >= MOST_WAITING:
             return False
-        is_known = self._looked_to is not None and self._looked_to[0] == reached
-        place = self._looked_to[1] if self._looked_to is not None and is_known else reached.place
+        place = self._looked_to[1] if self._looked_to and self._looked_to[0] == reached else reached.place
         batch = log.after(place, self._selection, BATCH)
         self._looked_to = (reached, batch.reached)
-        if not batch.notices:
-            return False  # it is not worth a write to have looked where nothing was
+        if not batch.notices and batch.reached.position < reached.place.position + STRIDE:
+            return False
         entries = [entry for notice in batch.notices for entry in self._entries(notice)]
-        queue.add(name, entries, before=reached, reached=batch.reached, now=self._clock())
-        return True
+        queue.add(name, entries, before=reached, reached=log.reached(batch.reached), now=self._clock())
+        return bool(batch.notices)
 
     def _entries(self, notice: Notice) -> list[Entry]:
         try:
@@ -172,13 +177,17 @@ class Subscriber:
 
     def _deliver_due(self, queue: Queue) -> bool:
         """Send each device's first message; return whether any was taken."""
-        is_busy = False
-        for delivery in queue.heads(self._settings.name):
+        is_busy, heads = False, queue.heads(self._settings.name)
+        waiting = {delivery.device for delivery in heads}
+        self._devices = {device: patience for device, patience in self._devices.items() if device in waiting}
+        for delivery in heads:
             if self._stopping.is_set() or not self._whole.is_over:
                 break
             patience = self._devices.setdefault(delivery.device, self._patience())
             if patience.is_over:
                 is_busy |= self._settle(queue, delivery, self._channel.deliver(delivery), patience)
+        if not self._whole.tries and not any(patience.tries for patience in self._devices.values()):
+            self._say(queue, "")
         return is_busy
 
     def _settle(self, queue: Queue, delivery: Delivery, result: Result, patience: Patience) -> bool:
@@ -186,21 +195,19 @@ class Subscriber:
         if isinstance(result, Postponed):
             metrics.RETRIED.labels(name).inc()
             queue.failed(delivery.id, result.why)
-            (self._whole if result.everything else patience).failed(result.wait_s)
+            (self._whole if result.everything else patience).failed(min(result.wait_s, MOST_WAIT_S))
             self._give_up(queue, result, delivery)
             self._say(queue, result.why)
             return False
-        self._whole = self._patience()
+        self._whole.succeeded()
         self._devices.pop(delivery.device, None)
         match result:
             case Delivered():
                 queue.delivered(name, delivery.id, now=self._clock())
                 metrics.DELIVERED.labels(name).inc()
-                if not self._devices or all(other.is_over for other in self._devices.values()):
-                    self._say(queue, "")
             case Refused(why):
                 queue.died(delivery.id, why)
-                metrics.DIED.labels(name).inc()
+                self._buried(queue, 1)
                 self._logger.error("message_refused", why=why, message=delivery.message_id)
         return True
 
@@ -211,8 +218,13 @@ class Subscriber:
         why = f"given up after {hours:g} h: {result.why}"
         count = queue.expire(self._settings.name, why, queued_before=self._clock() - hours * 3600.0, device=device)
         if count:
-            metrics.DIED.labels(self._settings.name).inc(count)
+            self._buried(queue, count)
             self._logger.error("messages_given_up", count=count, why=result.why)
+
+    def _buried(self, queue: Queue, count: int) -> None:
+        metrics.DIED.labels(self._settings.name).inc(count)
+        if gone := queue.forget_dead(self._settings.name, MOST_DEAD):
+            self._logger.warning("dead_letters_dropped", count=gone, kept=MOST_DEAD)
 
     # --- saying --------------------------------------------------------------------------------------------
 
@@ -221,6 +233,7 @@ class Subscriber:
         if why == self._said:
             return
         self._said = why
+        metrics.TROUBLE.labels(self._settings.name).set(bool(why))
         queue.say_trouble(self._settings.name, why)
         if why:
             self._logger.warning("subscription_in_trouble", why=why)
@@ -235,4 +248,4 @@ class Subscriber:
         metrics.LAG.labels(standing.name).set(0.0 if oldest is None else max(0.0, self._clock() - oldest))
 
     def _patience(self) -> Patience:
-        return Patience(self._settings.retry_s, self._settings.retry_max_s)
+        return Patience(self._settings.retry_s, self._settings.retry_max_s, JITTER)

@@ -1,7 +1,6 @@
 """Connections as this package wants them, and a PostgreSQL server that somebody else runs."""
 
 import os
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -11,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from storage.errors import DatabaseAwayError, DatabaseRefusedError, StorageError
+from streams.addresses import is_loopback
 
 PASSWORD_VARIABLE: Final = "BONEWATCH_DATABASE_PASSWORD"  # noqa: S105 - the variable's name, not what it holds
 CONNECT_TIMEOUT_S: Final = 5
@@ -101,12 +101,7 @@ def tls_fault(url: str) -> str | None:
 
 def _is_here(host: str) -> bool:
     """Whether what is sent there stays on this computer: a socket, or a loopback address."""
-    if not host or host.startswith(("/", "@")) or host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return not host or host.startswith(("/", "@")) or is_loopback(host)
 
 
 class GivenServer:

@@ -28,6 +28,7 @@ from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore
 
 from collectors.dicom.deadline_socket import RequestingEntity
 from collectors.quarantine import Quarantine
+from publishing.webhook import new_secret
 from simulators.phantom_sr import ReportSpec, build_report
 from simulators.ris import Appointment, VirtualRis, worklist_item
 from simulators.scanner import PhantomLabel, StoreResult, VirtualScanner, WorklistResult, worklist_query
@@ -35,6 +36,7 @@ from simulators.series import spine_readings
 from tests.console_client import Visitor
 from tests.e2e.test_bad_input import send_encoded
 from tests.running import SiteProcess, configuration, seed
+from tests.webhook_receiver import Posted, receiving
 
 OPERATOR, PASSWORD = "Pat Nurse", "correct horse battery"
 PHANTOM: Final = "SPINE-0001"
@@ -98,6 +100,7 @@ class Exercised:
         self.comments: list[str] = []
         self.delivered: tuple[Dataset, ...] = ()
         self.pages: dict[str, bytes] = {}
+        self.posted: list[Posted] = []
 
     def run(self) -> None:
         self._store()
@@ -258,6 +261,7 @@ class Exercised:
         found |= {str(path.relative_to(self.folder)): path.read_bytes() for path in files(self.data)}
         found["names of files"] = "\n".join(map(str, files(self.data))).encode()
         found["standard error"] = "\n".join(self.site.log).encode()
+        found["webhooks"] = b"\n".join(repr(dict(one.headers)).encode() + one.body for one in self.posted)
         found["error comments"] = "\n".join(self.comments).encode()
         return found
 
@@ -280,13 +284,18 @@ def exercised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exercised]:
     ris.book_items([booked("the worklist", 1, "DXA1"), booked("a worklist that fails", 2, "DXA2")])
     ris.start()
     named = f'patient_id = "{PHANTOM}"\n'
-    seed(folder, configuration(ris.port).replace(named, f'{named}  patient_name = "PHANTOM^SYNTHETIC"\n'))
+    text = configuration(ris.port).replace(named, f'{named}  patient_name = "PHANTOM^SYNTHETIC"\n')
+    (folder / "told.secret").write_text(new_secret())
     command = [sys.executable, "-m", "bonewatch", "user", "add", OPERATOR, "operator", "-c", str(folder / "site.toml")]
-    subprocess.run(command, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True, env=os.environ)
-    with SiteProcess(folder) as site:
-        exercised = Exercised(folder, site, ris)
-        exercised.run()
-        yield exercised
+    with receiving() as told:
+        webhook = f'[[webhook]]\nname = "told"\nurl = "{told.url}"\nsecret_file = "told.secret"\n'
+        seed(folder, text + webhook)
+        subprocess.run(command, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True, env=os.environ)
+        with SiteProcess(folder) as site:
+            exercised = Exercised(folder, site, ris)
+            exercised.posted = told.taken
+            exercised.run()
+            yield exercised
     ris.stop()
 
 
@@ -334,6 +343,11 @@ def test_the_search_finds_what_is_there(traces: dict[str, bytes]) -> None:
         assert place in found
     assert "running: var/site-log.sqlite-wal" in found
     assert "running: var/users.sqlite-wal" in places_of(OPERATOR, traces)
+    assert "webhooks" in places_of("test-site/dxa-2", traces)
+
+
+def test_a_token_in_the_address_of_a_webhook_is_left_nowhere(traces: dict[str, bytes]) -> None:
+    assert places_of("s3cret", traces) == []
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "latin-1", "utf-16-le", "utf-16-be"])

@@ -15,6 +15,7 @@ from collectors.printed.settings import PrintedDevice, PrintedSettings
 from collectors.settings import DicomSettings, MppsUpstream, Pacs, Upstream
 from dashboards.access.scopes import ROLES_OF_SCOPE, Scope
 from dashboards.access.settings import ApiSettings, OpenIdSettings
+from publishing.settings import MllpSettings, WebhookSettings
 from storage.settings import AnnotationRules
 from streams.roles import PERMITTED, Permission, Role
 from streams.uptime.causes import PRECEDENCE
@@ -32,6 +33,8 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("## `[openid]`", OpenIdSettings, set()),
     ("## `[kafka]`", config_file.KafkaSection, set()),
     ("## `[measurements]`", AnnotationRules, set()),
+    ("## `[[webhook]]`", WebhookSettings, set()),
+    ("## `[[mllp]]`", MllpSettings, set()),
     ("## `[printed]`", PrintedSettings, set()),
     ("## `[files]`", FilesSettings, set()),
     ("## `[syslog]`", SyslogSettings, set()),

@@ -14,6 +14,7 @@ from bonewatch.config_file import ClinicSection, Config, DeviceSection, PhantomS
 from bonewatch.duty_sections import duty_faults, life_faults
 from collectors.protocols.known import names
 from dashboards.access.settings import access_faults
+from publishing.settings_checks import publishing_faults
 from qa_models.metrology import WeighingInstrument, WeighingRange
 from storage.settings import AnnotationRules, DatabaseSettings
 from streams.fold.schedule import zone
@@ -44,6 +45,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults += _device_faults(f"$.device[{place}]", device)
         faults += log_faults(f"$.device[{place}]", device, config.syslog)
     known = {device.id for device in config.device}
+    faults += publishing_faults(config.webhook, config.mllp, known)
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
     return faults + _due_faults(config)

@@ -17,8 +17,9 @@ import structlog
 
 from dashboards.access.caller import Caller, Way
 from dashboards.access.scopes import ROLE_OF_PROGRAMS, Scope, known_scopes, scopes_of_role
-from dashboards.access.settings import OpenIdSettings, is_safe_address
+from dashboards.access.settings import OpenIdSettings
 from dashboards.access.tokens import TokenError
+from streams.addresses import is_safe_address
 from streams.roles import Role
 
 TIMEOUT_S: Final = 5.0

@@ -1,17 +1,15 @@
 """``[api]`` and ``[openid]`` of the configuration file."""
 
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 import msgspec
 
 from dashboards.access.scopes import Scope
+from streams.addresses import is_safe_address
 from streams.roles import Role
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Signatures with a public key only: with a shared one whoever can check a token can make one."""
-
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,12 +50,6 @@ class OpenIdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     scope_claim: str = "scope"
     scopes: dict[str, tuple[Scope, ...]] = {}
     leeway_s: float = 30.0
-
-
-def is_safe_address(url: str) -> bool:
-    """Whether nobody on the way can change what is fetched from an address."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 def access_faults(api: ApiSettings, openid: OpenIdSettings) -> list[tuple[str, str]]:

@@ -11,10 +11,11 @@ from collectors.dicom.mpps import metrics
 from collectors.dicom.mpps.ris import Ris, RisAnswer
 from collectors.dicom.mpps.rules import DUPLICATE
 from collectors.dicom.mpps.steps import Operation, Queued, StepStore
-from collectors.dicom.retrying import Retrying, doubled_s
+from collectors.dicom.retrying import Retrying
 from collectors.errors import CollectorError
 from collectors.sealing import SealBrokenError
 from collectors.settings import MppsUpstream
+from streams.patience import doubled_s
 
 MESSAGES_AT_ONCE: Final = 200
 TICK_S: Final = 1.0

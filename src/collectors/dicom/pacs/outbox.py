@@ -19,10 +19,10 @@ import structlog
 
 from collectors.dicom.pacs import metrics
 from collectors.dicom.received import ReceivedObject
-from collectors.dicom.retrying import doubled_s
 from collectors.errors import NoRoomError
 from collectors.sealed_store import SealedStore
 from collectors.settings import Pacs
+from streams.patience import doubled_s
 
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
 _TRANSACTION_DAYS: Final = 30.0

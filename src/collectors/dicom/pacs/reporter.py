@@ -21,10 +21,11 @@ from collectors.dicom.pacs import commitment, metrics
 from collectors.dicom.pacs.commitment import Report
 from collectors.dicom.pacs.keeping import Judged, Keeping
 from collectors.dicom.pacs.promises import Promise, Promises
-from collectors.dicom.retrying import Retrying, doubled_s
+from collectors.dicom.retrying import Retrying
 from collectors.dicom.turns import turn_on
 from collectors.errors import CollectorError
 from collectors.sealing import SealBrokenError
+from streams.patience import Patience
 
 TICK_S: Final = 0.5
 STOP_S: Final = 10.0
@@ -52,18 +53,6 @@ class _Asked:
         self.last_id = 0
         self.answers: dict[int, int] = {}
         self.heard = threading.Condition()
-
-
-class _Trouble:
-    """A promise that could not be kept: how often, and until when it is left alone."""
-
-    def __init__(self) -> None:
-        self.tries = 0
-        self.until = 0.0
-
-    def again(self) -> None:
-        self.tries += 1
-        self.until = time.monotonic() + doubled_s(RETRY_S, self.tries, RETRY_MAX_S)
 
 
 class CommitmentReporter:
@@ -97,7 +86,7 @@ class CommitmentReporter:
         self._open: dict[str, list[Association]] = {}
         self._open_lock = threading.Lock()
         self._undecided: set[int] = set()
-        self._troubles: dict[int, _Trouble] = {}
+        self._troubles: dict[int, Patience] = {}
         self._let_go = 0
         self._judge_at = self._rest_until = 0.0
         self._asked: WeakKeyDictionary[Association, _Asked] = WeakKeyDictionary()
@@ -180,15 +169,15 @@ class CommitmentReporter:
     def _try_to_keep(self, promise: Promise) -> None:
         """Keep one promise; one that cannot be read is dropped, with any other error it is tried again later."""
         trouble = self._troubles.get(promise.id)
-        if not self._can_tell(promise.device) or (trouble and time.monotonic() < trouble.until):
+        if not self._can_tell(promise.device) or (trouble and not trouble.is_over):
             return
         try:
             self._keep(promise)
         except SealBrokenError as error:
             self._give_up(promise, error.code)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are kept, and this one is tried again
-            trouble = self._troubles.setdefault(promise.id, _Trouble())
-            trouble.again()
+            trouble = self._troubles.setdefault(promise.id, Patience(RETRY_S, RETRY_MAX_S))
+            trouble.failed()
             if trouble.tries == 1:
                 code = error.code if isinstance(error, CollectorError) else type(error).__name__
                 _log.error("commitment_not_reported", device=promise.device, code=code)
@@ -211,8 +200,8 @@ class CommitmentReporter:
             _count(promise.device, judged)
             _log.info("commitment_reported", device=promise.device, objects=promise.objects, status=status)
             return
-        trouble = self._troubles.setdefault(promise.id, _Trouble())
-        trouble.again()
+        trouble = self._troubles.setdefault(promise.id, Patience(RETRY_S, RETRY_MAX_S))
+        trouble.failed()
         if trouble.tries >= MAX_TELLS:
             self._give_up(promise, f"refused_{status:04X}")
 
