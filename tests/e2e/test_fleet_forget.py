@@ -66,8 +66,8 @@ def send(shared: Fleet, path: Path, site: str) -> None:
         assert any(position == last for position in Forwarder(log, site, shared.kafka.broker).batches())
 
 
-def forget(shared: Fleet, site: str, *words: str) -> "subprocess.CompletedProcess[str]":
-    asked = ["--by", "Pat Physicist", "--reason", "the disk was replaced", "--servers", shared.kafka.broker.servers]
+def forget(kafka: RealKafka, site: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    asked = ["--by", "Pat Physicist", "--reason", "the disk was replaced", "--servers", kafka.broker.servers]
     command = [sys.executable, "-m", "bonewatch", "fleet", "forget", site, *asked, *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
 
@@ -130,7 +130,7 @@ def test_a_restored_log_is_taken_anew_and_another_site_is_not_touched(shared: Fl
     wait_until(lambda: "other content" in str(shared.rows("SELECT set_aside FROM sink_state")), within_s=90)
     wait_until(lambda: "log_forked" in str(shared.parked("restored")), within_s=90)
 
-    done = forget(shared, "restored", "--yes")
+    done = forget(shared.kafka, "restored", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     wait_until(lambda: shared.positions("restored") == [], within_s=90)
     wait_until(lambda: gates_there(shared, "restored") == {}, within_s=60)
@@ -152,7 +152,7 @@ def test_who_comes_later_says_the_same(shared: Fleet, server: Server, tmp_path: 
     wait_until(lambda: shared.differences(path, "renewed") == [], within_s=90)
     shared.put("renewed", [records_of(other)[0]])
     wait_until(lambda: "comes where" in str(shared.rows("SELECT set_aside FROM sink_state")), within_s=90)
-    assert forget(shared, "renewed", "--yes").returncode == 0
+    assert forget(shared.kafka, "renewed", "--yes").returncode == 0
     shared.put("renewed", records_of(path)[20:25])  # they were on their way
     send(shared, other, "renewed")
     check_taken_anew(shared, other, "renewed")
@@ -210,7 +210,7 @@ def test_a_running_forwarder_whose_site_is_forgotten_sends_its_log_once_more(sha
         batches, last = Forwarder(log, "live", shared.kafka.broker).batches(), log.last_position()
         assert any(position == last for position in batches)
         wait_until(lambda: shared.differences(path, "live") == [], within_s=90)
-        assert forget(shared, "live", "--yes").returncode == 0
+        assert forget(shared.kafka, "live", "--yes").returncode == 0
         write_log(path, "live", devices=2, days=1, from_day=4)
         end = log.last_position()
         assert end > last
@@ -230,10 +230,10 @@ def test_a_running_forwarder_whose_site_is_forgotten_sends_its_log_once_more(sha
         ("live", [], "say --yes"),
     ],
 )
-def test_what_cannot_be_forgotten_is_said(shared: Fleet, site: str, words: list[str], said: str) -> None:
-    before = published(shared.kafka.broker, [device_events("live")])
-    refused = forget(shared, site, *words)
+def test_what_cannot_be_forgotten_is_said(kafka: RealKafka, site: str, words: list[str], said: str) -> None:
+    before = published(kafka.broker, [device_events("live")])
+    refused = forget(kafka, site, *words)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert len(published(shared.kafka.broker, [device_events("live")])) == len(before)
+    assert len(published(kafka.broker, [device_events("live")])) == len(before)
