@@ -21,6 +21,7 @@ from bonewatch.config import ConfigError, data_folder, load, warnings
 from bonewatch.enter_cli import enter
 from bonewatch.file_cli import files, import_file, rejects
 from bonewatch.fleet_cli import fleet_app
+from bonewatch.pseudonym_cli import pseudonym_app
 from bonewatch.report_cli import report_app
 from bonewatch.report_due import due
 from bonewatch.report_gap import gap
@@ -42,7 +43,18 @@ app: Final = cyclopts.App(
 log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
 db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, user_app, token_app, audit_app, db_app, fleet_app, study_app, bench_app, report_app):
+for group in (
+    log_app,
+    user_app,
+    token_app,
+    audit_app,
+    db_app,
+    fleet_app,
+    study_app,
+    bench_app,
+    report_app,
+    pseudonym_app,
+):
     app.command(group)
 report_app.command(due)
 report_app.command(gap)

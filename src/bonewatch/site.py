@@ -29,6 +29,7 @@ from collectors.errors import CollectorError
 from collectors.printed.reports import PrintedReports
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import LineSettings
+from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
 from collectors.serial.desk import SerialDesk
 from collectors.serial.line import SerialDevice
@@ -91,6 +92,7 @@ class Site:
         self._demo = demo
         self._on_store = on_store
         self._folder = folder
+        self._pseudonyms = Pseudonyms(data_dir)
         self.lines: Lines = NO_LINES
         self.fault_logs: FaultLogs | None = None
         self._stack = ExitStack()
@@ -163,7 +165,9 @@ class Site:
             return None
         database = database_of(settings, self._data_dir)
         kept = settings.events_kept_months
-        sink = SiteSink(self._data_dir / LOG_FILE, self._config.site.id, database, events_kept_months=kept)
+        sink = SiteSink(
+            self._data_dir / LOG_FILE, self._config.site.id, database, events_kept_months=kept, keys=self._pseudonyms
+        )
         self._stack.callback(sink.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: sink.wake()))
         return sink
