@@ -1,6 +1,6 @@
 """The web application of a site: pages, API, live updates, sign-in, metrics."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,7 @@ from dashboards.audit.trail import AuditTrail, MemoryTrail
 from dashboards.auth import PUBLIC, SessionMiddleware, require_sign_in
 from dashboards.console.routes import console_router
 from dashboards.console.templates import template_config
-from dashboards.context import Console
+from dashboards.context import Console, nobody
 from dashboards.demo_panel import DemoControls
 from dashboards.errors import answer_error
 from dashboards.health import health_handlers
@@ -60,11 +60,13 @@ def create_app(
     files: FileStore = NO_FILES,
     audit: AuditTrail | None = None,
     measurements: Measurements | None = None,
+    pseudonyms_of: Callable[[str], Sequence[str]] = nobody,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
-    Without `measurements` routes about them answer that there is no database.
+    Without `measurements` routes about them answer that there is no database. `pseudonyms_of` gives a patient's
+    pseudonyms of all versions, the newest first.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -85,6 +87,7 @@ def create_app(
         equipment_log=equipment_log,
         files=files,
         measurements=measurements,
+        pseudonyms_of=pseudonyms_of,
     )
 
     @asynccontextmanager

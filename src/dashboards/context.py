@@ -1,6 +1,6 @@
 """What every page and every answer of the API is made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +24,12 @@ from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
 
 
+def nobody(patient_id: str) -> Sequence[str]:
+    """Return no pseudonym, where there are no keys to make one with."""
+    del patient_id
+    return ()
+
+
 @dataclass(frozen=True)
 class Console:
     """The ports and settings that handlers work with; `demo` is None but in a demonstration."""
@@ -42,6 +48,7 @@ class Console:
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG
     files: FileStore = NO_FILES
     measurements: Measurements | None = None
+    pseudonyms_of: Callable[[str], Sequence[str]] = nobody
 
     @cached_property
     def cursors(self) -> Cursors:

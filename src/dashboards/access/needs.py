@@ -14,6 +14,9 @@ from litestar.types import Scope as AsgiScope
 
 from dashboards.access.scopes import Scope
 
+ON_RECORD: Final = {"on_record": True}
+"""Option of a page of the console that shows what is linked to patients: each use goes on record."""
+
 PROBLEM: Final = "application/problem+json"
 
 API_PATHS: Final = ("/api/", "/fhir")
@@ -59,11 +62,14 @@ class Needs(msgspec.Struct, frozen=True):
         Open without sign-in where the site's policy shows its status to everybody.
     patient_linked
         Reads go on record: what is answered is linked to patients.
+    asks_only
+        A POST that reads: what is asked may stand in no address. Nothing of it is kept.
     """
 
     scope: Scope
     public_status: bool = False
     patient_linked: bool = False
+    asks_only: bool = False
 
 
 class RouteNeeds(TypedDict):
@@ -75,23 +81,30 @@ class RouteNeeds(TypedDict):
 
 
 def needs(
-    scope: Scope, *, writes: bool = False, public_status: bool = False, patient_linked: bool = False
+    scope: Scope,
+    *,
+    writes: bool = False,
+    public_status: bool = False,
+    patient_linked: bool = False,
+    asks_only: bool = False,
 ) -> RouteNeeds:
     """Return the arguments of a route that needs a scope, as in ``@get("/devices", **needs(Scope.GATES_READ))``.
 
-    Reads are GETs; a route that `writes` takes no session, for another site's page could send it.
+    Reads are GETs; a route that `writes` takes no session, for another site's page could send it. One that
+    `asks_only` is a POST too, and takes none either.
     """
+    is_post = writes or asks_only
     security: list[SecurityRequirement] = [{"token": [scope.value]}, {"password": []}]
-    if not writes:
+    if not is_post:
         security.append({"session": []})
     if public_status:
         security.append({})
     responses = {
-        status: _problem_spec(words) for status, words in (_ALWAYS | (_OF_WRITES if writes else _OF_READS)).items()
+        status: _problem_spec(words) for status, words in (_ALWAYS | (_OF_WRITES if is_post else _OF_READS)).items()
     }
-    if not writes:
+    if not is_post:
         responses[304] = ResponseSpec(None, description="It is what If-None-Match says that the caller has")
-    opt = {"needs": Needs(scope, public_status=public_status, patient_linked=patient_linked)}
+    opt = {"needs": Needs(scope, public_status, patient_linked, asks_only)}
     return RouteNeeds(opt=opt, security=security, responses=responses)
 
 

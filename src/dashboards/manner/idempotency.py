@@ -112,7 +112,8 @@ class IdempotencyMiddleware(ASGIMiddleware):
         key = Headers.from_scope(scope).get("idempotency-key")
         request: Request[Any, Any, Any] = scope["litestar_app"].request_class(scope, receive, send)
         caller = caller_of(request)
-        if key is None or caller is None or needs_of(scope) is None or method_of(scope) != "POST":
+        needs = needs_of(scope)
+        if key is None or caller is None or needs is None or needs.asks_only or method_of(scope) != "POST":
             await next_app(scope, receive, send)
             return
         if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
