@@ -96,13 +96,13 @@ class AuditMiddleware(ASGIMiddleware):
 
 
 def _is_on_record(scope: Scope) -> bool:
-    handler = scope.get("route_handler")
+    handler: object = scope.get("route_handler")
     return isinstance(handler, BaseRouteHandler) and bool(handler.opt.get("on_record"))
 
 
 def _subject(scope: Scope) -> dict[str, str]:
-    named = {name: str(value) for name, value in scope["path_params"].items()}
-    return named | scope["state"].get(_SUBJECT, {})
+    noted: dict[str, str] = scope["state"].get(_SUBJECT, {})
+    return {name: str(value) for name, value in scope["path_params"].items()} | noted
 
 
 def _parameters(scope: Scope) -> set[str]:
