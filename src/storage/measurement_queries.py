@@ -133,7 +133,7 @@ class DatabaseMeasurements:
         """Return somebody's last visit, or None where nothing was measured."""
         with self._session() as db:
             measured = _of_person(db, person)
-            return last_visit_of(measured, _comparability(db, measured))
+            return last_visit_of(measured, _comparability(db, measured), _serials(db, measured))
 
     def reviews(self, *, waiting: bool) -> Sequence[Review]:
         """Return the reviews that wait for a physicist, or all; the oldest first."""
@@ -285,6 +285,17 @@ def _comparability(db: Db, measured: Sequence[Measurement]) -> Comparability:
         frozenset(Step(**row) for row in steps),
         frozenset((row["device"], row["study_id"], row["version"]) for row in studies),
     )
+
+
+def _serials(db: Db, measured: Sequence[Measurement]) -> dict[str, str]:
+    """Return the serial numbers of devices as they are configured now."""
+    rows = _rows(
+        db,
+        "SELECT DISTINCT ON (device) device, serial FROM device_configurations WHERE device = ANY (%(devices)s)"
+        " ORDER BY device, device_seq DESC",
+        {"devices": sorted({one.device for one in measured})},
+    )
+    return {row["device"]: row["serial"] for row in rows}
 
 
 def _provenance(db: Db, one: Measurement) -> Provenance:

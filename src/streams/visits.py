@@ -35,7 +35,8 @@ class VisitMeasurement(msgspec.Struct, frozen=True):
 class FollowUp(msgspec.Struct, frozen=True):
     """Where a site of the body is best measured again: on the scanner of the last one that can be compared.
 
-    `version` is the rule's. Where none can be compared (`is_comparable` false) it is that of the last one.
+    `version` is the rule's. Where none can be compared it is that of the last one, and `why_not` is ``step`` (of the
+    scanner since then, not reviewed) or ``replaced`` (the scanner is another one now).
     """
 
     anatomy: str
@@ -44,6 +45,7 @@ class FollowUp(msgspec.Struct, frozen=True):
     measured_at: datetime
     event_id: str
     is_comparable: bool
+    why_not: str
     is_amended: bool
     version: int
     text: str

@@ -80,9 +80,9 @@ def served(tmp_path: Path, database: ServerDatabase) -> Iterator[Served]:
         yield served
 
 
-def measured(names: Pseudonyms, *who: tuple[str, str]) -> Recorded:
+def measured(names: Pseudonyms, *who: tuple[str, str], device: str = "test-site/dxa-1") -> Recorded:
     """A scanner that measured people, by id and accession number."""
-    made = scanner()
+    made = scanner(device=device)
     for patient_id, number in who:
         patient(made, number, acquisition=f"scan-{len(made.log.rows)}", pseudonym=names.of(patient_id), anatomy="spine")
     return made
@@ -170,7 +170,7 @@ def test_without_the_database_it_says_so(tmp_path: Path, database: ServerDatabas
 
 
 def test_an_operator_sees_it_before_the_scan_and_an_engineer_does_not(served: Served) -> None:
-    taken(served.database, measured(served.names, (SOMEBODY, "ACC1")))
+    taken(served.database, measured(served.names, (SOMEBODY, "ACC1"), device="bath/dxa-2"))
     visitor = Visitor(served.client)
     assert visitor.get("/before-the-scan").headers["location"].startswith("/sign-in")
     visitor.sign_in("Eng Ineer", PASSWORD)
@@ -181,7 +181,8 @@ def test_an_operator_sees_it_before_the_scan_and_an_engineer_does_not(served: Se
     assert '<a href="/before-the-scan">' in visitor.get("/").text
     page = visitor.post("/before-the-scan", patient_id=SOMEBODY)
     assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
-    assert "Spine: use " in page.text
+    assert "Spine: use Scanner DXA2" in page.text
+    assert "Now: Clear to scan" in page.text
     assert SOMEBODY not in page.text
     assert "Nothing found" in visitor.post("/before-the-scan", accession_number="ACC9").text
     for fields in ({}, {"patient_id": SOMEBODY, "accession_number": "ACC1"}, {"patient_id": SOMEBODY * 5}):

@@ -20,14 +20,14 @@ def measured(name: str, *, years: float = 0, hours: float = 0, **more: Any) -> M
     return replace(BLANK, **(own | more))
 
 
-def last(*measurements: Measurement, record: Comparability = NOTHING) -> LastVisit:
-    found = last_visit_of(measurements, record)
+def last(*measurements: Measurement, record: Comparability = NOTHING, serial: str = "S1") -> LastVisit:
+    found = last_visit_of(measurements, record, {"bath/dxa-1": serial})
     assert found is not None
     return found
 
 
 def test_of_somebody_who_was_never_measured_there_is_no_visit() -> None:
-    assert last_visit_of([], NOTHING) is None
+    assert last_visit_of([], NOTHING, {}) is None
 
 
 def test_the_last_visit_is_one_request_or_the_same_half_day_and_tells_what_the_devices_had() -> None:
@@ -56,6 +56,7 @@ def test_each_site_is_measured_again_where_the_last_comparable_one_was_made() ->
     )
     told = [(one.anatomy, one.device, one.event_id, one.is_comparable) for one in found.follow_up]
     assert told == [("hip", "bath/dxa-2", "hip on 2", True), ("spine", "bath/dxa-1", "spine on 1", False)]
+    assert [one.why_not for one in found.follow_up] == ["", "step"]
     assert "Ask a physicist" in found.follow_up[1].text
 
 
@@ -63,6 +64,14 @@ def test_a_step_before_the_measurement_or_of_a_phantom_not_behind_it_does_not_co
     before, other = Step("bath/dxa-1", "SPINE-1", NOW - YEAR), Step("bath/dxa-1", "OTHER", NOW + YEAR)
     found = last(measured("hip"), record=Comparability(frozenset({before, other}), frozenset()))
     assert [one.is_comparable for one in found.follow_up] == [True]
+
+
+def test_nothing_is_compared_with_what_a_scanner_measured_that_has_been_replaced() -> None:
+    (told,) = last(measured("hip"), serial="S2").follow_up
+    assert (told.is_comparable, told.why_not) == (False, "replaced")
+    assert "has been replaced since then" in told.text
+    (told,) = last(measured("hip", device="bath/dxa-2"), serial="S2").follow_up
+    assert told.is_comparable
 
 
 def test_a_decision_of_a_physicist_is_told_with_the_scanner_to_book() -> None:
