@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bonewatch.config import ConfigError, data_folder, load
+from bonewatch.pseudonym_keys import newest_recorded
 from collectors.errors import NoRoomError
 from collectors.pseudonym import KeyMissingError, Pseudonyms
 
@@ -53,7 +54,9 @@ def status(*, config: ConfigFile, as_json: AsJson = False) -> int:
     if not keys and not found.missing:
         out.print("no key yet: the first is made for the first patient")
     for version in found.missing:
-        out.print(f"[bold red]lost[/] version {version}: put its file back from a copy of the data folder")
+        out.print(
+            f"[bold red]lost[/] version {version}: put its file back from a copy of the data folder", soft_wrap=True
+        )
     return 1 if found.missing else 0
 
 
@@ -72,12 +75,20 @@ def rotate(*, config: ConfigFile, begin_anew: BeginAnew = False) -> int:
         raise ConfigError(str(error)) from error
     except NoRoomError as error:
         raise ConfigError("the key cannot be written into the data folder: nothing has changed") from error
-    out.print(f"Pseudonyms are of version {version} from now on. Take a copy of the data folder: it holds the keys.")
+    advice = "Take a copy of the data folder: it holds the keys."
+    out.print(f"Pseudonyms are of version {version} from now on. {advice}", soft_wrap=True)
     return 0
 
 
 def _pseudonyms(config: Path) -> Pseudonyms:
+    """Return the site's keys; of one that the log tells of and that is not there it is noted that it is lost."""
+    from bonewatch.site import LOG_FILE, open_log  # noqa: PLC0415 - the rest starts without the site's libraries
+
     folder = data_folder(config, load(config).site.data_dir)
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not there: this site has not run yet, or keeps its data elsewhere")
-    return Pseudonyms(folder)
+    pseudonyms = Pseudonyms(folder)
+    if (folder / LOG_FILE).is_file():
+        with open_log(folder) as log:
+            pseudonyms.note_lost(newest_recorded(log))
+    return pseudonyms

@@ -19,6 +19,7 @@ from bonewatch.dicom_services import dicom_services
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
+from bonewatch.pseudonym_keys import note_lost_keys
 from bonewatch.review_assessor import ReviewAssessor
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
@@ -116,6 +117,7 @@ class Site:
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._stack.enter_context(only_site_here(self._data_dir))
         log = self._stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE))
+        note_lost_keys(self._pseudonyms, log)
         self.engine = SiteEngine(log, clock=self._clock)
         self.engine.import_history(history)
         devices = self._config.devices()

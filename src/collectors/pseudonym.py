@@ -110,6 +110,17 @@ class Pseudonyms:
         """Return a pseudonym in the highest version that the keys bring it to; what is none of ours stays."""
         return ([pseudonym, *self._upwards(pseudonym)])[-1]
 
+    def note_lost(self, recorded: int) -> None:
+        """Put an empty file in the place of a recorded version's key that is not there, so that no other takes it.
+
+        Raises
+        ------
+        NoRoomError
+            The disk is full or cannot be written.
+        """
+        if recorded > self.version:
+            self._write(recorded, begins_anew=False, secret=b"")
+
     def rotate(self, *, begin_anew: bool = False) -> int:
         """Make the next version's key, durably; return its version. A crash leaves the old one or the new.
 
@@ -152,7 +163,7 @@ class Pseudonyms:
                 self._known = {version: key for version, path in found.items() if (key := _read(version, path))}
             return self._known
 
-    def _write(self, version: int, *, begins_anew: bool) -> None:
+    def _write(self, version: int, *, begins_anew: bool, secret: bytes | None = None) -> None:
         """Write a key where there is none of this version yet; who comes second uses the first one's."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -163,7 +174,7 @@ class Pseudonyms:
             fcntl.flock(folder, fcntl.LOCK_EX)  # other processes too
             if not any((self._folder / name).exists() for name in _file_names(version)):
                 path = self._folder / _file_names(version)[begins_anew]
-                write_durably(path, secrets.token_bytes(KEY_BYTES), mode=0o600)
+                write_durably(path, secrets.token_bytes(KEY_BYTES) if secret is None else secret, mode=0o600)
         finally:
             os.close(folder)
 
@@ -213,8 +224,9 @@ def _file_names(version: int) -> tuple[str, str]:
 
 
 def _files(folder: Path) -> dict[int, Path]:
-    """Return the keys' files by version."""
-    named = ((path, _FILE.fullmatch(path.name)) for path in folder.glob("pseudonym*.key"))
+    """Return the keys' files by version; one that was put back counts before the empty one in its place."""
+    paths = sorted(folder.glob("pseudonym*.key"), key=lambda path: path.stat().st_size)
+    named = ((path, _FILE.fullmatch(path.name)) for path in paths)
     return {int(found[1] or 1): path for path, found in named if found}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bonewatch.cli import app as command_line
-from collectors.pseudonym import Pseudonyms
+from bonewatch.pseudonym_keys import newest_recorded, note_lost_keys
+from collectors.pseudonym import KeyMissingError, Pseudonyms
 from storage.checksum import checksums
 from storage.connection import Db
 from storage.rebuild import rebuild
@@ -161,3 +162,33 @@ def test_rotate_and_status_say_what_is_and_what_is_lost(tmp_path: Path, capfd: p
     assert '"missing":[1]' in out
     assert len(secrets) == 2
     assert not any(secret.hex() in out for secret in secrets)
+
+
+def test_a_lost_key_is_not_made_again_under_its_number(
+    tmp_path: Path, log: SqliteEventLog, names: Pseudonyms, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site.toml").write_text(configuration().replace('"var"', '"."'))
+    old = names.of(PEOPLE[0])
+    (tmp_path / "pseudonym.key").unlink()
+    lost = Pseudonyms(tmp_path)
+    note_lost_keys(lost, log)
+    assert (lost.of(PEOPLE[0]), lost.missing()) == ("", [1])
+    assert run(tmp_path, "pseudonym", "status") == 1
+    assert "lost version 1" in capfd.readouterr().out
+    assert run(tmp_path, "pseudonym", "rotate", "--begin-anew") == 0
+    assert lost.all_of(PEOPLE[0]) == (lost.of(PEOPLE[0]),)
+    assert lost.of(PEOPLE[0]).startswith("2.")
+    assert lost.newest(old) == old
+
+
+def test_a_key_later_than_those_of_a_restored_copy_is_missed_where_the_log_tells_of_it(
+    tmp_path: Path, log: SqliteEventLog, names: Pseudonyms
+) -> None:
+    names.rotate()
+    SiteEngine(log).import_history(visit(names, PEOPLE[0], 3))
+    (tmp_path / "pseudonym-2.key").unlink()
+    assert newest_recorded(log) == 2
+    left = Pseudonyms(tmp_path)
+    left.note_lost(newest_recorded(log))
+    with pytest.raises(KeyMissingError, match="version 2 is lost"):
+        left.rotate()
