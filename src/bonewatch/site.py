@@ -329,7 +329,7 @@ class Site:
             files=files,
             audit=trail,
             measurements=self._measurements(),
-            pseudonyms_of=self._pseudonyms.all_of,
+            pseudonyms=self._pseudonyms,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -232,8 +232,12 @@ def _files(folder: Path) -> dict[int, Path]:
 
 def _read(version: int, path: Path) -> Key | None:
     """Return a file's key; None where it holds none, which is as if it were lost."""
-    secret = path.read_bytes()
+    try:
+        secret, made_at = path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError as error:
+        _log.error("pseudonym_key_unusable", file=path.name, error=type(error).__name__)
+        return None
     if len(secret) != KEY_BYTES:
         _log.error("pseudonym_key_unusable", file=path.name)
         return None
-    return Key(version, path.stem.endswith("-anew"), secret, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+    return Key(version, path.stem.endswith("-anew"), secret, made_at)

@@ -1,6 +1,6 @@
 """The web application of a site: pages, API, live updates, sign-in, metrics."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,7 @@ from dashboards.audit.trail import AuditTrail, MemoryTrail
 from dashboards.auth import PUBLIC, SessionMiddleware, require_sign_in
 from dashboards.console.routes import console_router
 from dashboards.console.templates import template_config
-from dashboards.context import Console, nobody
+from dashboards.context import Console
 from dashboards.demo_panel import DemoControls
 from dashboards.errors import answer_error
 from dashboards.health import health_handlers
@@ -36,6 +36,7 @@ from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.measurements import Measurements
+from streams.pseudonyms import PseudonymKeys
 from streams.readings import Readings
 from streams.site import SitePort
 from streams.studies import StudyData
@@ -60,13 +61,13 @@ def create_app(
     files: FileStore = NO_FILES,
     audit: AuditTrail | None = None,
     measurements: Measurements | None = None,
-    pseudonyms_of: Callable[[str], Sequence[str]] = nobody,
+    pseudonyms: PseudonymKeys | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
-    Without `measurements` routes about them answer that there is no database. `pseudonyms_of` gives a patient's
-    pseudonyms of all versions, the newest first.
+    Without `measurements` routes about them answer that there is no database. Without
+    `pseudonyms` nobody is found by a patient's id.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -87,7 +88,7 @@ def create_app(
         equipment_log=equipment_log,
         files=files,
         measurements=measurements,
-        pseudonyms_of=pseudonyms_of,
+        pseudonyms=pseudonyms,
     )
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """What every page and every answer of the API is made from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,16 +18,11 @@ from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.measurements import Measurements
+from streams.pseudonyms import PseudonymKeys
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
-
-
-def nobody(patient_id: str) -> Sequence[str]:
-    """Return no pseudonym, where there are no keys to make one with."""
-    del patient_id
-    return ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Console:
     equipment_log: EquipmentLog = NO_EQUIPMENT_LOG
     files: FileStore = NO_FILES
     measurements: Measurements | None = None
-    pseudonyms_of: Callable[[str], Sequence[str]] = nobody
+    pseudonyms: PseudonymKeys | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -15,3 +15,6 @@ class PseudonymKeys(Protocol):
 
     def all_of(self, patient_id: str) -> tuple[str, ...]:
         """Return a patient's pseudonyms of every version that the keys reach, the newest first."""
+
+    def missing(self) -> list[int]:
+        """Return the versions whose keys are lost."""

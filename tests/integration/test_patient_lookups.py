@@ -66,7 +66,7 @@ def serving(folder: Path, database: ServerDatabase, connect: Callable[[], Db] | 
         clock=lambda: NOW,
         audit=trail,
         measurements=DatabaseMeasurements(connect or database.connect),
-        pseudonyms_of=names.all_of,
+        pseudonyms=names,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(client, rig.token(Scope.MEASUREMENTS_READ), names, folder, database)
@@ -92,20 +92,16 @@ def measured(names: Pseudonyms, *who: tuple[str, str], device: str = "test-site/
 
 
 def test_the_last_visit_is_found_by_the_patients_id_and_by_the_number_of_an_earlier_scan(served: Served) -> None:
-    taken(served.database, measured(served.names, (SOMEBODY, "ACC1"), (ANOTHER, "ACC2")))
+    made = measured(served.names, (SOMEBODY, "ACC1"), (ANOTHER, "ACC2"))
+    patient(made, "ACC1", acquisition="scale", regions=(), weight_kg=61.5)
+    taken(served.database, made)
     by_id = served.asked(patient_id=f" {SOMEBODY.lower()} ")
-    assert [one["anatomy"] for one in by_id["measurements"]] == ["spine"]
+    assert [one["anatomy"] for one in by_id["measurements"]] == ["spine", ""]
+    assert by_id["weight"]["value"] == 61.5, "it came by number alone"
     assert (by_id["accession_numbers"], by_id["follow_up"][0]["device"]) == (["ACC1"], "test-site/dxa-1")
     assert served.asked(accession_number="ACC1") == by_id
     assert served.asked(patient_id="NOBODY-AT-ALL") is None
     assert served.asked(accession_number="ACC9") is None
-
-
-def test_a_weight_that_came_by_number_alone_is_of_the_visit(served: Served) -> None:
-    made = measured(served.names, (SOMEBODY, "ACC1"))
-    patient(made, "ACC1", acquisition="scale", regions=(), weight_kg=61.5)
-    taken(served.database, made)
-    assert served.asked(patient_id=SOMEBODY)["weight"]["value"] == 61.5
 
 
 def test_somebody_is_found_before_and_after_a_rotation_is_in_the_database(served: Served) -> None:
@@ -116,6 +112,17 @@ def test_somebody_is_found_before_and_after_a_rotation_is_in_the_database(served
     with served.database.connect() as db, db.transaction():
         assert rename(db, "test-site", served.names).pseudonyms == 1
     assert served.asked(patient_id=SOMEBODY) == before
+
+
+def test_with_a_lost_key_nobody_is_said_not_to_have_been_here(tmp_path: Path, database: ServerDatabase) -> None:
+    names = Pseudonyms(tmp_path)
+    names.rotate()
+    taken(database, measured(names, (SOMEBODY, "ACC1")))
+    (tmp_path / "pseudonym.key").unlink()
+    with serving(tmp_path, database) as served:
+        answer = served.client.post(ADDRESS, json={"patient_id": SOMEBODY}, headers=served.token)
+        assert (answer.status_code, "key of the pseudonyms is lost" in answer.json()["detail"]) == (503, True)
+        assert served.asked(accession_number="ACC1")["accession_numbers"] == ["ACC1"]
 
 
 def test_a_number_of_several_people_is_refused_and_names_nobody(served: Served) -> None:
@@ -184,16 +191,11 @@ def test_an_operator_sees_it_before_the_scan_and_an_engineer_does_not(served: Se
     assert "Spine: use Scanner DXA2" in page.text
     assert "Now: Clear to scan" in page.text
     assert SOMEBODY not in page.text
+    assert visitor.post("/before-the-scan", token="0" * 128, patient_id=SOMEBODY).status_code == 403
     assert "Nothing found" in visitor.post("/before-the-scan", accession_number="ACC9").text
     for fields in ({}, {"patient_id": SOMEBODY, "accession_number": "ACC1"}, {"patient_id": SOMEBODY * 5}):
         page = visitor.post("/before-the-scan", **fields)
         assert (page.status_code, 'href="#patient_id"' in page.text, SOMEBODY in page.text) == (422, True, False)
-
-
-def test_a_form_of_another_site_looks_nobody_up(served: Served) -> None:
-    visitor = Visitor(served.client)
-    visitor.sign_in("Pat Nurse", PASSWORD)
-    assert visitor.post("/before-the-scan", token="0" * 128, patient_id=SOMEBODY).status_code == 403
 
 
 # --- what stays --------------------------------------------------------------------------------------------
