@@ -210,6 +210,7 @@ def test_every_use_is_on_record_and_nothing_that_was_typed_is_anywhere(served: S
             assert answer.status_code == 200, "the key is not heeded: a question is never kept"
         served.client.post(ADDRESS, content=f'{{"patient_id": "{SOMEBODY}', headers=served.token)
         visitor = Visitor(served.client)
+        assert visitor.post("/before-the-scan", patient_id=SOMEBODY).status_code == 401, "of strangers nothing is noted"
         visitor.sign_in("Pat Nurse", PASSWORD)
         visitor.post("/before-the-scan", patient_id=SOMEBODY)
         visitor.post("/before-the-scan", patient_id=ANOTHER)

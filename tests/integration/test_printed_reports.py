@@ -19,6 +19,7 @@ from bonewatch.site import Site
 from collectors.printed.folder import ReportFolder
 from collectors.printed.reports import Became, PrintedReports, PrintingScanner
 from collectors.printed.settings import Disposal, PrintedDevice, PrintedSettings
+from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
 from simulators.printed import Report, Text, ge_page, hologic_page, norland_page, printed
 from streams import codec
@@ -241,6 +242,13 @@ def test_a_pseudonym_is_the_same_for_a_person_and_another_at_another_site(tmp_pa
     restarted = Desk(tmp_path / "one", PrintedSettings(), lambda: NOW)
     restarted.take(hologic_page(again))
     assert restarted.patient.pseudonym == first.patient.pseudonym != second.patient.pseudonym
+
+
+def test_a_patients_page_that_comes_again_after_a_rotation_is_a_duplicate(desk: Desk) -> None:
+    assert desk.take(hologic_page(PATIENT)).code == "recorded"
+    Pseudonyms(desk.data_dir).rotate()
+    assert desk.take(hologic_page(PATIENT)).code == "duplicate"
+    assert desk.patient.pseudonym.startswith("1.")
 
 
 @pytest.mark.parametrize("said", ["Smith", "see letter 12", "IRIS INVENTED"])

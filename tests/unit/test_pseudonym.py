@@ -2,6 +2,7 @@
 
 import base64
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,13 @@ def test_a_rotation_elsewhere_is_taken_up_at_the_next_patient(tmp_path: Path) ->
     beside.rotate()
     assert running.of(PERSON) == beside.of(PERSON)
     assert running.version == 2
+
+
+def test_whoever_makes_the_first_key_at_the_same_time_makes_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: Pseudonyms(tmp_path).of(PERSON), range(40)))
+    assert len(found) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["pseudonym.key"]
 
 
 def test_what_a_crash_in_a_rotation_leaves_is_the_old_version(tmp_path: Path) -> None:

@@ -96,8 +96,10 @@ class AuditMiddleware(ASGIMiddleware):
 
 
 def _is_on_record(scope: Scope) -> bool:
+    """Whether it is a page that goes on record, and somebody who is signed in: a stranger sees none."""
     handler: object = scope.get("route_handler")
-    return isinstance(handler, BaseRouteHandler) and bool(handler.opt.get("on_record"))
+    is_page = isinstance(handler, BaseRouteHandler) and bool(handler.opt.get("on_record"))
+    return is_page and scope.get("user") is not None
 
 
 def _subject(scope: Scope) -> dict[str, str]:
