@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bonewatch.config_file import Config
 from bonewatch.data_folder import only_site_here, open_log
+from collectors.pseudonym import Pseudonyms
 from storage.connection import Db
 from storage.migrate import Status, migrate, status
 from storage.opening import connect_beside, database_of
@@ -37,7 +38,7 @@ def rebuilt(config: Config, data_dir: Path, progress: Callable[[int], None]) -> 
     with open_log(data_dir) as log, only_site_here(data_dir):
         database = database_of(config.database, data_dir)
         try:
-            return rebuild(database, log, config.site.id, progress=progress)
+            return rebuild(database, log, config.site.id, progress=progress, keys=Pseudonyms(data_dir))
         finally:
             database.stop()
 

@@ -20,6 +20,7 @@ from bonewatch.errors import ConfigError
 from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
+from bonewatch.pseudonym_keys import note_lost_keys
 from bonewatch.review_assessor import ReviewAssessor
 from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
@@ -30,6 +31,7 @@ from collectors.errors import CollectorError
 from collectors.printed.reports import PrintedReports
 from collectors.protocols.known import protocol
 from collectors.protocols.profile import LineSettings
+from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
 from collectors.serial.desk import SerialDesk
 from collectors.serial.line import SerialDevice
@@ -91,6 +93,7 @@ class Site:
         self._demo = demo
         self._on_store = on_store
         self._folder = folder
+        self._pseudonyms = Pseudonyms(data_dir)
         self.lines: Lines = NO_LINES
         self.fault_logs: FaultLogs | None = None
         self._stack = ExitStack()
@@ -114,6 +117,7 @@ class Site:
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._stack.enter_context(only_site_here(self._data_dir))
         log = self._stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE))
+        note_lost_keys(self._pseudonyms, log)
         self.engine = SiteEngine(log, clock=self._clock)
         self.engine.import_history(history)
         devices = self._config.devices()
@@ -164,7 +168,9 @@ class Site:
             return None
         database = database_of(settings, self._data_dir)
         kept = settings.events_kept_months
-        sink = SiteSink(self._data_dir / LOG_FILE, self._config.site.id, database, events_kept_months=kept)
+        sink = SiteSink(
+            self._data_dir / LOG_FILE, self._config.site.id, database, events_kept_months=kept, keys=self._pseudonyms
+        )
         self._stack.callback(sink.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: sink.wake()))
         return sink
@@ -338,6 +344,7 @@ class Site:
             audit=trail,
             measurements=self._measurements(),
             published=published,
+            pseudonyms=self._pseudonyms,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

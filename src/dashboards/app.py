@@ -39,6 +39,7 @@ from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.measurements import Measurements
+from streams.pseudonyms import PseudonymKeys
 from streams.readings import Readings
 from streams.site import SitePort
 from streams.studies import StudyData
@@ -64,11 +65,13 @@ def create_app(
     audit: AuditTrail | None = None,
     measurements: Measurements | None = None,
     published: PublishedLog | None = None,
+    pseudonyms: PseudonymKeys | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
-    Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed.
+    Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed,
+    without `pseudonyms` nobody is found by a patient's id.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -90,6 +93,7 @@ def create_app(
         files=files,
         measurements=measurements,
         published=published,
+        pseudonyms=pseudonyms,
     )
     credentials = Credentials(console)
 

@@ -19,6 +19,7 @@ from streams.attachments import NO_FILES, FileStore
 from streams.equipment_log import NO_EQUIPMENT_LOG, EquipmentLog
 from streams.lines import NO_LINES, Lines
 from streams.measurements import Measurements
+from streams.pseudonyms import PseudonymKeys
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
 from streams.studies import StudyData
@@ -44,6 +45,7 @@ class Console:
     files: FileStore = NO_FILES
     measurements: Measurements | None = None
     published: PublishedLog | None = None
+    pseudonyms: PseudonymKeys | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Iterator
 
 from storage.errors import LogForkedError
+from storage.renaming import renamed
 from storage.sink import Reached, SinkRow
 from streams import codec
+from streams.pseudonyms import PseudonymKeys
 from streams.sqlite_log import Row, SqliteEventLog
 
 
-def readable(rows: Iterable[Row]) -> list[SinkRow]:
-    """Decode rows; leave out those of a version that this program does not know (a rebuild takes them later)."""
+def readable(rows: Iterable[Row], keys: PseudonymKeys | None = None) -> list[SinkRow]:
+    """Decode rows; leave out those of a version that this program does not know (a rebuild takes them later).
+
+    With the site's keys pseudonyms are of the newest version.
+    """
     taken = []
     for row in rows:
         try:
@@ -17,7 +22,8 @@ def readable(rows: Iterable[Row]) -> list[SinkRow]:
             outcomes = tuple(codec.decode_outcome(body) for body in row.outcomes)
         except codec.UndecodableError:
             continue
-        taken.append(SinkRow(event, outcomes, row.position, row.link, row.body, row.outcomes))
+        one = SinkRow(event, outcomes, row.position, row.link, row.body, row.outcomes)
+        taken.append(one if keys is None else renamed(one, keys))
     return taken
 
 

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from storage.annotations import Comparability, Step, annotations_of
 from storage.connection import Db
 from storage.errors import StorageError
+from storage.last_visit import last_visit_of
 from storage.settings import AnnotationRules
 from streams.measurements import (
     Amendment,
@@ -30,6 +31,7 @@ from streams.measurements import (
     SerialValue,
     StudyThen,
 )
+from streams.visits import LastVisit, PersonQuery, SeveralPeopleError
 
 KEPT: Final = 4
 """So many connections stay open between questions."""
@@ -128,6 +130,12 @@ class DatabaseMeasurements:
             earlier, _ = _page(db, Ask(conditions, {"pseudonym": one.pseudonym, "before": one.measured_at}))
             return annotations_of(one, earlier, self._rules, _comparability(db, [one, *earlier]))
 
+    def last_visit(self, person: PersonQuery) -> LastVisit | None:
+        """Return somebody's last visit, or None where nothing was measured."""
+        with self._session() as db:
+            measured = _of_person(db, person)
+            return last_visit_of(measured, _comparability(db, measured), _serials(db, measured))
+
     def reviews(self, *, waiting: bool) -> Sequence[Review]:
         """Return the reviews that wait for a physicist, or all; the oldest first."""
         with self._session() as db:
@@ -199,6 +207,32 @@ def _one(db: Db, event_id: str) -> Measurement | None:
     return found[0] if found else None
 
 
+def _of_person(db: Db, person: PersonQuery) -> list[Measurement]:
+    """Return all that stands of a person, with the weights and heights that came under the same requests' numbers.
+
+    Raises
+    ------
+    SeveralPeopleError
+        A number stands for several.
+    """
+    names, numbers = set(person.pseudonyms), {person.accession_number} - {""}
+    if numbers:
+        query = "SELECT DISTINCT pseudonym FROM measurements WHERE accession_number = ANY (%(numbers)s)"
+        names = {row["pseudonym"] for row in _rows(db, query, {"numbers": list(numbers)})} - {""}
+        if len(names) > 1:
+            raise SeveralPeopleError
+    stands = "m.status IN ('validated', 'released', 'withheld')"
+    named, _ = _page(db, Ask(["m.pseudonym = ANY (%(names)s)", stands], {"names": list(names)}))
+    numbers |= {one.accession_number for one in named} - {""}
+    of_nobody_else = (
+        "NOT EXISTS (SELECT 1 FROM measurements o WHERE o.accession_number = m.accession_number"
+        " AND o.pseudonym <> '' AND o.pseudonym <> ALL (%(names)s))"
+    )
+    conditions = ["m.accession_number = ANY (%(numbers)s)", "m.pseudonym = ''", of_nobody_else, stands]
+    nameless, _ = _page(db, Ask(conditions, {"numbers": list(numbers), "names": list(names)}))
+    return [*named, *nameless]
+
+
 def _with_values(db: Db, rows: Sequence[Columns]) -> list[Measurement]:
     """Return measurements with their regions, cross-calibrated values and amendments: a query for each kind."""
     if not rows:
@@ -252,6 +286,17 @@ def _comparability(db: Db, measured: Sequence[Measurement]) -> Comparability:
         frozenset(Step(**row) for row in steps),
         frozenset((row["device"], row["study_id"], row["version"]) for row in studies),
     )
+
+
+def _serials(db: Db, measured: Sequence[Measurement]) -> dict[str, str]:
+    """Return the serial numbers of devices as they are configured now."""
+    rows = _rows(
+        db,
+        "SELECT DISTINCT ON (device) device, serial FROM device_configurations WHERE device = ANY (%(devices)s)"
+        " ORDER BY device, device_seq DESC",
+        {"devices": sorted({one.device for one in measured})},
+    )
+    return {row["device"]: row["serial"] for row in rows}
 
 
 def _provenance(db: Db, one: Measurement) -> Provenance:

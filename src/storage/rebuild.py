@@ -9,6 +9,7 @@ from storage.errors import DatabaseAwayError, StorageError
 from storage.log_rows import batches, readable
 from storage.migrate import drop_everything, migrate, status
 from storage.sink import Sink
+from streams.pseudonyms import PseudonymKeys
 from streams.sqlite_log import SqliteEventLog
 
 BATCH: Final = 1000
@@ -33,9 +34,14 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(
-    database: Database, log: SqliteEventLog, site: str, *, progress: Callable[[int], None] = lambda _events: None
+    database: Database,
+    log: SqliteEventLog,
+    site: str,
+    *,
+    progress: Callable[[int], None] = lambda _events: None,
+    keys: PseudonymKeys | None = None,
 ) -> Rebuilt:
-    """Drop everything, migrate, replay the log.
+    """Drop everything, migrate, replay the log; with the site's keys pseudonyms are of the newest version.
 
     Raises
     ------
@@ -52,7 +58,7 @@ def rebuild(
         sink = Sink(database.connect)
         events = unreadable = refused = 0
         for batch in batches(log.rows(), BATCH):
-            taken = readable(batch)
+            taken = readable(batch, keys)
             refused += sink.apply(site, taken, batch[-1].position).refused
             events += len(taken)
             unreadable += len(batch) - len(taken)

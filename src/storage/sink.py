@@ -14,9 +14,11 @@ import psycopg
 from storage.batch import Applied, Batch, FleetDevice, Reached, Refusal, SinkRow
 from storage.connection import Db
 from storage.errors import DatabaseAwayError
+from storage.renaming import Renamed, rename
 from storage.staging import Staging
 from storage.texts import cleaned
 from storage.writing import REFUSED, Month, forget, months_of, reached_by, reached_from, work_from, write
+from streams.pseudonyms import PseudonymKeys
 
 __all__ = ["Applied", "Batch", "FleetDevice", "Reached", "Refusal", "Sink", "SinkRow", "positions"]
 
@@ -74,6 +76,17 @@ class Sink:
             with db.transaction():
                 refused = write(db, staging, works)
         return Applied(sum(len(batch.rows) for batch in given), refused)
+
+    def rename(self, site: str, keys: PseudonymKeys) -> Renamed:
+        """Bring the pseudonyms that stand of a site to the newest version.
+
+        Raises
+        ------
+        DatabaseAwayError
+            As `apply_all` says.
+        """
+        with self._session() as (db, _), db.transaction():
+            return rename(db, site, keys)
 
     def forget(self, source: str, at: int) -> None:
         """Delete every row of a site and begin it anew: a request to do so stood at this offset of its topic.

@@ -20,10 +20,14 @@ from storage.errors import LogForkedError, MigrationError, StorageError
 from storage.log_rows import check_same_log, readable
 from storage.sink import Sink
 from storage.upkeep import open_prepared
+from streams.pseudonyms import PseudonymKeys
 from streams.sqlite_log import LogError, Row, SqliteEventLog
 
 BATCH: Final = 250
 """Events in a transaction: a long catch-up leaves the rest of the process its turns."""
+
+RENAMED_FROM: Final = 2
+"""Before the second version of the keys of pseudonyms there is nothing to rename."""
 
 WAIT_S: Final = 1.0
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -36,6 +40,10 @@ LAG: Final = Gauge("bonewatch_sink_lag_events", "Events of the site log that the
 APPLIED: Final = Counter("bonewatch_sink_events_total", "Events that the database has taken in.")
 FAILURES: Final = Counter("bonewatch_sink_failures_total", "Attempts that the database did not take.")
 REFUSED: Final = Counter("bonewatch_sink_refused_rows_total", "Rows that no table could take; the log holds them.")
+NOT_RENAMED: Final = Gauge(
+    "bonewatch_pseudonyms_not_renamed",
+    "Measurements in the database whose pseudonym no key brings to the newest version.",
+)
 FORKED: Final = Gauge("bonewatch_sink_log_forked", "1 where the database was filled from another log of this site.")
 
 
@@ -52,13 +60,25 @@ class SiteSink:
         Where to write to; started and stopped with the sink.
     events_kept_months
         How long raw events stay, 0 for ever.
+    keys
+        Those of the site's pseudonyms; none: they stand as the log has them.
     """
 
-    def __init__(self, log: Path, site: str, database: Database, *, events_kept_months: int = 0) -> None:
+    def __init__(
+        self,
+        log: Path,
+        site: str,
+        database: Database,
+        *,
+        events_kept_months: int = 0,
+        keys: PseudonymKeys | None = None,
+    ) -> None:
         self._path = log
         self._site = site
         self._database = database
         self._kept_months = events_kept_months
+        self._keys = keys
+        self._renamed_to = 0
         self._sink = Sink(self._prepared)
         self._position = 0
         self._failures = 0
@@ -135,8 +155,10 @@ class SiteSink:
         if reached is not None:
             check_same_log(log, self._site, reached)
         self._position = reached.position if reached else 0
+        self._renamed_to = 0  # it may be another database by now
         upkeep_at = time.monotonic() + UPKEEP_EVERY_S
         while not self._stopped.is_set():
+            self._rename()
             rows = list(islice(log.rows(after=self._position), BATCH))
             if rows:
                 self._apply(rows)
@@ -147,8 +169,19 @@ class SiteSink:
                 upkeep_at = time.monotonic() + UPKEEP_EVERY_S
             self._rest(caught_up=len(rows) < BATCH)
 
+    def _rename(self) -> None:
+        """Bring what stands to the newest version of the keys; afterwards each row comes in it, or in a later one."""
+        version = self._keys.version if self._keys is not None else 0
+        if self._keys is None or version == self._renamed_to or version < RENAMED_FROM:
+            return
+        done = self._sink.rename(self._site, self._keys)
+        self._renamed_to = version
+        NOT_RENAMED.set(done.left)
+        if done.pseudonyms or done.left:
+            self._logger.info("pseudonyms_renamed", version=version, pseudonyms=done.pseudonyms, left=done.left)
+
     def _apply(self, rows: list[Row]) -> None:
-        taken = readable(rows)
+        taken = readable(rows, self._keys)
         applied = self._sink.apply(self._site, taken, rows[-1].position)
         self._position = rows[-1].position
         APPLIED.inc(len(taken))

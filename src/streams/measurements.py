@@ -11,6 +11,7 @@ import msgspec
 
 from streams.messages import QcStanding, SizeAt
 from streams.policy import LeastSignificantChange
+from streams.visits import LastVisit, PersonQuery
 
 
 class MeasurementsAwayError(Exception):
@@ -248,6 +249,9 @@ class Measurements(Protocol):
 
     def annotations(self, event_id: str) -> Sequence[Annotation] | None:
         """Return what the rules say of a measurement; None where there is no such measurement."""
+
+    def last_visit(self, person: PersonQuery) -> LastVisit | None:
+        """Return somebody's last visit, or None where nothing was measured; raise `SeveralPeopleError`."""
 
     def reviews(self, *, waiting: bool) -> Sequence[Review]:
         """Return the reviews that wait for a physicist, or all; the oldest first."""

@@ -26,6 +26,7 @@ class Permission(StrEnum):
     RELEASE_QC = "release_qc"
     DECIDE_REVIEW = "decide_review"
     RELEASE_MEASUREMENT = "release_measurement"
+    LOOK_UP_PATIENT = "look_up_patient"
     OVERRIDE_GATE = "override_gate"
     OVERRIDE_FAILED_QC = "override_failed_qc"
     HAND_OVER = "hand_over"
@@ -55,6 +56,7 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.RELEASE_QC: _PHYSICIST,
     Permission.DECIDE_REVIEW: _PHYSICIST,
     Permission.RELEASE_MEASUREMENT: _PHYSICIST,
+    Permission.LOOK_UP_PATIENT: _STAFF,
     Permission.OVERRIDE_GATE: _STAFF,
     Permission.OVERRIDE_FAILED_QC: _STAFF,
     Permission.HAND_OVER: _STAFF,

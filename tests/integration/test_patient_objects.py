@@ -13,6 +13,7 @@ from collectors.dicom.received import ReceivedObject
 from collectors.errors import NoRoomError
 from collectors.printed.reports import PrintedReports, PrintingScanner
 from collectors.printed.settings import PrintedDevice, PrintedSettings
+from collectors.pseudonym import Pseudonyms
 from collectors.quarantine import Quarantine
 from simulators.patient_objects import (
     PatientScan,
@@ -86,6 +87,21 @@ def test_an_object_that_is_sent_again_counts_once_and_other_content_is_refused(r
     assert rig.scanner().send(other).status == 0x0111
     assert len(facts(rig)) == 1
     assert rig.refusal_codes() == ["conflict"]
+
+
+def test_an_object_that_is_sent_again_after_a_rotation_counts_once(rig: DicomRig) -> None:
+    scanner, names = rig.scanner(), Pseudonyms(rig.data_dir)
+    assert scanner.send(scan_report(SCAN)).status == 0x0000
+    before = facts(rig)
+    names.rotate()
+    assert scanner.send(scan_report(SCAN)).status == 0x0000
+    assert facts(rig) == before
+    scanner.send(scan_report(replace(SCAN, acquisition="another", accession_number="RK9-2")))
+    (first, second) = facts(rig)
+    assert isinstance(first, PatientMeasured)
+    assert isinstance(second, PatientMeasured)
+    assert second.pseudonym.startswith("2.")
+    assert names.newest(first.pseudonym) == second.pseudonym
 
 
 def test_a_report_that_contradicts_itself_is_told_and_no_measurement(rig: DicomRig) -> None:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from collectors.printed.reports import Became
 from collectors.printed.settings import PrintedSettings
+from collectors.pseudonym import Pseudonyms
 from simulators.printed import Report, Text, ge_page, hologic_page, norland_page, printed
 from streams.messages import PatientMeasured, PhantomScanRefused, Source, Verdict
 from tests.integration.printed_rig import GE, HOLOGIC, MODEL, NORLAND, NOW, PATIENT, Desk, desk
@@ -164,6 +165,13 @@ def test_a_pseudonym_is_the_same_for_a_person_and_another_at_another_site(tmp_pa
     restarted = Desk(tmp_path / "one", PrintedSettings(), lambda: NOW)
     restarted.take(hologic_page(again))
     assert restarted.patient.pseudonym == first.patient.pseudonym != second.patient.pseudonym
+
+
+def test_a_patients_page_that_comes_again_after_a_rotation_is_a_duplicate(desk: Desk) -> None:
+    assert desk.take(hologic_page(PATIENT)).code == "recorded"
+    Pseudonyms(desk.data_dir).rotate()
+    assert desk.take(hologic_page(PATIENT)).code == "duplicate"
+    assert desk.patient.pseudonym.startswith("1.")
 
 
 @pytest.mark.parametrize("said", ["Smith", "see letter 12", "IRIS INVENTED"])

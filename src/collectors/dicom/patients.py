@@ -30,7 +30,7 @@ from collectors.dicom.text import measured_at, text
 from collectors.errors import CollectorError, ConflictingObjectError, NoRoomError, UndecodableError
 from collectors.plausible import EARLIEST, LATEST
 from collectors.printed.errors import MixedReportError
-from collectors.pseudonym import Pseudonyms
+from collectors.pseudonym import Pseudonyms, append_once
 from collectors.regions import Anatomy
 from collectors.safe_text import accession_number, software_version, uid
 from streams.messages import Draft, ObjectKind, PatientMeasured, PatientObjectReceived, event_id
@@ -112,7 +112,7 @@ class PatientObjects:
         drafts = self._drafts(device, policy, ds, received)
         became = "forwarded"
         try:
-            is_known = self._append(drafts)
+            is_known = self._append(drafts, text(ds, "PatientID"))
         except ConflictingObjectError:  # what we make of an object may change; the PACS gets it all the same
             if self._forwarding is None:
                 raise
@@ -130,14 +130,14 @@ class PatientObjects:
         try:
             draft = about.received(device, received.sop_instance_uid, kind, "refused")
             identity = event_id(received.sop_instance_uid, "patient", "refused")
-            self._append([msgspec.structs.replace(draft, event_id=identity)])
+            self._append([msgspec.structs.replace(draft, event_id=identity)], text(ds, "PatientID"))
         except CollectorError as error:
             _log.warning("patient_object_not_noted", device=device, code=error.code)
 
-    def _append(self, drafts: list[Draft]) -> bool:
+    def _append(self, drafts: list[Draft], patient_id: str) -> bool:
         """Record facts; return whether all of them were in the log before."""
         try:
-            receipt = self._site.append(drafts)
+            receipt = append_once(self._site, drafts, self._pseudonyms.all_of(patient_id) if patient_id else ())
         except EventConflictError as error:
             raise ConflictingObjectError from error
         except SiteUnavailableError as error:
@@ -168,7 +168,8 @@ class PatientObjects:
             return [about.measured(device, received.sop_instance_uid, report, private)]
         if received.sop_class_uid == ENCAPSULATED_PDF and (pages := self._pages) is not None:
             drafts = pages.drafts_in(_decoded(lambda: document_of(ds)), device, None)
-            return [about.printed(draft) for draft in drafts]
+            about = msgspec.structs.replace(about, pseudonym=self._pseudonyms.newest(about.pseudonym))
+            return [about.printed(draft) for draft in drafts]  # a key may have come while it was read
         return []
 
     def _about(self, policy: DevicePolicy, ds: Dataset) -> "_About":
@@ -231,7 +232,7 @@ class _About(msgspec.Struct, frozen=True):
         fact = draft.fact
         if not isinstance(fact, PatientMeasured):
             return draft
-        if {fact.pseudonym, self.pseudonym} - {""} != {fact.pseudonym or self.pseudonym}:
+        if fact.pseudonym and self.pseudonym and fact.pseudonym != self.pseudonym:
             raise MixedReportError
         if fact.accession_number and self.accession and fact.accession_number != self.accession:
             raise MixedReportError

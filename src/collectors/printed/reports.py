@@ -36,7 +36,7 @@ from collectors.printed.page import Page
 from collectors.printed.pdf import read_pages
 from collectors.printed.scan import Printer
 from collectors.printed.settings import LayoutName, PrintedDevice, PrintedSettings
-from collectors.pseudonym import Pseudonyms
+from collectors.pseudonym import Pseudonyms, append_once
 from collectors.quarantine import Quarantine
 from collectors.safe_text import accession_number
 from streams.messages import Draft, PhantomMeasured, PhantomScanRefused, Verdict, event_id
@@ -139,7 +139,9 @@ class PrintedReports:
             scans, accession = self._scans(device, pages)
             phantom = self._scanners[device].policy.phantom(scans[0].scan.patient_id)
             drafts = self._drafts(scans, phantom, accession)
-            return self._record(device, phantom, drafts, data, received_at)
+            names = () if phantom else self._pseudonyms.all_of(scans[0].scan.patient_id)
+            code = _became(self._append(drafts, names), drafts, phantom)
+            return Became(code, device, self._disposed(device, phantom, code, data, received_at))
         except CollectorError as error:
             became = self._refuse(error, device, data, received_at)
             if phantom and isinstance(error, NotThePhantomError) and not isinstance(error, JudgedImplausibleError):
@@ -202,21 +204,9 @@ class PrintedReports:
         settings = self._scanners[scan.device].settings
         return [patient_draft(scan, settings, accession_number=accession, pseudonym=pseudonym)]
 
-    def _record(
-        self, device: str, phantom: Phantom | None, drafts: list[Draft], data: bytes, received_at: datetime
-    ) -> Became:
-        receipt = self._append(drafts)
-        verdicts = _verdicts(receipt, drafts, phantom)
-        if Verdict.IMPLAUSIBLE in verdicts:
-            raise JudgedImplausibleError
-        code = "duplicate" if receipt.duplicates else "recorded"
-        if Verdict.WRONG_PHANTOM in verdicts:
-            code = "wrong_phantom"
-        return Became(code, device, self._disposed(device, phantom, code, data, received_at))
-
-    def _append(self, drafts: list[Draft]) -> Receipt:
+    def _append(self, drafts: list[Draft], names: Sequence[str]) -> Receipt:
         try:
-            return self._site.append(drafts)
+            return append_once(self._site, drafts, names)
         except EventConflictError as error:
             raise ConflictingPageError from error
         except SiteUnavailableError as error:
@@ -252,6 +242,15 @@ class PrintedReports:
             self._site.append([draft])
         except SiteError as failure:
             _log.warning("refusal_not_recorded", device=device, code=error.code, failure=type(failure).__name__)
+
+
+def _became(receipt: Receipt, drafts: Sequence[Draft], phantom: Phantom | None) -> str:
+    verdicts = _verdicts(receipt, drafts, phantom)
+    if Verdict.IMPLAUSIBLE in verdicts:
+        raise JudgedImplausibleError
+    if Verdict.WRONG_PHANTOM in verdicts:
+        return "wrong_phantom"
+    return "duplicate" if receipt.duplicates else "recorded"
 
 
 def _verdicts(receipt: Receipt, drafts: Sequence[Draft], phantom: Phantom | None) -> set[Verdict]:

@@ -14,6 +14,9 @@ from litestar.types import Scope as AsgiScope
 
 from dashboards.access.scopes import Scope
 
+ON_RECORD: Final = {"on_record": True}
+"""Option of a page of the console that shows what is linked to patients: each use goes on record."""
+
 PROBLEM: Final = "application/problem+json"
 
 API_PATHS: Final = ("/api/", "/fhir")
@@ -61,15 +64,15 @@ class Needs(msgspec.Struct, frozen=True):
         Open without sign-in where the site's policy shows its status to everybody.
     patient_linked
         Reads go on record: what is answered is linked to patients.
-    reads_by_post
-        What is asked for comes in a POST, and nothing is written.
+    asks_only
+        A POST that reads: what is asked may stand in no address. Nothing of it is kept.
     """
 
     scope: Scope
     public_status: bool = False
     patient_linked: bool = False
-    reads_by_post: bool = False
     or_scopes: tuple[Scope, ...] = ()
+    asks_only: bool = False
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -91,22 +94,24 @@ def needs(
     writes: bool = False,
     public_status: bool = False,
     patient_linked: bool = False,
+    asks_only: bool = False,
     answers: Mapping[int, str] | None = None,
 ) -> RouteNeeds:
     """Return the arguments of a route that needs a scope, as in ``@get("/devices", **needs(Scope.GATES_READ))``.
 
-    Reads are GETs; a route that `writes` takes no session, for another site's page could send it. `answers` are
-    refusals beyond those that every route may give.
+    Reads are GETs; a route that `writes` takes no session, for another site's page could send it. One that
+    `asks_only` is a POST too, and takes none either. `answers` are refusals beyond those that every route may give.
     """
-    asked = Needs(scope, public_status=public_status, patient_linked=patient_linked, or_scopes=or_scopes)
+    is_post = writes or asks_only
+    asked = Needs(scope, public_status, patient_linked, or_scopes, asks_only)
     security: list[SecurityRequirement] = [*({"token": [one.value]} for one in asked.scopes), {"password": []}]
-    if not writes:
+    if not is_post:
         security.append({"session": []})
     if public_status:
         security.append({})
-    refusals = _ALWAYS | (_OF_WRITES if writes else _OF_READS) | dict(answers or {})
+    refusals = _ALWAYS | (_OF_WRITES if is_post else _OF_READS) | dict(answers or {})
     responses = {status: _problem_spec(words) for status, words in refusals.items()}
-    if not writes:
+    if not is_post:
         responses[304] = ResponseSpec(None, description="It is what If-None-Match says that the caller has")
     return RouteNeeds(opt={"needs": asked}, security=security, responses=responses)
 
@@ -125,7 +130,7 @@ def method_of(scope: AsgiScope | Mapping[str, Any]) -> str:
 def writes(scope: AsgiScope | Mapping[str, Any]) -> bool:
     """Whether a request to a route of the API is to change something."""
     found = needs_of(scope)
-    return method_of(scope) not in SAFE and not (found is not None and found.reads_by_post)
+    return method_of(scope) not in SAFE and not (found is not None and found.asks_only)
 
 
 def is_api(path: str) -> bool:

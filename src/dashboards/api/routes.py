@@ -13,6 +13,7 @@ from dashboards.access.scopes import Scope
 from dashboards.api.actions import do_action, list_actions
 from dashboards.api.events import stream_events
 from dashboards.api.measurements import measurement_handlers
+from dashboards.api.patient_lookups import look_up_patient
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
 from dashboards.api.studies import study_handlers
 from dashboards.auth import Visit
@@ -108,6 +109,7 @@ api_router = Router(
         stream_events,
         *study_handlers,
         *measurement_handlers,
+        look_up_patient,
     ],
     exception_handlers={Exception: answer_error},
 )

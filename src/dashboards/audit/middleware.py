@@ -1,15 +1,17 @@
 """Puts uses of the API on record before they are answered."""
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import structlog
 from litestar import Request
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.access.caller import caller_of
+from dashboards.access.caller import Way, caller_of
 from dashboards.access.credentials import address_of
 from dashboards.access.needs import method_of, needs_of, writes
 from dashboards.audit.shown import shown_by
@@ -23,8 +25,16 @@ ASKED_BY_POST = "asked_by_post"
 _log = structlog.get_logger("dashboards.audit")
 
 
+_SUBJECT: Final = "use_subject"
+
+
+def note_subject(scope: Scope, subject: Mapping[str, str]) -> None:
+    """Say what of the site was found by what stood in a request's body: it goes on record with the use."""
+    scope["state"][_SUBJECT] = dict(subject)
+
+
 class AuditMiddleware(ASGIMiddleware):
-    """Records every read of a patient-linked route and every write, by whoever is known.
+    """Records every read of a patient-linked route or page and every write through the API, by whoever is known.
 
     A read that cannot be put on record is not answered; a write that was done is, for it stands in the site's log.
     """
@@ -36,8 +46,8 @@ class AuditMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Record the use as soon as its status is known."""
         needs = needs_of(scope)
-        is_write = writes(scope)
-        if needs is None or not (is_write or needs.patient_linked):
+        is_write = needs is not None and writes(scope)
+        if not (is_write or (needs is not None and needs.patient_linked) or _is_on_record(scope)):
             await next_app(scope, receive, send)
             return
         replaced = is_told = False
@@ -75,20 +85,32 @@ class AuditMiddleware(ASGIMiddleware):
 
     def _entry(self, scope: Scope, status: int) -> AuditEntry:
         request: Request[Any, Any, Any] = Request(scope)
-        caller = caller_of(request)
+        caller, visitor = caller_of(request), scope.get("user")
         was_found = status < 400
         return AuditEntry(
             at=self._console.clock(),
-            who=caller.name if caller else "",
-            way=caller.way.value if caller else "",
+            who=caller.name if caller else getattr(visitor, "name", ""),
+            way=caller.way.value if caller else Way.SESSION.value if visitor is not None else "",
             address=address_of(request),
             method=method_of(scope),
             route=scope["path_template"],
             status=status,
-            subject={name: str(value) for name, value in scope["path_params"].items()} if was_found else {},
+            subject=_subject(scope) if was_found else {},
             query=tuple(sorted(_parameters(scope) & {*request.query_params, *request.state.get(ASKED_BY_POST, ())})),
             shown=shown_by(scope) if was_found else (),
         )
+
+
+def _is_on_record(scope: Scope) -> bool:
+    """Whether it is a page that goes on record, and somebody who is signed in: a stranger sees none."""
+    handler: object = scope.get("route_handler")
+    is_page = isinstance(handler, BaseRouteHandler) and bool(handler.opt.get("on_record"))
+    return is_page and scope.get("user") is not None
+
+
+def _subject(scope: Scope) -> dict[str, str]:
+    noted: dict[str, str] = scope["state"].get(_SUBJECT, {})
+    return {name: str(value) for name, value in scope["path_params"].items()} | noted
 
 
 def _parameters(scope: Scope) -> set[str]:

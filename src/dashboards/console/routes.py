@@ -7,6 +7,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
 from dashboards.auth import PUBLIC
+from dashboards.console.before_scan import before_scan_handlers
 from dashboards.console.demo import run_demo_action
 from dashboards.console.device import device_handlers
 from dashboards.console.due import due_handlers
@@ -46,6 +47,7 @@ def console_router(*, demo: bool) -> Router:
         *sign_in_handlers,
         *uptime_handlers,
         reviews_page,
+        *before_scan_handlers,
         events,
         favicon,
         static,

@@ -165,7 +165,17 @@ def evidence(value: BypassEvidence) -> str:
 
 def reason_names(codes: Sequence[ReasonCode]) -> str:
     """Name what held a gate."""
-    return ", ".join(code.value.replace("_", " ").replace("qc", "QC") for code in codes)
+    return ", ".join(plain_code(code.value) for code in codes)
+
+
+def plain_code(code: str) -> str:
+    """Name what a reason's code says."""
+    return code.replace("_", " ").replace("qc", "QC")
+
+
+def looks_up_patients(visitor: Session) -> bool:
+    """Whether a visitor's role sees patients' last visits."""
+    return visitor.may(Permission.LOOK_UP_PATIENT)
 
 
 def gate_status(gate: Gate) -> str:

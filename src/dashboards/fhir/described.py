@@ -45,7 +45,7 @@ def route_by_post(kind: str) -> dict[str, Any]:
     found = route(kind, is_search=True)
     del found["sync_to_thread"], found["responses"][304]
     found["responses"] |= {413: told("The form is too large"), 415: told(_NO_FORM)}
-    found["opt"]["needs"] = replace(found["opt"]["needs"], reads_by_post=True)
+    found["opt"]["needs"] = replace(found["opt"]["needs"], asks_only=True)
     found["security"] = [one for one in found["security"] if "session" not in one]
     return {**found, "status_code": 200, "operation_class": _by_form(kind)}
 

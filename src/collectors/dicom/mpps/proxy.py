@@ -38,7 +38,7 @@ from collectors.dicom.requests import mode_of
 from collectors.dicom.text import PARSING_ERRORS, items, performed_at, text
 from collectors.errors import NoRoomError
 from collectors.plausible import EARLIEST, LATEST
-from collectors.pseudonym import Pseudonyms
+from collectors.pseudonym import Pseudonyms, append_once
 from collectors.safe_text import accession_number, code_value
 from collectors.settings import MppsUpstream
 from streams.messages import Draft, PatientScanStarted, event_id
@@ -204,7 +204,8 @@ class StepProxy:
         fact = self._start(policy, message, patient_id)
         try:
             draft = Draft(event_id(message.uid, "started"), device, fact)
-            if draft.event_id not in self._site.append([draft]).duplicates:
+            names = self._pseudonyms.all_of(patient_id) if fact.pseudonym else ()
+            if draft.event_id not in append_once(self._site, [draft], names).duplicates:
                 metrics.STARTED.labels(device).inc()
         except EventConflictError:  # announced before, in other words: the first stands
             _log.warning("mpps_start_differs", device=device, sop_instance_uid=message.uid)
