@@ -19,14 +19,13 @@ from publishing.terms import (
     HEIGHT,
     LOINC,
     OURS,
-    PSEUDONYMS,
     WEIGHT,
     local_code,
-    loinc,
 )
 from publishing.told import CORRECTED, WRONG, Teller, Told, Value, acquisition, digest
 from streams import codec
 from streams.messages import MeasurementValidated
+from streams.quantities import PSEUDONYM_SYSTEM, loinc
 
 
 class OruComposer:
@@ -144,7 +143,7 @@ def _pid(pseudonym: str) -> list[str]:
     """
     if not pseudonym:
         return []
-    identifier = "^".join([text(pseudonym), "", "", f"BONEWATCH&{PSEUDONYMS}&UUID", "ANON"])
+    identifier = "^".join([text(pseudonym), "", "", f"BONEWATCH&{PSEUDONYM_SYSTEM}&UUID", "ANON"])
     return [segment("PID", {1: "1", 3: identifier, 5: "^^^^^^S"})]
 
 
@@ -162,7 +161,7 @@ def _coded(value: Value, anatomy: str) -> tuple[str, ...]:
     """Return what a value is: LOINC's code first where there is one, ours beside it."""
     words = ", ".join(filter(None, (value.quality.words, value.region, value.laterality)))
     ours = (local_code(value.quality, value.region, value.laterality), words, OURS)
-    found = loinc(value.quality, anatomy, value.region)
+    found = loinc(value.quality.quantity, anatomy, value.region)
     return (*found, LOINC, *ours) if found else ours
 
 

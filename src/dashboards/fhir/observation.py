@@ -7,7 +7,6 @@ one of the same acquisition beside it is ``entered-in-error`` ("withdrawn follow
 ``cancelled`` if it never was released. None of these three has a value.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
@@ -23,7 +22,6 @@ from dashboards.fhir.terms import (
     DATA_ABSENT,
     HEIGHT,
     LATERALITY,
-    LOINC_OF,
     OBSERVATION_CATEGORY,
     QUALITY_OF_KIND,
     SIDES,
@@ -41,6 +39,7 @@ from dashboards.fhir.terms import (
     instant,
 )
 from streams.measurements import Amendment, Measurement, RawRegion, SerialValue
+from streams.quantities import is_lumbar
 
 PROFILES: Final = {
     "weight": "http://hl7.org/fhir/StructureDefinition/bodyweight",
@@ -50,7 +49,6 @@ PROFILES: Final = {
 
 WITHOUT_VALUE: Final = frozenset({"registered", "cancelled", "entered-in-error"})
 SERIAL_IS_FOR: Final = "for serial comparison with the named device only; never for T-score or FRAX"
-_LUMBAR: Final = re.compile(r"L[1-5](?:[-,]L[1-5])*")
 
 
 class Part(NamedTuple):
@@ -101,7 +99,7 @@ def _parts(one: Measurement, devices: Devices) -> list[Part]:
     if one.height_cm is not None:
         found.append(Part("height", HEIGHT, one.height_cm))
     places = zip(count(), one.regions, strict=False)
-    return found + [Part(str(place), _known(BMD, one, of), of.bmd_g_cm2, of) for place, of in places]
+    return found + [Part(str(place), BMD.of(one.anatomy, of.region), of.bmd_g_cm2, of) for place, of in places]
 
 
 def _observation(one: Measurement, part: Part, devices: Devices) -> FhirJson:
@@ -153,12 +151,6 @@ def _category(part: Part) -> str:
     return "vital-signs" if part.quality.code in PROFILES else "imaging"
 
 
-def _known(quality: Quality, one: Measurement, of: RawRegion) -> Quality:
-    """Return a quality with LOINC's code for the region, where there is one."""
-    is_elsewhere = one.anatomy == "spine" and not _LUMBAR.fullmatch(of.region)
-    return quality if is_elsewhere else quality._replace(loinc=LOINC_OF.get((one.anatomy, quality.code)))
-
-
 def _absent(one: Measurement, status: str) -> FhirJson:
     if status == "registered":
         words = f"withheld: {', '.join(one.reason_codes)}"
@@ -170,7 +162,7 @@ def _body_site(one: Measurement, of: RawRegion) -> FhirJson:
     """Return where it was measured, with its side."""
     words = f"{of.region}, {of.laterality}" if of.laterality else of.region
     site = SITES.get(one.anatomy)
-    if site is None or (one.anatomy == "spine" and not _LUMBAR.fullmatch(of.region)):
+    if site is None or (one.anatomy == "spine" and not is_lumbar(of.region)):
         return {"text": words}
     code, name = site
     if side := SIDES.get(of.laterality):
@@ -181,7 +173,7 @@ def _body_site(one: Measurement, of: RawRegion) -> FhirJson:
 def _components(one: Measurement, of: RawRegion) -> Iterator[FhirJson]:
     for quality, value in ((T_SCORE, of.t_score), (Z_SCORE, of.z_score), (BMC, of.bmc_g), (AREA, of.area_cm2)):
         if value is not None:
-            yield {"code": _known(quality, one, of).concept, "valueQuantity": quality.quantity(value)}
+            yield {"code": quality.of(one.anatomy, of.region).concept, "valueQuantity": quality.quantity(value)}
 
 
 def _serial_comparisons(one: Measurement, of: RawRegion | None) -> Iterator[FhirJson]:

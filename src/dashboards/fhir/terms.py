@@ -2,8 +2,8 @@
 
 Our systems are UUIDs, for there is no address that a hospital's programs could rely on; `docs/fhir.md` lists them.
 
-LOINC 24701-5 and SNOMED CT's left femur are those of HL7's example of a bone density (observation-example-bmd); the
-other LOINC codes are by LOINC's own names, the other SNOMED CT codes by DICOM's context groups 244 and 4031.
+SNOMED CT's left femur is that of HL7's example of a bone density (observation-example-bmd), its other codes are by
+DICOM's context groups 244 and 4031; LOINC's codes are those of `streams.quantities`.
 """
 
 from datetime import UTC, datetime
@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from dashboards.fhir.model import FhirJson
+from streams import quantities
+from streams.quantities import PSEUDONYM_SYSTEM, Quantity, loinc
 
 LOINC: Final = "http://loinc.org"
 SNOMED: Final = "http://snomed.info/sct"
@@ -27,7 +29,7 @@ class Ours(StrEnum):
     CODES = "urn:uuid:8806b26f-127e-4f23-8db3-59fa5de4e92f"
     MEASUREMENT = "urn:uuid:7d56774a-82d8-41a4-b474-bd21f26e4147"
     DEVICE = "urn:uuid:d5f28bc2-4395-4c72-ad3a-b4517d838627"
-    PSEUDONYM = "urn:uuid:0589598e-1834-4276-bdd5-3ecae3338b09"
+    PSEUDONYM = f"urn:uuid:{PSEUDONYM_SYSTEM}"
     EVENT = "urn:uuid:e0934abf-627c-4d90-bd3c-01cc3d75bdaf"
     REVIEW = "urn:uuid:af0dfb17-4183-4e5b-8a81-bcfba629a67e"
     STUDY = "urn:uuid:1a99a9c9-6409-4f8f-9d65-3c6c9b9a23fc"
@@ -48,31 +50,26 @@ class Quality(NamedTuple):
         codings = [coding(LOINC, *self.loinc)] if self.loinc else []
         return {"coding": [*codings, coding(Ours.CODES, self.code, self.words)], "text": self.words}
 
+    def of(self, anatomy: str, region: str) -> "Quality":
+        """Return the same of a region, with LOINC's code where there is one."""
+        return self._replace(loinc=loinc(Quantity(self.code, self.words, self.unit), anatomy, region))
+
     def quantity(self, value: float) -> FhirJson:
         """Return a value in its unit."""
         return {"value": value, "unit": self.unit.strip("{}"), "system": UCUM, "code": self.unit}
 
 
-WEIGHT: Final = Quality("weight", "Body weight", "kg", ("29463-7", "Body weight"))
-HEIGHT: Final = Quality("height", "Body height", "cm", ("8302-2", "Body height"))
-BMD: Final = Quality("bmd", "Bone mineral density (DXA)", "g/cm2")
-BMC: Final = Quality("bmc", "Bone mineral content (DXA)", "g")
-AREA: Final = Quality("area", "Projected area (DXA)", "cm2")
-T_SCORE: Final = Quality("t-score", "T-score, as the device gave it", "{T-score}")
-Z_SCORE: Final = Quality("z-score", "Z-score, as the device gave it", "{Z-score}")
+WEIGHT: Final = Quality(*quantities.WEIGHT, loinc(quantities.WEIGHT))
+HEIGHT: Final = Quality(*quantities.HEIGHT, loinc(quantities.HEIGHT))
+BMD: Final = Quality(*quantities.BMD)
+BMC: Final = Quality(*quantities.BMC)
+AREA: Final = Quality(*quantities.AREA)
+T_SCORE: Final = Quality(*quantities.T_SCORE)
+Z_SCORE: Final = Quality(*quantities.Z_SCORE)
 ANYTHING: Final = Quality("measurement", "Measurement of a patient", "1")
 
 QUALITY_OF_KIND: Final = {"scanner": BMD, "scale": WEIGHT, "hoist": WEIGHT, "stadiometer": HEIGHT}
 """What a device measures, by its kind."""
-
-LOINC_OF: Final = {
-    ("hip", "bmd"): ("24701-5", "Femur DXA Bone density"),
-    ("hip", "t-score"): ("38263-0", "DXA Femur [T-score] Bone density"),
-    ("spine", "bmd"): ("24966-4", "DXA Lumbar spine [Mass/Area] Bone density"),
-    ("spine", "t-score"): ("38267-1", "DXA Lumbar spine [T-score] Bone density"),
-    ("spine", "z-score"): ("85394-5", "DXA Lumbar spine [Z-score] Bone density"),
-}
-"""By anatomy and our code; of a spine only where every vertebra of the region is a lumbar one."""
 
 SITES: Final = {
     "hip": ("71341001", "Femur"),
