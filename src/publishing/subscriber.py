@@ -26,6 +26,8 @@ MOST_WAITING: Final = 5_000
 """More are not queued: the log keeps them."""
 MOST_DEAD: Final = 10_000
 """The oldest dead letters beyond go: the log keeps them, too."""
+SPAN: Final = 20_000
+"""Events of the log that are looked through at once: a long log leaves the rest of the process its turns."""
 STRIDE: Final = 500
 """Events in which nothing was published after which that is noted: looking again costs more than a write."""
 TICK_S: Final = 1.0
@@ -152,18 +154,19 @@ class Subscriber:
     # --- taking in -----------------------------------------------------------------------------------------
 
     def _take_in(self, queue: Queue, log: PublishedLog, reached: Reached) -> bool:
-        """Queue what is new, one batch of it; return whether there was any."""
+        """Queue what is new, one batch of it; return whether there may be more."""
         name = self._settings.name
         if queue.standing(name).waiting >= MOST_WAITING:
             return False
         place = self._looked_to[1] if self._looked_to and self._looked_to[0] == reached else reached.place
-        batch = log.after(place, self._selection, BATCH)
+        batch = log.after(place, self._selection, BATCH, span=SPAN)
         self._looked_to = (reached, batch.reached)
+        is_more = bool(batch.notices) or batch.reached < log.end()
         if not batch.notices and batch.reached.position < reached.place.position + STRIDE:
-            return False
+            return is_more
         entries = [entry for notice in batch.notices for entry in self._entries(notice)]
         queue.add(name, entries, before=reached, reached=log.reached(batch.reached), now=self._clock())
-        return bool(batch.notices)
+        return is_more
 
     def _entries(self, notice: Notice) -> list[Entry]:
         try:

@@ -275,8 +275,9 @@ def test_a_receiver_that_does_not_answer_in_its_time_as_a_whole_has_not_taken_it
     finally:
         ended.set()
         server.close()
-    told = "no answer within 0.2 s" if way in {"silent", "drips"} else "cannot be reached: RemoteProtocolError"
-    assert (standing(folder).trouble, standing(folder).waiting) == (told, 6)
+    begins = "no answer within 0.2 s" if way in {"silent", "drips"} else "cannot be reached: "
+    assert standing(folder).trouble.startswith(begins)
+    assert standing(folder).waiting == 6
 
 
 def test_a_receiver_that_writes_much_back_has_taken_it_all_the_same(folder: Path, receiver: Receiver) -> None:

@@ -145,6 +145,19 @@ def test_what_a_receiver_that_is_away_does_not_get_stays_in_the_log_beyond_so_ma
     assert channel.taken["s/a"] == ids(tmp_path, "s/a")
 
 
+def test_a_long_stretch_without_news_is_looked_through_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publishing.subscriber.SPAN", 10)
+    monkeypatch.setattr("publishing.subscriber.STRIDE", 25)
+    write(tmp_path / LOG, *[("s/a", 0)] * 95, ("s/a", 1), *[("s/a", 0)] * 7)
+    channel = Scripted([])
+    turns(tmp_path, channel, 12)
+    assert channel.taken["s/a"] == ["s/a-96-1"]
+    with Queue(tmp_path) as queue:
+        assert queue.reached("epr").place.position == 100  # the end of the part in which it stood
+
+
 def test_one_that_the_receiver_will_never_take_is_a_dead_letter_and_the_next_one_goes(tmp_path: Path) -> None:
     write(tmp_path / LOG, ("s/a", 3))
     channel = Scripted(["taken", "never"])
