@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bonewatch.config import load
-from bonewatch.data_folder import data_folder
+from bonewatch.data_folder import LOG_FILE, data_folder, open_log
 from bonewatch.errors import ConfigError
 from bonewatch.pseudonym_keys import newest_recorded
 from collectors.errors import NoRoomError
@@ -84,11 +84,6 @@ def rotate(*, config: ConfigFile, begin_anew: BeginAnew = False) -> int:
 
 def _pseudonyms(config: Path) -> Pseudonyms:
     """Return the site's keys; of one that the log tells of and that is not there it is noted that it is lost."""
-    from bonewatch.data_folder import (
-        LOG_FILE,
-        open_log,
-    )
-
     folder = data_folder(config, load(config).site.data_dir)
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not there: this site has not run yet, or keeps its data elsewhere")
