@@ -136,15 +136,19 @@ class DatabaseMeasurements:
             measured = _of_person(db, person)
             return last_visit_of(measured, _comparability(db, measured), _serials(db, measured))
 
-    def reviews(self, *, waiting: bool) -> Sequence[Review]:
-        """Return the reviews that wait for a physicist, or all; the oldest first."""
+    def reviews(self, *, waiting: bool, after: Place | None, limit: int) -> Sequence[Review]:
+        """Return up to `limit` reviews that wait for a physicist, or of all, the oldest first, behind a place."""
+        where, asked = ["is_open"] if waiting else ["true"], Columns({"limit": limit})
+        if after is not None:
+            where.append("(opened_at, review_id) > (%(at)s, %(id)s)")
+            asked |= {"at": after[0], "id": after[1]}
         with self._session() as db:
-            return _reviews(db, "WHERE s.is_open" if waiting else "", {})
+            return _reviews(db, " AND ".join(where), asked)
 
     def review(self, review_id: str) -> Review | None:
         """Return one review, or None."""
         with self._session() as db:
-            return next(iter(_reviews(db, "WHERE s.review_id = %(review_id)s", {"review_id": review_id})), None)
+            return next(iter(_reviews(db, "review_id = %(review_id)s", {"review_id": review_id, "limit": 1})), None)
 
     def review_page(self, review_id: str, after: Place | None, limit: int) -> Sequence[ReviewedMeasurement]:
         """Return up to `limit` measurements that lie in a review."""
@@ -347,8 +351,8 @@ def _provenance(db: Db, one: Measurement) -> Provenance:
 
 def _reviews(db: Db, where: str, asked: Columns) -> list[Review]:
     query = (
-        "SELECT s.*, c.measurements FROM review_status s CROSS JOIN LATERAL (SELECT count(*) AS measurements"  # noqa: S608
-        " FROM review_measurements m WHERE m.device = s.device AND m.review_id = s.review_id) c"
-        f" {where} ORDER BY s.opened_at, s.review_id"
+        f"SELECT s.*, c.measurements FROM (SELECT * FROM review_status WHERE {where} ORDER BY opened_at, review_id"  # noqa: S608
+        " LIMIT %(limit)s) s CROSS JOIN LATERAL (SELECT count(*) AS measurements FROM review_measurements m"
+        " WHERE m.device = s.device AND m.review_id = s.review_id) c ORDER BY s.opened_at, s.review_id"
     )
     return [_taken(Review, {**row, "spans": row["spans"] or []}) for row in _rows(db, query, asked)]

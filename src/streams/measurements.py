@@ -108,7 +108,7 @@ class MeasurementQuery(msgspec.Struct, frozen=True):
 
 
 Place = tuple[datetime, str]
-"""Time and event of the last row of a page: the next one begins behind it."""
+"""Time and event (or review) of the last row of a page: the next one begins behind it."""
 
 
 class GateThen(msgspec.Struct, frozen=True):
@@ -253,8 +253,8 @@ class Measurements(Protocol):
     def last_visit(self, person: PersonQuery) -> LastVisit | None:
         """Return somebody's last visit, or None where nothing was measured; raise `SeveralPeopleError`."""
 
-    def reviews(self, *, waiting: bool) -> Sequence[Review]:
-        """Return the reviews that wait for a physicist, or all; the oldest first."""
+    def reviews(self, *, waiting: bool, after: Place | None, limit: int) -> Sequence[Review]:
+        """Return up to `limit` reviews, those that wait or all, by (`opened_at`, `review_id`) behind a place."""
 
     def review(self, review_id: str) -> Review | None:
         """Return one review, or None."""

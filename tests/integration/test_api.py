@@ -195,6 +195,7 @@ def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestCl
         f"/api/v1/{path}"
         for path in (
             "events",
+            "patient-lookups",
             "measurements",
             "measurements/{event_id}",
             "measurements/{event_id}/provenance",

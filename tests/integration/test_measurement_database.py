@@ -44,7 +44,7 @@ from tests.api_rig import Rig
 from tests.console_fakes import NOW
 from tests.folding import DEVICE, MONDAY, PHANTOM, PHYSICIST, POLICY, WEEKDAY_CLINIC, baseline
 from tests.integration.test_database import apply, scanner
-from tests.postgres import Recorded, ServerDatabase, database, embedded, server
+from tests.postgres import MemoryLog, Recorded, ServerDatabase, database, embedded, server
 
 __all__ = ["database", "embedded", "server"]  # fixtures, used by their names
 
@@ -80,9 +80,9 @@ def review_of(made: Recorded) -> str:
     return [one for one in outcomes if isinstance(one, ReviewOpened)][-1].review_id
 
 
-def failing() -> tuple[Recorded, list[str]]:
+def failing(log: MemoryLog | None = None, device: str = "test-site/dxa-1") -> tuple[Recorded, list[str]]:
     """QC passed at 07:45; patients at 07:46, 08:46 and 09:46; two failed scans from 12:00 on, too few for a drift."""
-    made, patients = Recorded(), list[str]()
+    made, patients = Recorded(log=log, device=device), list[str]()
     made.fact(baseline(sigma=0.02))
     made.vendor_qc()
     made.scan(1.0)
@@ -390,6 +390,22 @@ def test_reviews_are_listed_with_their_measurements(database: ServerDatabase, tm
         assert {one["size"] for one in lying} == {review["sizes"][0]["size"]}
         assert client.get("/api/v1/reviews/nothing", headers=token).status_code == 404
         assert client.get("/api/v1/reviews").status_code == 401
+
+
+def test_reviews_come_by_pages_also_those_that_opened_at_one_time(database: ServerDatabase, tmp_path: Path) -> None:
+    log = MemoryLog()
+    for number in (1, 2, 3):
+        made, _ = failing(log, f"test-site/dxa-{number}")
+    taken(database, made)  # all three: it is one log
+    opened = [one.outcome for row in log.rows for one in row.outcomes if isinstance(one.outcome, ReviewOpened)]
+    with served(tmp_path, DatabaseMeasurements(database.connect)) as (client, token):
+        told, address = [], "/api/v1/reviews?limit=2"
+        while address:
+            answer = client.get(address, headers=token)
+            told.append([one["review_id"] for one in answer.json()])
+            address = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert [len(page) for page in told] == [2, 1]
+    assert sorted(one for page in told for one in page) == sorted(one.review_id for one in opened)
 
 
 def test_without_a_database_and_with_one_that_is_away_it_says_what_to_do(tmp_path: Path) -> None:

@@ -106,10 +106,21 @@ def list_annotations(console: NamedDependency[Console], event_id: FromPath[str])
 
 
 @get("/reviews", **_REVIEWS, sync_to_thread=True)
-def list_reviews(console: NamedDependency[Console], *, waiting: FromQuery[bool] = True) -> list[ReviewOut]:
-    """Reviews of all devices and sites that wait for a physicist, or (`waiting` false) all."""
+def list_reviews(
+    console: NamedDependency[Console],
+    request: Visit,
+    *,
+    waiting: FromQuery[bool] = True,
+    limit: PageLimit = DEFAULT_PAGE,
+    cursor: Cursor = None,
+) -> Response[list[ReviewOut]]:
+    """Reviews that wait for a physicist, or (`waiting` false) all, of all devices and sites, by time."""
+    after = _place(console.cursors.after(request, cursor))
     with reading(console) as measurements:
-        return [review_out(one) for one in measurements.reviews(waiting=waiting)]
+        rows = measurements.reviews(waiting=waiting, after=after, limit=limit + 1)
+    return console.cursors.page(
+        request, rows, limit, place=lambda one: [one.opened_at.isoformat(), one.review_id], shown=review_out
+    )
 
 
 @get("/reviews/{review_id:str}", **_REVIEWS, sync_to_thread=True)
