@@ -21,7 +21,6 @@ from streams.broker import BrokerError
 from streams.sqlite_log import LogError
 
 if TYPE_CHECKING:
-    from bonewatch.config_file import Config
     from bonewatch.design import Scanner
     from bonewatch.doctor import Doctor
 
@@ -30,12 +29,10 @@ app: Final = cyclopts.App(
     help="Watches the devices of a bone densitometry service and holds patient scanning when QA fails.",
     version=importlib.metadata.version("bonewatch"),
 )
-log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
-bench_app: Final = cyclopts.App(name="bench", help="Measure this machine with this program.")
-db_app: Final = cyclopts.App(name="db", help="The database that dashboards and reports read.")
-for group in (log_app, db_app, bench_app):
-    app.command(group)
 for place, name, words in (
+    ("log_cli:log_app", "log", "The site's durable log."),
+    ("db_cli:db_app", "db", "The database that dashboards and reports read."),
+    ("bench_cli:bench_app", "bench", "Measure this machine with this program."),
     ("access_cli:user_app", "user", "People who may sign in to the console."),
     ("access_cli:token_app", "token", "Programs that may use the HTTP API."),
     ("access_cli:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
@@ -114,10 +111,12 @@ def until_stopped() -> Callable[[], None]:
 @app.command
 def run(config: ConfigFile) -> int:
     """Run a site until it is told to stop (Ctrl-C, SIGTERM)."""
+    from bonewatch.config import load_with_folder  # noqa: PLC0415 - see above
     from bonewatch.site import Site  # noqa: PLC0415 - the rest of the command line starts without the site's libraries
 
+    logs.configure()
     wait = until_stopped()
-    settings, data_dir = _site_of(config)
+    settings, data_dir = load_with_folder(config)
     site = Site(settings, data_dir, folder=config.resolve().parent).start()
     out.print(f"Bonewatch is watching {settings.site.name or settings.site.id}: {site.url}")
     try:
@@ -173,56 +172,14 @@ def demo(
 @app.command(name="check-config")
 def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
-    from bonewatch.config import warnings  # noqa: PLC0415 - see run
+    from bonewatch.config import load, warnings  # noqa: PLC0415 - see run
     from bonewatch.publishing import check_files, unset_secrets  # noqa: PLC0415 - see run
 
-    settings = _load(config)
+    settings = load(config)
     check_files(settings, config.resolve().parent)
     for note in [*warnings(settings), *unset_secrets(settings)]:
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
     out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
-    return 0
-
-
-@log_app.command
-def verify(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
-    """Check the log's hash chain, sequences and times from its first event."""
-    from bonewatch.data_folder import open_log  # noqa: PLC0415 - see run
-    from streams.refold import verify as verify_log  # noqa: PLC0415 - see run
-
-    with open_log(_folder(config, data_dir)) as log:
-        result = verify_log(log)
-    if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
-    else:
-        for fault in result.faults:
-            out.print(f"[bold red]fault[/] {fault}", soft_wrap=True)
-        verdict = "sound" if not result.faults else f"{len(result.faults)} faults"
-        out.print(f"{result.events} events, {result.outcomes} outcomes: {verdict}. Head {result.head}", soft_wrap=True)
-    return 1 if result.faults else 0
-
-
-@log_app.command(name="correct-clock")
-def correct_clock(config: ConfigFile, *, by: str, reason: str) -> int:
-    """Let recorded times begin anew after the computer's clock had run ahead and was set right; the site is stopped.
-
-    Parameters
-    ----------
-    by
-        Who says so; stands in the record.
-    reason
-        What was wrong with the clock.
-    """
-    from bonewatch.data_folder import LOG_FILE  # noqa: PLC0415 - see run
-    from bonewatch.data_folder import correct_clock as correct  # noqa: PLC0415 - see run
-    from streams.messages import Person  # noqa: PLC0415 - see run
-
-    folder = _folder(config, None)
-    if not (folder / LOG_FILE).is_file():
-        raise ConfigError(f"{folder / LOG_FILE} is not there")
-    count = correct(folder, Person(by, "admin"), reason)
-    done = f"Time begins anew for {count} devices; every QC must pass again."
-    out.print(done if count else "The log is not ahead of the clock: nothing to correct.")
     return 0
 
 
@@ -266,6 +223,7 @@ def doctor(
 
 def _line_of(device: str, config: Path | None, *, port: str, protocol: str, serial: str) -> "Doctor":
     """Return what watches a configured device, or a port that was named."""
+    from bonewatch.config import load  # noqa: PLC0415 - see run
     from bonewatch.doctor import Doctor, ProfileError  # noqa: PLC0415 - see run
     from collectors.protocols.profile import LineSettings  # noqa: PLC0415 - see run
 
@@ -274,7 +232,7 @@ def _line_of(device: str, config: Path | None, *, port: str, protocol: str, seri
             if not port or not protocol:
                 raise ConfigError("name a device and its --config, or a --port and a --protocol")
             return Doctor(port, protocol, serial=serial)
-        found = next((one for one in _load(config).device if one.id == device), None)
+        found = next((one for one in load(config).device if one.id == device), None)
         if found is None or not found.port:
             raise ConfigError(f"{config}: {device or 'no device'} is no device with a port there")
         line = LineSettings(**msgspec.structs.asdict(found.line)) if found.line else None
@@ -287,13 +245,14 @@ def _line_of(device: str, config: Path | None, *, port: str, protocol: str, seri
 @app.command(name="read-report")
 def read_report(file: Path, *, config: ConfigFile) -> int:
     """Say what would be read of a printed report (PDF), and why it would be refused; records nothing."""
+    from bonewatch.config import load  # noqa: PLC0415 - see run
     from bonewatch.report_check import look_at  # noqa: PLC0415 - see run
 
     try:
         data = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    said = list(look_at(data, _load(config)))
+    said = list(look_at(data, load(config)))
     for one in said:
         out.print(escape(one.words), style=None if one.is_good else "bold red", soft_wrap=True)
     return 0 if all(one.is_good for one in said) else 1
@@ -302,10 +261,11 @@ def read_report(file: Path, *, config: ConfigFile) -> int:
 @app.command
 def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
     """Rebuild states and outcomes from the events alone and compare them with the log's."""
+    from bonewatch.config import folder_of  # noqa: PLC0415 - see run
     from bonewatch.data_folder import open_log  # noqa: PLC0415 - see run
     from streams.refold import replay as replay_log  # noqa: PLC0415 - see run
 
-    with open_log(_folder(config, data_dir)) as log:
+    with open_log(folder_of(config, data_dir)) as log:
         result = replay_log(log)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
@@ -315,118 +275,6 @@ def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as
         verdict = "all agree" if not result.differences else f"{len(result.differences)} differences"
         out.print(f"{result.events} events of {result.devices} devices folded anew: {verdict}.")
     return 1 if result.differences else 0
-
-
-@db_app.command(name="migrate")
-def db_migrate(config: ConfigFile) -> int:
-    """Bring the database's schema up to date; a site does it by itself when it starts."""
-    from bonewatch import database  # noqa: PLC0415 - see run
-
-    done = database.migrated(*_site_of(config))
-    out.print(f"{len(done.applied)} migrations applied, up to {done.applied[-1]} ({done.flavour}).")
-    return 0
-
-
-@db_app.command(name="status")
-def db_status(config: ConfigFile, *, as_json: AsJson = False) -> int:
-    """Say what is applied, and how far each source has been taken in; exit status 1 if migrations wait."""
-    from bonewatch import database  # noqa: PLC0415 - see run
-
-    found, sources = database.stands(*_site_of(config))
-    if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(found._asdict() | {"sources": sources}) + b"\n")
-    else:
-        out.print(f"{found.flavour}: {len(found.applied)} migrations applied, {len(found.pending)} wait.")
-        for name, position in sources.items():
-            out.print(f"{escape(name)}: taken in up to {position}.")
-    return 1 if found.pending else 0
-
-
-@db_app.command(name="rebuild")
-def db_rebuild(config: ConfigFile, *, as_json: AsJson = False) -> int:
-    """Drop the database's content and replay the log; the site is stopped."""
-    from bonewatch import database  # noqa: PLC0415 - see run
-
-    with err.status("replaying the log") as said:
-        done = database.rebuilt(*_site_of(config), lambda count: said.update(f"{count} events replayed"))
-    if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(done._asdict()) + b"\n")
-    else:
-        compared = "the content is what it was" if done.is_same else f"the content was {done.before or 'not complete'}"
-        left = f", {done.unreadable} unreadable, {done.refused} refused" if done.unreadable or done.refused else ""
-        out.print(f"{done.events} events replayed{left}; {compared}. Checksum {done.after}", soft_wrap=True)
-    return 0
-
-
-@bench_app.command(name="gate")
-def bench_gate(*, scans: int = 1000, as_json: AsJson = False) -> int:
-    """Time a failing phantom scan from its C-STORE to the refused worklist query."""
-    from bonewatch.bench.gate import measure  # noqa: PLC0415 - see run
-
-    logs.configure()
-    return measure(scans, as_json=as_json)
-
-
-@bench_app.command(name="fleet")
-def bench_fleet(*, short: bool = False, as_json: AsJson = False) -> int:
-    """Time worker, sink and forwarder on a real Kafka and PostgreSQL, beside the least that could do the same.
-
-    Parameters
-    ----------
-    short
-        A smaller run: three minutes instead of ten.
-    """
-    from bonewatch.bench.fleet import FULL, SHORT, measure  # noqa: PLC0415 - see run
-
-    return measure(SHORT if short else FULL, as_json=as_json)
-
-
-@bench_app.command(name="api")
-def bench_api(*, short: bool = False, as_json: AsJson = False) -> int:
-    """Time gates and pages of measurements over HTTP with ten years of data, beside the bare query.
-
-    Parameters
-    ----------
-    short
-        A few days of data: shows that it runs, and measures nothing.
-    """
-    from bonewatch.bench.api import FULL, SHORT, measure  # noqa: PLC0415 - see run
-
-    return measure(SHORT if short else FULL, as_json=as_json)
-
-
-@bench_app.command(name="collect")
-def bench_collect(*, lines: int = 20_000, objects: int = 400, as_json: AsJson = False) -> int:
-    """Count what the front ends take in a second: frames of each serial protocol, syslog lines, DICOM objects.
-
-    Objects are sent by DCMTK's storescu to a site, and beside it to Orthanc and storescp where they are installed.
-
-    Parameters
-    ----------
-    lines
-        Syslog lines to send by each transport.
-    objects
-        Objects to send, of each kind, over 1 and over 8 associations; 0: none.
-    """
-    from bonewatch.bench.collect import measure  # noqa: PLC0415 - see run
-
-    return measure(lines, objects, as_json=as_json)
-
-
-@bench_app.command(name="replay")
-def bench_replay(*, as_json: AsJson = False) -> int:
-    """Count the events one core folds in a second, after one year and after ten."""
-    from bonewatch.bench.replay import measure  # noqa: PLC0415 - see run
-
-    return measure(as_json=as_json)
-
-
-@bench_app.command(name="models")
-def bench_models(*, as_json: AsJson = False) -> int:
-    """Time charts and run lengths against other software and a plain Python loop."""
-    from bonewatch.bench.models import measure  # noqa: PLC0415 - see run
-
-    return measure(as_json=as_json)
 
 
 @app.command
@@ -483,25 +331,3 @@ def _draw(scanner: "Scanner", folder: Path) -> int:
     for path in paths:
         err.print(f"drawn: {path}", markup=False, soft_wrap=True)
     return 0
-
-
-def _load(config: Path) -> "Config":
-    from bonewatch.config import load  # noqa: PLC0415 - see run
-
-    return load(config)
-
-
-def _site_of(config: Path) -> "tuple[Config, Path]":
-    from bonewatch.data_folder import data_folder  # noqa: PLC0415 - see run
-
-    logs.configure()
-    settings = _load(config)
-    return settings, data_folder(config, settings.site.data_dir)
-
-
-def _folder(config: Path | None, data_dir: Path | None) -> Path:
-    if data_dir is not None:
-        return data_dir
-    if config is None:
-        raise ConfigError("name the site: --config FILE or --data-dir FOLDER")
-    return _site_of(config)[1]

@@ -10,6 +10,7 @@ import msgspec
 from bonewatch.clinic_calendar import ClosureSection, closure_faults, fitting, without_repeats
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
+from bonewatch.data_folder import data_folder
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import file_sources
 from bonewatch.toml_lines import line_of
@@ -60,6 +61,21 @@ def load(path: Path, *, today: date | None = None) -> Config:
     except MapError as error:
         raise ConfigError(f"{path}: {error}") from error
     return _with_calendars(config, path, today or local_day(datetime.now(UTC), config.site.time_zone))
+
+
+def load_with_folder(path: Path) -> tuple[Config, Path]:
+    """Return a site's configuration, read and checked, and its data folder."""
+    config = load(path)
+    return config, data_folder(path, config.site.data_dir)
+
+
+def folder_of(path: Path | None, data_dir: Path | None) -> Path:
+    """Return the data folder that a command names: itself, or by the site's configuration file."""
+    if data_dir is not None:
+        return data_dir
+    if path is None:
+        raise ConfigError("name the site: --config FILE or --data-dir FOLDER")
+    return load_with_folder(path)[1]
 
 
 def _with_calendars(config: Config, path: Path, today: date) -> Config:
