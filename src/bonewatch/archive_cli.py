@@ -13,6 +13,7 @@ from rich.markup import escape
 from bonewatch import logs
 from bonewatch.config import load
 from bonewatch.config_file import Config
+from bonewatch.data_folder import data_folder
 from bonewatch.enter_cli import console_address, password_of
 from bonewatch.entering import Entrance, NotDoneError
 from streams.fold.schedule import local_day
@@ -58,7 +59,7 @@ def archive(
     logs.configure()
     settings = load(config)
     entrance = Entrance(url or console_address(config), person, password_of(person)) if person else None
-    data_dir = (config.resolve().parent / settings.site.data_dir).resolve()
+    data_dir = data_folder(config, settings.site.data_dir)
     try:
         with err.status("copying the record") as said:
             done = site_archive.archive(

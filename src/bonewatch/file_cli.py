@@ -115,7 +115,7 @@ def rejects(name: str, *, config: ConfigFile, write_to: Path | None = None) -> i
 
 def _site(config: Path) -> "tuple[Config, Path]":
     settings = load(config)
-    return settings, (config.resolve().parent / settings.site.data_dir).resolve()
+    return settings, data_folder(config, settings.site.data_dir)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bonewatch.config import load
+from bonewatch.data_folder import data_folder
 from bonewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _report(config: Path, first: date, last: date, now: datetime, device: str) -
     from bonewatch.uptime import logged_uptime  # noqa: PLC0415 - see uptime
 
     settings = load(config)
-    folder = (config.resolve().parent / settings.site.data_dir).resolve()
+    folder = data_folder(config, settings.site.data_dir)
     try:
         return logged_uptime(settings, folder / LOG_FILE).report(first, last, now, device or None)
     except ValueError as error:
