@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bonewatch import logs
 from bonewatch.config import load
+from bonewatch.data_folder import data_folder
 
 if TYPE_CHECKING:
     from bonewatch import file_import
