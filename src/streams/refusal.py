@@ -14,6 +14,7 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     IllegalSaslStateError,
     KafkaError,
+    RequestTimedOutError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
@@ -188,9 +189,11 @@ async def _sign_in_refusal(broker: Broker, options: dict[str, Any], host: str, p
             return f"{where} does not let {user!r} in: wrong password, or no such user (`bonewatch fleet access`)"
         except (UnsupportedSaslMechanismError, IllegalSaslStateError):
             return f"{where} takes no sign-in by SCRAM-SHA-512: is this its port for that, or leave out the username"
-        except (KafkaError, OSError, TimeoutError):
+        except (TimeoutError, RequestTimedOutError, ConnectionRefusedError):
+            return None  # busy, or away by now
+        except (KafkaError, OSError):
             continue
         return None
-    if user is None:
+    if user is None and await _is_there(host, port):  # it may have gone away meanwhile
         return f"{where} closes the connection without a word: does it want a sign-in? Give username and password"
     return None
