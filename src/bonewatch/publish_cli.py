@@ -208,7 +208,9 @@ def _print_status(names: Sequence[str], kinds: dict[str, str], found: "dict[str,
 def _state(one: "Standing", *, is_configured: bool) -> str:
     if not is_configured:
         return "[dim]not configured[/]"
-    return "[bold red]in trouble[/]" if one.trouble else "[green]well[/]"
+    if one.trouble:
+        return "[bold red]in trouble[/]"
+    return "[bold red]gave up[/]" if one.dead else "[green]well[/]"
 
 
 def _table(*titles: str) -> Table:

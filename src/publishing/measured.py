@@ -182,16 +182,20 @@ class MeasuredLog:
                 yield found[0], codec.decode_outcome(bytes(found[1]))
 
     def _rows(self, device: str, types: tuple[str, ...], *, after: int = 0) -> Iterator["_Row"]:
-        """Yield a device's outcomes of these types behind a place in the table, in the log's order."""
-        return merge(*(self._rows_of(device, type_, after) for type_ in types))
+        """Yield a device's outcomes of these types behind a place in the table, in the log's order.
 
-    def _rows_of(self, device: str, type_: str, after: int) -> Iterator["_Row"]:
+        All up to one end: the site writes on, and what came between two looks would stand behind what was seen.
+        """
+        ((end,),) = self._opened().fetch("SELECT coalesce(max(position), 0) FROM outcomes", ())
+        return merge(*(self._rows_of(device, type_, after, end) for type_ in types))
+
+    def _rows_of(self, device: str, type_: str, after: int, end: int) -> Iterator["_Row"]:
         query = (
             "SELECT position, event_position, body FROM outcomes WHERE device = ? AND type = ? AND position > ?"
-            " ORDER BY position LIMIT ?"
+            " AND position <= ? ORDER BY position LIMIT ?"
         )
         while True:
-            rows = self._opened().fetch(query, (device, type_, after, _BATCH))
+            rows = self._opened().fetch(query, (device, type_, after, end, _BATCH))
             for position, event_position, body in rows:
                 yield _Row(position, event_position, bytes(body))
             if len(rows) < _BATCH:

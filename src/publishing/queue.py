@@ -97,6 +97,7 @@ class Queue:
     def __init__(self, data_dir: Path) -> None:
         path = data_dir / QUEUE_FILE
         path.touch(mode=0o600)
+        path.chmod(0o600)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -163,14 +164,18 @@ class Queue:
     def replay(self, name: str, at: Reached, *, of_another_log: bool = False) -> None:
         """Let a subscriber be told again of all behind a place; what is queued of that is queued anew.
 
-        What waits of another log is dropped: it is not on the record here. Dead letters of it stay.
+        What waits of another log is dropped: it is not on the record here. Its dead letters stay in the list, and
+        without their contents, so that nobody sends them again.
         """
         with self._transaction():
             if of_another_log:
                 self._db.execute("DELETE FROM messages WHERE subscriber = ? AND NOT is_dead", (name,))
+                self._db.execute("UPDATE messages SET body = x'' WHERE subscriber = ?", (name,))
             else:
                 self._db.execute(
-                    "DELETE FROM messages WHERE subscriber = ? AND (position, nth) > (?, ?)", (name, *at.place)
+                    "DELETE FROM messages WHERE subscriber = ? AND (position, nth) > (?, ?)"
+                    " AND (NOT is_dead OR length(body) > 0)",
+                    (name, *at.place),
                 )
             self._move(name, at)
             self._db.execute("UPDATE subscribers SET trouble = '' WHERE name = ?", (name,))

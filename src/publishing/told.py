@@ -91,8 +91,6 @@ class Teller:
         """
         match codec.decode_outcome(notice.body).outcome:
             case MeasurementValidated() as validated:
-                if not _is_of_somebody(validated):
-                    raise ComposeError("it has neither accession number nor pseudonym: nobody could tell whose it is")
                 yield from self._validated(notice, validated)
             case MeasurementWithheld() as withheld:
                 yield from self._withheld(notice, withheld)
@@ -106,6 +104,12 @@ class Teller:
         if newest is not None and newest.rank > analysis.rank:
             return
         sent = _values(newest) if newest is not None and _is_of_somebody(newest.judged) else ()
+        if not _is_of_somebody(validated):
+            if newest is None or not sent:
+                raise ComposeError("it has neither accession number nor pseudonym: nobody could tell whose it is")
+            why = "Not to be used: a newer analysis of this scan names neither request nor person."
+            yield Told(newest, _taken_back(sent, ()), [why])
+            return
         if newest is not None and sent and newest.judged.accession_number != validated.accession_number:
             why = "Not to be used: a newer analysis of this scan has another accession number."
             yield Told(newest, _taken_back(sent, ()), [why])

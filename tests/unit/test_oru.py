@@ -400,6 +400,14 @@ def test_a_newer_analysis_under_another_accession_number_takes_the_values_from_t
     assert fields(first, "MSH")[0][10] != fields(second, "MSH")[0][10]
 
 
+def test_a_newer_analysis_of_nobody_takes_the_values_back_that_were_sent_of_somebody(site: Site) -> None:
+    site.has(SPINE, analysed_at=AT)
+    nameless = replace(SPINE, subject_event_id="m2", pseudonym="", accession_number="")
+    (message,) = site.said(nameless, analysed_at=AT + HOUR)
+    assert (fields(message, "OBR")[0][3], statuses(message)) == ("ACC0001", {"W"})
+    assert notes(message) == ["Not to be used: a newer analysis of this scan names neither request nor person."]
+
+
 def test_a_final_value_that_is_sent_anew_is_a_correction(site: Site) -> None:
     weight = replace(SPINE, regions=(), weight_kg=71.4)
     site.has(weight, analysed_at=AT)

@@ -245,6 +245,9 @@ def test_a_replay_of_another_log_drops_what_waits_of_the_former_and_keeps_its_de
         queue.died(queue.heads("epr")[0].id, "HTTP 400")
         queue.replay("epr", Reached("other", Place(4), "x"), of_another_log=True)
         assert (heads(queue), [one.message_id for one in queue.dead()]) == ([], ["m1"])
+        assert queue.revive("epr", now=200.0) == 0  # what it told of is not on this record
+        queue.replay("epr", Reached("other", Place(0), "x"))
+        assert [one.message_id for one in queue.dead()] == ["m1"]
 
 
 def test_what_waited_too_long_dies_of_one_device_or_of_all_and_is_kept_with_why(queue: Queue) -> None:
