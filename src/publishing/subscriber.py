@@ -160,10 +160,11 @@ class Subscriber:
             return False
         place = self._looked_to[1] if self._looked_to and self._looked_to[0] == reached else reached.place
         batch = log.after(place, self._selection, BATCH, span=SPAN)
-        self._looked_to = (reached, batch.reached)
         is_more = bool(batch.notices) or batch.reached < log.end()
-        if not batch.notices and batch.reached.position < reached.place.position + STRIDE:
-            return is_more
+        if not batch.notices:  # only then: news that could not be queued is looked for again
+            self._looked_to = (reached, batch.reached)
+            if batch.reached.position < reached.place.position + STRIDE:
+                return is_more
         entries = [entry for notice in batch.notices for entry in self._entries(notice)]
         queue.add(name, entries, before=reached, reached=log.reached(batch.reached), now=self._clock())
         return is_more

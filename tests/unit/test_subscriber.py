@@ -1,6 +1,7 @@
 """Whatever a receiver answers, and whenever the process ends: everything arrives, each device's news in order."""
 
 import itertools
+import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -156,6 +157,24 @@ def test_a_long_stretch_without_news_is_looked_through_in_parts(
     assert channel.taken["s/a"] == ["s/a-96-1"]
     with Queue(tmp_path) as queue:
         assert queue.reached("epr").place.position == 100  # the end of the part in which it stood
+
+
+def test_news_that_could_not_be_queued_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / LOG, ("s/a", 3), ("s/b", 1))
+    channel = Scripted([])
+    subscriber = Subscriber(AT_ONCE, Selection(), channel, data_dir=tmp_path, log=tmp_path / LOG)
+    with Queue(tmp_path) as queue, PublishedLog(tmp_path / LOG) as log:
+        queue.begin("epr", log.reached(BEGINNING))
+
+        def full(*_args: object, **_words: object) -> bool:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as patch, pytest.raises(sqlite3.OperationalError):
+            patch.setattr(queue, "add", full)
+            subscriber._go_on(queue, log)
+        for _ in range(9):
+            subscriber._go_on(queue, log)
+    assert [channel.taken.get(device) for device in ("s/a", "s/b")] == [ids(tmp_path, "s/a"), ids(tmp_path, "s/b")]
 
 
 def test_one_that_the_receiver_will_never_take_is_a_dead_letter_and_the_next_one_goes(tmp_path: Path) -> None:
