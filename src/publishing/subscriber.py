@@ -121,6 +121,7 @@ class Subscriber:
         if self._fault != type(error).__name__:
             self._fault = type(error).__name__
             why = str(error) if isinstance(error, OSError | sqlite3.Error | LogError) else ""
+            self._said = f"the site cannot tell it anything: {why or self._fault}"
             self._logger.error("publishing_fails", error=self._fault, why=why)
 
     def _begin(self, queue: Queue, log: PublishedLog) -> None:
@@ -246,6 +247,8 @@ class Subscriber:
 
     def _show(self, queue: Queue) -> None:
         standing = queue.standing(self._settings.name)
+        if standing.trouble != self._said:  # a replay, of another process, has taken it for over
+            queue.say_trouble(standing.name, self._said)
         oldest = standing.oldest_queued_at
         metrics.WAITING.labels(standing.name).set(standing.waiting)
         metrics.DEAD.labels(standing.name).set(standing.dead)

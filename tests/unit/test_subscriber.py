@@ -2,6 +2,8 @@
 
 import itertools
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -169,12 +171,63 @@ def test_news_that_could_not_be_queued_is_not_passed_over(tmp_path: Path, monkey
         def full(*_args: object, **_words: object) -> bool:
             raise sqlite3.OperationalError("database or disk is full")
 
-        with monkeypatch.context() as patch, pytest.raises(sqlite3.OperationalError):
+        with monkeypatch.context() as patch:
             patch.setattr(queue, "add", full)
-            subscriber._go_on(queue, log)
+            with pytest.raises(sqlite3.OperationalError):
+                subscriber._go_on(queue, log)
         for _ in range(9):
             subscriber._go_on(queue, log)
     assert [channel.taken.get(device) for device in ("s/a", "s/b")] == [ids(tmp_path, "s/a"), ids(tmp_path, "s/b")]
+
+
+def until(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_fault_of_the_sites_own_is_told_as_trouble_until_it_is_over(tmp_path: Path) -> None:
+    class Faulty(Scripted):
+        is_faulty = True
+
+        def compose(self, notice: Notice) -> tuple[Message, ...]:
+            if self.is_faulty:
+                raise ValueError("patient data may stand here")
+            return super().compose(notice)
+
+    write(tmp_path / LOG, ("s/a", 2))
+    channel = Faulty([])
+    told = Subscription(name="epr", retry_s=0.01, retry_max_s=0.01)
+    subscriber = Subscriber(told, Selection(), channel, data_dir=tmp_path, log=tmp_path / LOG)
+    with Queue(tmp_path) as queue:
+        with PublishedLog(tmp_path / LOG) as log:
+            queue.begin("epr", log.reached(BEGINNING))
+        subscriber.start()
+        try:
+            until(lambda: queue.standing("epr").trouble == "the site cannot tell it anything: ValueError")
+            channel.is_faulty = False
+            until(lambda: not queue.standing("epr").trouble)
+        finally:
+            subscriber.stop()
+    assert channel.taken["s/a"] == ids(tmp_path, "s/a")
+
+
+def test_a_replay_beside_the_site_does_not_end_the_trouble_of_a_receiver_that_is_away(tmp_path: Path) -> None:
+    write(tmp_path / LOG, ("s/a", 2))
+    told = Subscription(name="epr", retry_s=0.01, retry_max_s=0.01)
+    channel = Scripted(["away"] * 100_000)
+    subscriber = Subscriber(told, Selection(), channel, data_dir=tmp_path, log=tmp_path / LOG)
+    with Queue(tmp_path) as queue, PublishedLog(tmp_path / LOG) as log:
+        beginning = log.reached(BEGINNING)
+        queue.begin("epr", beginning)
+        subscriber.start()
+        try:
+            until(lambda: queue.standing("epr").trouble == "away")
+            queue.replay("epr", beginning)
+            until(lambda: queue.standing("epr").trouble == "away")
+        finally:
+            subscriber.stop()
 
 
 def test_one_that_the_receiver_will_never_take_is_a_dead_letter_and_the_next_one_goes(tmp_path: Path) -> None:
