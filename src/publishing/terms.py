@@ -47,12 +47,14 @@ HEIGHT: Final = Quality("HEIGHT", quantities.HEIGHT, "F")
 
 
 def local_code(quality: Quality, region: str, laterality: str) -> str:
-    """Return our code of a value.
+    """Return our code of a value; vertebrae with one left out between them are not those from the one to the other.
 
     Examples
     --------
-    >>> local_code(BMD, "Neck", "left"), local_code(T_SCORE, "L1-L4", ""), local_code(BMC, "Radius 1/3", "")
-    ('BMD.NECK.L', 'T.L1-L4', 'BMC.RADIUS-1-3')
+    >>> local_code(BMD, "Neck", "left"), local_code(T_SCORE, "L2-L4", ""), local_code(T_SCORE, "L2,L4", "")
+    ('BMD.NECK.L', 'T.L2-L4', 'T.L2+L4')
+    >>> local_code(BMC, "Radius 1/3", "")
+    'BMC.RADIUS-1-3'
     """
-    place = re.sub(r"[^A-Z0-9]+", "-", region.upper()).strip("-")
+    place = re.sub(r"[^A-Z0-9+]+", "-", region.upper().replace(",", "+")).strip("-")
     return ".".join(filter(None, (quality.code, place, laterality[:1].upper())))

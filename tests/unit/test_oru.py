@@ -238,7 +238,8 @@ def test_weight_and_height_are_final_and_have_their_loinc_codes(site: Site) -> N
     ("anatomy", "region", "code"),
     [
         ("hip", NECK, "24701-5^Femur DXA Bone density^LN^BMD.NECK.L^Bone mineral density (DXA), Neck, left"),
-        ("spine", RegionMeasured("L1,L3", 0.9), "24966-4^DXA Lumbar spine [Mass/Area] Bone density^LN^BMD.L1-L3"),
+        ("spine", RegionMeasured("L1,L3", 0.9), "24966-4^DXA Lumbar spine [Mass/Area] Bone density^LN^BMD.L1+L3"),
+        ("spine", RegionMeasured("L1-L3", 0.9), "24966-4^DXA Lumbar spine [Mass/Area] Bone density^LN^BMD.L1-L3"),
         ("spine", RegionMeasured("T12", 0.9), "BMD.T12^Bone mineral density (DXA), T12^99BONEWATCH"),
         ("", RegionMeasured("Total", 0.9), "BMD.TOTAL^Bone mineral density (DXA), Total^99BONEWATCH"),
         ("forearm", RegionMeasured("Radius 1/3", 0.6), "BMD.RADIUS-1-3^Bone mineral density (DXA), Radius 1/3"),
