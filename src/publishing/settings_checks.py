@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from publishing import told
 from publishing.published import TYPES
 from publishing.settings import MllpSettings, Subscription, WebhookSettings
 from streams.addresses import is_loopback, is_safe_address
@@ -38,7 +39,18 @@ def publishing_warnings(webhooks: Sequence[WebhookSettings], mllp: Sequence[Mllp
     """Return what is legal but will surprise."""
     open_ones = [f"[[webhook]] {one.name}" for one in webhooks if not is_safe_address(one.url)]
     open_ones += [f"[[mllp]] {one.name}" for one in mllp if not one.tls and not is_loopback(one.host)]
-    return [f"{one}: without TLS everybody on the way may read and change it" for one in open_ones]
+    said = [f"{one}: without TLS everybody on the way may read and change it" for one in open_ones]
+    return said + [_half_told(one, missing) for one in webhooks if (missing := _missing_types(one))]
+
+
+def _missing_types(one: WebhookSettings) -> list[str]:
+    """Return what takes back values that a webhook is told of, and that it is not told of."""
+    return [type_ for type_ in told.TYPES if type_ not in one.types] if told.TYPES[0] in one.types else []
+
+
+def _half_told(one: WebhookSettings, missing: list[str]) -> str:
+    words = "it is told of measurements, and not when one may not be used after all"
+    return f"[[webhook]] {one.name}: {words}: add {', '.join(missing)}"
 
 
 def _subscription_faults(path: str, one: Subscription, devices: Collection[str]) -> list[Fault]:

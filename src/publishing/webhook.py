@@ -68,6 +68,11 @@ class WebhookChannel:
         Of its secrets: one signature each, so that a secret can be replaced while the old one still counts.
     context
         Whom its certificate must come from.
+
+    Raises
+    ------
+    ValueError
+        Nothing can be sent to its address.
     """
 
     def __init__(
@@ -78,7 +83,11 @@ class WebhookChannel:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._url, self._signers, self._clock = settings.url, signers, clock
+        try:
+            self._url = httpx.URL(settings.url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"url: {error}") from error
+        self._signers, self._clock = signers, clock
         self._timeout_s = settings.timeout_s
         self._runner = asyncio.Runner()
         self._client = httpx.AsyncClient(

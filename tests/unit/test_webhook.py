@@ -1,5 +1,6 @@
 """A webhook's signature, secret, configuration, and what is made of a receiver's Retry-After."""
 
+import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -195,6 +196,24 @@ def test_what_goes_without_tls_to_another_machine_is_said_at_every_start() -> No
 
 
 @pytest.mark.parametrize(
+    ("types", "missing"),
+    [
+        (["bonewatch.measurement-validated.v1"], "measurement-withheld.v1, bonewatch.measurements-amended.v1"),
+        (["bonewatch.measurement-validated.v1", "bonewatch.measurement-withheld.v1"], "measurements-amended.v1"),
+        (["bonewatch.gate-changed.v1", "bonewatch.measurement-withheld.v1"], ""),
+        ([], ""),
+    ],
+)
+def test_one_that_is_told_of_measurements_and_not_when_they_are_doubted_is_said_at_every_start(
+    types: list[str], missing: str
+) -> None:
+    text = configuration() + WEBHOOK + (f"types = {json.dumps(types)}\n" if types else "")
+    said = [note for note in warnings(parse(text, "site.toml")) if note.startswith("[[webhook]] epr")]
+    words = "[[webhook]] epr: it is told of measurements, and not when one may not be used after all: add bonewatch."
+    assert said == ([words + missing] if missing else [])
+
+
+@pytest.mark.parametrize(
     ("url", "is_safe"),
     [
         ("https://epr.example.org/", True),
@@ -241,6 +260,13 @@ def test_an_authority_that_cannot_be_read_is_one_plain_line(
     with pytest.raises(ConfigError) as raised:
         check_files(config, tmp_path)
     assert str(raised.value).startswith(f"{name} ca_file ca.pem: {words}")
+
+
+def test_an_address_that_nothing_can_be_sent_to_is_one_plain_line(tmp_path: Path) -> None:
+    (tmp_path / "epr.secret").write_text(SECRET)
+    config = parse(configuration() + WEBHOOK.replace("epr.example.org", "10.0.0.300"), "site.toml")
+    with pytest.raises(ConfigError, match=r"^\[\[webhook\]\] epr url: Invalid IPv4 address"):
+        check_files(config, tmp_path)
 
 
 def test_a_secret_of_the_environment_is_missed_softly_by_the_check(
