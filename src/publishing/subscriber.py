@@ -24,6 +24,8 @@ from streams.sqlite_log import LogError
 BATCH: Final = 200
 MOST_WAITING: Final = 5_000
 """More are not queued: the log keeps them."""
+MOST_BEHIND: Final = 50_000
+"""Where a receiver takes nothing of some devices, so many: what lies behind in the log is of others, too."""
 MOST_DEAD: Final = 10_000
 """The oldest dead letters beyond go: the log keeps them, too."""
 SPAN: Final = 20_000
@@ -157,7 +159,8 @@ class Subscriber:
     def _take_in(self, queue: Queue, log: PublishedLog, reached: Reached) -> bool:
         """Queue what is new, one batch of it; return whether there may be more."""
         name = self._settings.name
-        if queue.standing(name).waiting >= MOST_WAITING:
+        is_partly_stuck = not self._whole.tries and any(patience.tries for patience in self._devices.values())
+        if queue.standing(name).waiting >= (MOST_BEHIND if is_partly_stuck else MOST_WAITING):
             return False
         place = self._looked_to[1] if self._looked_to and self._looked_to[0] == reached else reached.place
         batch = log.after(place, self._selection, BATCH, span=SPAN)

@@ -148,6 +148,22 @@ def test_what_a_receiver_that_is_away_does_not_get_stays_in_the_log_beyond_so_ma
     assert channel.taken["s/a"] == ids(tmp_path, "s/a")
 
 
+def test_however_much_waits_of_a_device_that_is_refused_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Picky(Scripted):
+        def deliver(self, delivery: Delivery) -> Result:
+            return Postponed("AE", everything=False) if delivery.device == "s/a" else super().deliver(delivery)
+
+    monkeypatch.setattr("publishing.subscriber.MOST_WAITING", 4)
+    monkeypatch.setattr("publishing.subscriber.MOST_BEHIND", 8)
+    monkeypatch.setattr("publishing.subscriber.BATCH", 2)
+    write(tmp_path / LOG, *[("s/a", 1)] * 6, ("s/b", 1), *[("s/a", 1)] * 6)
+    channel = Picky([])
+    assert turns(tmp_path, channel, 20) == 9  # whole batches, and no more than so many
+    assert channel.taken["s/b"] == ["s/b-1-1"]
+
+
 def test_a_long_stretch_without_news_is_looked_through_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +223,7 @@ def test_a_fault_of_the_sites_own_is_told_as_trouble_until_it_is_over(tmp_path: 
         try:
             until(lambda: queue.standing("epr").trouble == "the site cannot tell it anything: ValueError")
             channel.is_faulty = False
-            until(lambda: not queue.standing("epr").trouble)
+            until(lambda: not queue.standing("epr").trouble and len(channel.taken.get("s/a", [])) == 2)
         finally:
             subscriber.stop()
     assert channel.taken["s/a"] == ids(tmp_path, "s/a")
