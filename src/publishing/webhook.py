@@ -14,6 +14,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -95,6 +96,7 @@ class WebhookChannel:
             timeout=None,  # noqa: S113 - it ends as a whole, in `_post`
             follow_redirects=False,
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept
         )
 
     def compose(self, notice: Notice) -> tuple[Message, ...]:

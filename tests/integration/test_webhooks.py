@@ -218,6 +218,13 @@ def test_a_receiver_that_asks_to_be_left_alone_is_left_alone_for_so_long(folder:
     assert asked[1] - asked[0] >= 1.0
 
 
+def test_a_receivers_cookies_are_not_kept(folder: Path, receiver: Receiver) -> None:
+    receiver.answer = lambda _posted: Answer(headers={"set-cookie": f"n{len(receiver.came)}=1"})
+    with telling(folder, settings_for(receiver.url)):
+        receiver.wait_for(lambda: len(receiver.came) == 6)
+    assert [one.headers.get("cookie") for one in receiver.came] == [None] * 6
+
+
 def test_a_redirect_is_not_followed(folder: Path, receiver: Receiver) -> None:
     with receiving() as elsewhere:
         receiver.answer = lambda _: Answer(307, {"location": elsewhere.url})
