@@ -118,7 +118,7 @@ def _secrets(settings: WebhookSettings, folder: Path) -> list[str]:
         found = os.environ.get(settings.secret_env, "").split()
     else:
         try:
-            found = (folder / settings.secret_file).read_text(encoding="utf-8").split()
+            found = (folder / settings.secret_file).read_text(encoding="utf-8-sig").split()
         except UnicodeDecodeError as error:
             raise ValueError(f"{_origin(settings)} cannot be read: it is no text") from error
         except OSError as error:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bonewatch.config import parse, warnings
 from bonewatch.errors import ConfigError
-from bonewatch.publishing import check_files, unset_secrets
+from bonewatch.publishing import _secrets, check_files, unset_secrets
 from publishing.settings import WebhookSettings
 from publishing.webhook import WebhookChannel, new_secret, signer
 from streams.addresses import is_safe_address
@@ -260,6 +260,13 @@ def test_an_authority_that_cannot_be_read_is_one_plain_line(
     with pytest.raises(ConfigError) as raised:
         check_files(config, tmp_path)
     assert str(raised.value).startswith(f"{name} ca_file ca.pem: {words}")
+
+
+def test_a_secrets_file_may_begin_as_windows_editors_let_it(tmp_path: Path) -> None:
+    (tmp_path / "epr.secret").write_bytes(b"\xef\xbb\xbf" + f"{SECRET}\r\n".encode())
+    config = parse(configuration() + WEBHOOK, "site.toml")
+    check_files(config, tmp_path)
+    assert _secrets(config.webhook[0], tmp_path) == [SECRET]
 
 
 def test_an_address_that_nothing_can_be_sent_to_is_one_plain_line(tmp_path: Path) -> None:
