@@ -11,7 +11,7 @@ from simulators.ris import Appointment, VirtualRis, invented_clinic
 from tests.running import ScannerConsole, SiteProcess, configuration, console, seed
 
 REFUSED = 0xC100
-CYCLES = int(os.environ.get("BONEWATCH_CYCLES", "90"))
+CYCLES = int(os.environ.get("BONEWATCH_CYCLES", "60"))
 """The long run has a thousand: ``BONEWATCH_CYCLES=1000 pytest tests/e2e/test_interlock.py``."""
 
 

@@ -95,12 +95,13 @@ class DeadlineSocket(AssociationSocket):
         self._object_bytes = 0
 
     def _shutdown_socket(self) -> None:
-        """Close even what cannot be shut down because nobody is connected."""
-        if self.socket is None:
+        """Close even what cannot be shut down because nobody is connected, and what another thread closes meanwhile."""
+        client = self.socket
+        if client is None:
             return
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
+            client.shutdown(socket.SHUT_RDWR)
+        client.close()
 
 
 def _acknowledge_now(client: socket.socket) -> None:
