@@ -96,6 +96,12 @@ class Measurement(msgspec.Struct, frozen=True):
     amendments: tuple[Amendment, ...] = ()
 
 
+def serial_values(one: Measurement) -> tuple[SerialValue, ...]:
+    """Return the values for serial comparison of regions that stand once: a study names no side of two."""
+    names = [region.region for region in one.regions]
+    return tuple(value for value in one.cross_calibrated if names.count(value.region) == 1)
+
+
 class MeasurementQuery(msgspec.Struct, frozen=True):
     """Which measurements are asked for; `device` is its key with the site, times include both ends."""
 

@@ -352,6 +352,21 @@ def test_what_is_released_says_by_whom_and_why_and_what_stood_for_it_is_gone(sit
     assert answer.status_code == 410
     assert f"Observation/{one['id']}" in answer.json()["issue"][0]["diagnostics"]
     assert site.get(f"/fhir/Observation/{id_of(site.events['withheld'], '0')}").status_code == 404
+    assert site.get(f"/fhir/Observation/{id_of(site.events['spine'])}").status_code == 404  # it was never withheld
+
+
+@pytest.mark.parametrize(("query", "same"), [("status=final,", "status=final"), ("code=8302-2,%20,", "code=8302-2")])
+def test_a_blank_between_commas_widens_no_search(site: Made, query: str, same: str) -> None:
+    assert site.keys(query) == site.keys(same) != []
+
+
+def test_the_record_of_use_names_what_a_search_of_provenance_held_and_nothing_that_was_only_asked(site: Made) -> None:
+    site.rig.trail.entries.clear()
+    event = site.events["spine"]
+    asked = f"Observation/{id_of(event, '0')},Observation/{id_of('Anna Example 1950')}"
+    assert site.found(f"/fhir/Provenance?target={asked}")
+    (use,) = site.rig.trail.entries
+    assert use.shown == (event,)
 
 
 def test_an_older_analysis_is_in_error_and_gives_no_value(site: Made) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from storage.annotations import Comparability, Step, annotations_of
 from storage.settings import AnnotationRules
-from streams.measurements import Annotation, Measurement, RawRegion, SerialValue
+from streams.measurements import Annotation, Measurement, RawRegion, SerialValue, serial_values
 from streams.messages import QcStanding
 from streams.policy import LeastSignificantChange
 
@@ -148,6 +148,13 @@ def test_another_scanners_value_is_compared_by_a_study_in_force_without_a_claim(
     assert found["follow_up_scanner"].device == "bath/dxa-2"
     superseded = Comparability(frozenset(), frozenset({("bath/dxa-2", "move", 3)}))
     assert "last_comparable" not in notes(one, last, record=superseded)
+
+
+def test_a_study_tells_no_side_so_that_of_two_sides_there_is_no_value_for_comparison() -> None:
+    values = (SerialValue("Total", 0.92, 0.01, "dxa-2", "move", 1), SerialValue("Neck", 0.7, 0.01, "dxa-2", "move", 1))
+    both = (*total(0.9, "left"), *total(0.7, "right"), RawRegion("Neck", "left", 0.68))
+    assert [one.region for one in serial_values(now(regions=both, cross_calibrated=values))] == ["Neck"]
+    assert serial_values(now(regions=total(0.9), cross_calibrated=values[:1])) == values[:1]
 
 
 def test_this_value_as_the_other_scanner_reads_it_serves_as_well() -> None:

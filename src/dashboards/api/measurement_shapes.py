@@ -5,7 +5,15 @@ from typing import Final
 
 import msgspec
 
-from streams.measurements import Amendment, Measurement, RawRegion, Review, ReviewedMeasurement, SerialValue
+from streams.measurements import (
+    Amendment,
+    Measurement,
+    RawRegion,
+    Review,
+    ReviewedMeasurement,
+    SerialValue,
+    serial_values,
+)
 from streams.messages import QcStanding, SizeAt
 
 RAW_IS_FOR: Final = "T-score, FRAX and reporting: values as the device gave them, never cross-calibrated"
@@ -155,7 +163,7 @@ def measurement_out(one: Measurement) -> MeasurementOut:
             weight_kg=one.weight_kg,
             height_cm=one.height_cm,
         ),
-        serial_comparison=SerialOut(SERIAL_IS_FOR, one.cross_calibrated),
+        serial_comparison=SerialOut(SERIAL_IS_FOR, serial_values(one)),
         least_significant_changes=[ChangeOut(c.region, c.value, c.unit, c.source, c.population) for c in one.changes],
     )
 

@@ -38,7 +38,7 @@ from dashboards.fhir.terms import (
     identifier,
     instant,
 )
-from streams.measurements import Amendment, Measurement, RawRegion, SerialValue
+from streams.measurements import Amendment, Measurement, RawRegion, SerialValue, serial_values
 from streams.quantities import is_lumbar
 
 PROFILES: Final = {
@@ -178,7 +178,7 @@ def _components(one: Measurement, of: RawRegion) -> Iterator[FhirJson]:
 
 def _serial_comparisons(one: Measurement, of: RawRegion | None) -> Iterator[FhirJson]:
     """Yield what other scanners would read: as extensions, so that nobody takes one for the value by accident."""
-    values: Sequence[SerialValue] = one.cross_calibrated if of is not None else ()
+    values: Sequence[SerialValue] = serial_values(one) if of is not None else ()
     for value in values:
         if of is None or value.region != of.region:
             continue

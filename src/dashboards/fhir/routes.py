@@ -112,8 +112,9 @@ def _observations(console: Console, request: Visit, form: Form = ()) -> Answer:
 
 
 def _measurements_in(found: Found) -> dict[str, None]:
-    """Return the events of the measurements whose values a page holds, in its order."""
-    return dict.fromkeys(event for it in found.resources if (event := event_of(it["id"])) is not None)
+    """Return the events of the measurements that a page tells of, in its order."""
+    told = (it for it in found.resources if it["resourceType"] in {"Observation", "Provenance"})
+    return dict.fromkeys(event for it in told if (event := event_of(it["id"])) is not None)
 
 
 @get("/Observation/{observation_id:str}", **route("Observation"))
@@ -123,7 +124,8 @@ def read_observation(console: NamedDependency[Console], observation_id: FromPath
     with reading(console) as measurements:
         one = measurements.measurement(event_id) if event_id is not None else None
     found = observations(one, devices) if one is not None else []
-    if found and names_of(observation_id) == (event_id,) and observation_id not in {it["id"] for it in found}:
+    is_released = one is not None and one.status == "released"
+    if is_released and names_of(observation_id) == (event_id,) and observation_id not in {it["id"] for it in found}:
         values = ", ".join(f"Observation/{it['id']}" for it in found)
         raise HTTPException(detail=f"It had been withheld and is released: see {values}", status_code=410)
     return _read(next((it for it in found if it["id"] == observation_id), None), observation_id)
@@ -140,13 +142,14 @@ def _provenances_of(console: Console, request: Visit, form: Form = ()) -> Answer
     for given in asked.given:
         refuse_many(given, MOST_COUNT)
     events = {event_of(one) for given in asked.given for one in _named_by(given, base_of(request))}
+    if len(events) > MOST_COUNT:
+        raise refusal(400, f"Ask about {MOST_COUNT} at most", {"target": "too many"})
     if not asked.given:
         raise refusal(400, "Ask by target, such as Observation/..., or by _id", {"target": "this or _id is needed"})
     with reading(console) as measurements:
         found = [
             one for event_id in sorted(filter(None, events)) for one in _provenances(measurements, event_id, console)
         ]
-    note_shown(request, sorted(filter(None, events)))
     return _searched(console, request, form, "Provenance", found)
 
 
@@ -178,6 +181,7 @@ def _searched(console: Console, request: Visit, form: Form, kind: str, there: Se
     asked = search(request, SEARCHED[kind], form)
     begins = begins_at(request, console, asked)
     found = sliced(fitting(asked, there, base_of(request)), asked.limit, begins)
+    note_shown(request, _measurements_in(found))
     return _answer(bundle(request, console, asked, found))
 
 

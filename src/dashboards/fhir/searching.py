@@ -142,8 +142,8 @@ def _given(name: str, value: str, known: Parameters) -> Given | None:
 
 
 def _or(value: str) -> list[str]:
-    """Return what stands between commas; a comma with a backslash before it is one of the text."""
-    return [_plain(one) for one in re.split(r"(?<!\\),", value)]
+    """Return what stands between commas, nothing left out but blanks; a comma behind a backslash is one of the text."""
+    return [_plain(one) for one in re.split(r"(?<!\\),", value) if one.strip()] or [""]
 
 
 def _plain(text: str) -> str:
