@@ -15,6 +15,5 @@ def newest_recorded(log: SqliteEventLog) -> int:
 
 
 def note_lost_keys(pseudonyms: Pseudonyms, log: SqliteEventLog) -> None:
-    """Note that keys are lost where there is none, and the log has pseudonyms."""
-    if not pseudonyms.version:
-        pseudonyms.note_lost(newest_recorded(log))
+    """Note that the newest key is lost where the log has pseudonyms of a later version than any key that is there."""
+    pseudonyms.note_lost(newest_recorded(log))
