@@ -21,8 +21,8 @@ CHECKS: Final = (
 )
 
 
-SIDE_BY_SIDE: Final = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
-"""Two processes: half of the tests wait for a server or a browser most of the time."""
+SIDE_BY_SIDE: Final = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
+"""Three processes on two cores: a third of the time the tests wait for a server or a browser."""
 
 
 def run(name: str, command: list[str]) -> bool:
