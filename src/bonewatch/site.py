@@ -345,6 +345,7 @@ class Site:
             measurements=self._measurements(),
             published=published,
             pseudonyms=self._pseudonyms,
+            data_dir=self._data_dir,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from litestar import Litestar, Router
@@ -28,7 +29,9 @@ from dashboards.live import LiveHub
 from dashboards.manner.document import DOCUMENT_PATH, SECURITY
 from dashboards.manner.etags import EtagMiddleware
 from dashboards.manner.idempotency import IdempotencyMiddleware
-from dashboards.metrics import MetricsPage, SiteCollector
+from dashboards.metrics.page import MetricsPage, SiteCollector
+from dashboards.metrics.requests import timed_requests
+from dashboards.metrics.verdicts import count_verdicts
 from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
 from dashboards.uploads import MemoryRequest
@@ -66,17 +69,18 @@ def create_app(
     measurements: Measurements | None = None,
     published: PublishedLog | None = None,
     pseudonyms: PseudonymKeys | None = None,
+    data_dir: Path | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
     Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed,
-    without `pseudonyms` nobody is found by a patient's id.
+    without `pseudonyms` nobody is found by a patient's id. Of `data_dir` the metrics say how much room is left.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
     live = LiveHub(site, settings.heartbeat_s)
-    metrics = MetricsPage(SiteCollector(site, readings, live))
+    metrics = MetricsPage(SiteCollector(site, readings, live, zone=settings.zone, data_dir=data_dir))
     console = Console(
         site,
         readings,
@@ -100,7 +104,9 @@ def create_app(
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:
         await live.start()
+        stop_counting = site.subscribe(count_verdicts)
         yield
+        stop_counting()
         live.close()
 
     app = Litestar(
@@ -112,6 +118,7 @@ def create_app(
         },
         guards=[require_sign_in],
         middleware=[
+            timed_requests(),
             SessionMiddleware(console, credentials),
             AuditMiddleware(console, audit or MemoryTrail()),
             IdempotencyMiddleware(users.answers),

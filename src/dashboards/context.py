@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
-from dashboards.metrics import MetricsPage
+from dashboards.metrics.page import MetricsPage
 from dashboards.settings import HttpSettings
 from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
