@@ -115,6 +115,7 @@ class Forwarder:
             If the broker holds another log of this site.
         """
         tries, complaints = 0, Complaints(self.broker, self._logger)
+        self._say_lag()  # a broker that is away keeps the first question waiting for long
         while not stopped.is_set():
             try:
                 for _ in self.batches(stopped):
@@ -146,10 +147,13 @@ class Forwarder:
     def _wait_out(self, wait_s: float, stopped: threading.Event) -> None:
         """Wait; the lag stays true meanwhile."""
         while wait_s > 0 and not stopped.is_set():
-            with suppress(sqlite3.Error):
-                LAG.set(self.log.last_position() - self._reached)
+            self._say_lag()
             stopped.wait(min(wait_s, WAIT_S))
             wait_s -= WAIT_S
+
+    def _say_lag(self) -> None:
+        with suppress(sqlite3.Error):
+            LAG.set(self.log.last_position() - self._reached)
 
     def batches(self, stopped: threading.Event | None = None) -> Iterator[int]:
         """Send what is new, batch by batch, over one connection; yield the position reached after each."""

@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,6 +52,7 @@ def clock_state() -> ClockState | None:
 
 def machine(data_dir: Path | None) -> Iterable[Metric]:
     """Yield room and clock; what cannot be asked is absent."""
+    yield plain("bonewatch_clock_timestamp_seconds", "This computer's clock, to be compared.", time.time())
     if data_dir is not None:
         usage = shutil.disk_usage(data_dir)
         yield plain("bonewatch_data_free_bytes", "Room that is left where the log stands.", usage.free)

@@ -1,0 +1,149 @@
+"""Rules, routes and the chain: real Prometheus and Alertmanager, from a pipeline that stalls to a webhook, and back."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import msgspec
+import pytest
+
+from streams.topic_admin import create
+from streams.topics import fleet_topics, site_topic
+from tests.kafka import RealKafka, free_ports, require_java
+from tests.peers import free_port
+from tests.running import SiteProcess, configuration, seed
+from tests.webhook_receiver import Receiver, receiving
+
+DEPLOY: Final = Path(__file__).resolve().parents[2] / "deploy"
+RULES: Final = DEPLOY / "prometheus"
+ROUTES: Final = DEPLOY / "alertmanager" / "alertmanager.yml"
+WITHIN_S: Final = 60.0
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_rules_are_rules_and_each_fires_when_it_should_and_only_then() -> None:
+    run("promtool", "check", "rules", str(RULES / "fleet.yml"), str(RULES / "site.yml"))
+    for name in ("fleet.yml", "site.yml"):
+        run("promtool", "test", "rules", str(RULES / "tests" / name))
+
+
+def test_every_alarm_is_tried() -> None:
+    for name in ("fleet.yml", "site.yml"):
+        groups = msgspec.yaml.decode((RULES / name).read_text())["groups"]
+        tried = {test["name"] for test in msgspec.yaml.decode((RULES / "tests" / name).read_text())["tests"]}
+        assert tried == {rule["alert"] for group in groups for rule in group["rules"]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver_name"),
+    [
+        (("severity=critical", "alertname=FoldDiverges"), "on-call"),
+        (("severity=warning", "alertname=SinkBehind"), "team"),
+        (("severity=none", "alertname=Watchdog"), "watchdog"),
+        (("severity=misspelt",), "team"),
+    ],
+)
+def test_alarms_go_to_those_who_are_meant(labels: tuple[str, ...], receiver_name: str) -> None:
+    run("amtool", "check-config", str(ROUTES))
+    assert run("amtool", "config", "routes", "test", f"--config.file={ROUTES}", *labels).split() == [receiver_name]
+
+
+def hastened(rules: dict[str, Any]) -> dict[str, Any]:
+    """The same rules, without the time for which each must hold."""
+    groups = [
+        group | {"rules": [{key: value for key, value in rule.items() if key != "for"} for rule in group["rules"]]}
+        for group in rules["groups"]
+    ]
+    return {"groups": groups}
+
+
+@contextmanager
+def process(*command: str, folder: Path) -> Iterator[None]:
+    with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
+        started = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            yield
+        finally:
+            started.terminate()
+            started.wait(30)
+
+
+def answers(url: str) -> None:
+    until = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < until, url
+        time.sleep(0.2)
+
+
+@contextmanager
+def watching(folder: Path, target: str, hook: str) -> Iterator[str]:
+    """Prometheus and Alertmanager with our rules and routes, hastened; yields where Prometheus is."""
+    prometheus, alertmanager = free_port(), free_port()
+    for name in ("fleet.yml", "site.yml"):
+        (folder / name).write_bytes(msgspec.yaml.encode(hastened(msgspec.yaml.decode((RULES / name).read_text()))))
+    given = msgspec.yaml.decode((RULES / "prometheus.yml").read_text())
+    given["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    given["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{alertmanager}"]
+    given["scrape_configs"] = [{"job_name": "site", "static_configs": [{"targets": [target]}]}]
+    (folder / "prometheus.yml").write_bytes(msgspec.yaml.encode(given))
+    routes = msgspec.yaml.decode(ROUTES.read_text())
+    for route in (routes["route"], *routes["route"]["routes"]):
+        route |= {"group_wait": "1s", "group_interval": "1s"}
+    for one in routes["receivers"]:
+        one["webhook_configs"] = [{"url": hook, "send_resolved": True}]
+    (folder / "alertmanager.yml").write_bytes(msgspec.yaml.encode(routes))
+    with ExitStack() as stack:
+        at = f"127.0.0.1:{alertmanager}"
+        words = ("--config.file=alertmanager.yml", "--cluster.listen-address=", "--storage.path=am")
+        stack.enter_context(process("prometheus-alertmanager", *words, f"--web.listen-address={at}", folder=folder))
+        stored = ("--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", "--rules.alert.resend-delay=2s")
+        here = f"--web.listen-address=127.0.0.1:{prometheus}"
+        stack.enter_context(process("prometheus", *stored, here, folder=folder))
+        answers(f"http://{at}/-/ready")
+        answers(f"http://127.0.0.1:{prometheus}/-/ready")
+        yield f"http://127.0.0.1:{prometheus}"
+
+
+def told(hook: Receiver) -> set[tuple[str, str]]:
+    """Return which alarms came, and whether they burn or are over."""
+    came = [json.loads(posted.body) for posted in list(hook.came)]
+    return {(alarm["labels"]["alertname"], alarm["status"]) for message in came for alarm in message["alerts"]}
+
+
+def test_a_pipeline_that_stalls_reaches_a_webhook_and_is_over_when_it_goes_on(tmp_path: Path) -> None:
+    require_java()
+    kafka = RealKafka(tmp_path / "kafka", free_ports())
+    text = configuration(scanners=1) + f'\n[kafka]\nbootstrap_servers = "127.0.0.1:{kafka.port}"\n'
+    seed(tmp_path, text)
+    with ExitStack() as stack:
+        site = stack.enter_context(SiteProcess(tmp_path))
+        hook = stack.enter_context(receiving())
+        (tmp_path / "watch").mkdir()
+        prometheus = stack.enter_context(watching(tmp_path / "watch", site.url.removeprefix("http://"), hook.url))
+        hook.wait_for(lambda: {("ForwarderBehind", "firing"), ("Watchdog", "firing")} <= told(hook), WITHIN_S)
+        kafka.start()
+        stack.callback(kafka.kill)
+        create(kafka.broker, (*fleet_topics(2), site_topic("test-site")))
+        hook.wait_for(lambda: ("ForwarderBehind", "resolved") in told(hook), WITHIN_S)
+        rules = httpx.get(f"{prometheus}/api/v1/rules").json()["data"]["groups"]
+        assert [rule["name"] for group in rules for rule in group["rules"] if rule["health"] != "ok"] == []
+        page = httpx.get(f"{site.url}/metrics").text
+        checked = subprocess.run(
+            ["promtool", "check", "metrics"], input=page, text=True, capture_output=True, check=False
+        )
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
