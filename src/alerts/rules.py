@@ -12,7 +12,7 @@ RESOLVED_KEPT: Final = 200
 """So many alerts that are over stay in the book."""
 
 
-class Timetable(msgspec.Struct, frozen=True):
+class Timetable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When an alert that nobody took goes on: minutes after it was told to tier 2, 3, ...
 
     At the last tier those with a role of `widens_to` are told too.
@@ -22,7 +22,7 @@ class Timetable(msgspec.Struct, frozen=True):
     widens_to: tuple[Role, ...] = ()
 
 
-class AlertRules(msgspec.Struct, frozen=True):
+class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of one site.
 
     Attributes

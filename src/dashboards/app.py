@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from alerts.desk import Desk
 from dashboards.access.credentials import Credentials
 from dashboards.access.needs import refuse_unnamed
 from dashboards.api.routes import api_router
@@ -66,12 +67,13 @@ def create_app(
     measurements: Measurements | None = None,
     published: PublishedLog | None = None,
     pseudonyms: PseudonymKeys | None = None,
+    alerts: Desk | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
     Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed,
-    without `pseudonyms` nobody is found by a patient's id.
+    without `pseudonyms` nobody is found by a patient's id, without `alerts` nobody is told anything.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -94,13 +96,17 @@ def create_app(
         measurements=measurements,
         published=published,
         pseudonyms=pseudonyms,
+        alerts=alerts,
     )
     credentials = Credentials(console)
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:
         await live.start()
+        unsubscribe = alerts.subscribe(live.alerts_changed) if alerts is not None else None
         yield
+        if unsubscribe is not None:
+            unsubscribe()
         live.close()
 
     app = Litestar(

@@ -8,6 +8,7 @@ from litestar.params import FromQuery
 from litestar.response import Template
 
 from dashboards.auth import PUBLIC_STATUS, Visit
+from dashboards.console.alert_words import board_note
 from dashboards.console.templates import page
 from dashboards.console.wording import device_name
 from dashboards.context import Console
@@ -39,7 +40,10 @@ def _board(console: Console, visit: Visit, template: str, *, wall: bool) -> Temp
     may_enter = not wall and (visit.user is None or may(visit.user.role, Permission.ENTER_QC))
     views = console.readings.devices()
     demo = _demo_groups(console, views) if not wall else {}
-    return page(console, visit, template, views=views, wall=wall, may_enter=may_enter, demo_groups=demo)
+    note = board_note(console.alerts.open()) if console.alerts is not None else ""
+    return page(
+        console, visit, template, views=views, wall=wall, may_enter=may_enter, demo_groups=demo, alerts_note=note
+    )
 
 
 def _demo_groups(console: Console, views: Sequence[DeviceView]) -> Mapping[str, Sequence[DemoAction]]:
