@@ -106,6 +106,8 @@ class AppriseChannel:
             limits = f"cto={self._timeout_s:g}&rto={self._timeout_s:g}"
             if not service.add(f"{url}{mark}{limits}"):
                 raise ChannelError("the URL is none that Apprise can use: compare it with the service's page there")
+            for one in service:
+                one.request_rate_per_sec = 0  # it would sleep 5.5 s before each next message, and others wait behind
             self._services[address] = service
         return self._services[address]
 
