@@ -26,22 +26,24 @@ class Alert(msgspec.Struct, frozen=True):
         Stable: from the key and `raised_at`.
     tier
         How far it has been escalated; those of tier 1 are told first.
+    counted_from
+        From when the timetable of escalation counts: when somebody was first told, or it became more urgent since.
     next_tier_at
         When it goes on to the next tier; None while nobody has been told, after the last tier and once acknowledged.
     news_at
-        When the news of the condition last changed.
+        When there was something new last.
+    known
+        All the news that there has been.
     gone_at
         Since when the condition has not been found; it is over when that has lasted.
     told
-        By person, the news that they were told, in the order of telling.
+        By person, the parts of the news that they were told.
     urgently_told
         Who was told of it as urgent: they are told when it is over.
     told_taken
         Who was told who took it.
-    ending
-        What can be said now that it is over; empty: nothing is said.
     owed
-        Who is still to be told the ending.
+        Who is still to be told that it is over.
     reaches_nobody
         Nobody is there to be told: the console shows it.
     """
@@ -50,8 +52,10 @@ class Alert(msgspec.Struct, frozen=True):
     condition: Condition
     raised_at: datetime
     news_at: datetime
+    known: tuple[str, ...] = ()
     state: AlertState = AlertState.RAISED
     tier: int = 1
+    counted_from: datetime | None = None
     next_tier_at: datetime | None = None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
@@ -60,9 +64,17 @@ class Alert(msgspec.Struct, frozen=True):
     told: dict[str, tuple[str, ...]] = {}
     urgently_told: tuple[str, ...] = ()
     told_taken: tuple[str, ...] = ()
-    ending: str = ""
     owed: tuple[str, ...] = ()
     reaches_nobody: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it stands and nobody has taken it: there is somebody to tell, or to escalate to."""
+        return self.gone_at is None and self.state in {AlertState.RAISED, AlertState.ESCALATED}
+
+    def untold(self, person: str) -> frozenset[str]:
+        """Return the parts of the news as they stand now that somebody was not told."""
+        return self.condition.parts - set(self.told.get(person, ()))
 
 
 class Book(msgspec.Struct, frozen=True):

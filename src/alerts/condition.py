@@ -55,11 +55,15 @@ class Condition(msgspec.Struct, frozen=True):
     since
         Since when it is so.
     news
-        Changes only when there is something new to tell (the failed reading's id); never the time.
-    headline, advice
-        One line without the device's name ahead of it being repeated, and what to do and whom to ring.
+        Words separated by blanks; a word that was not there before is something new to tell (the failed reading's id),
+        one that goes is not. Never the time.
+    headline, brief, advice
+        One sentence without a full stop that names the device; a few words for the subject of a message; what to do.
+    ring
+        Whom to ring.
     needs_by
-        By when it matters (the start of a clinic), or None.
+        By when it matters, or None; `needs_what` is then: a ``clinic`` starts, an ``override`` ends; `needs_note` says
+        more of it (``first patient 08:40``).
     page
         The console's path.
     many
@@ -73,12 +77,21 @@ class Condition(msgspec.Struct, frozen=True):
     since: datetime
     news: str
     headline: str
+    brief: str = ""
     advice: str = ""
+    ring: str = ""
     device: str = ""
     device_name: str = ""
     needs_by: datetime | None = None
+    needs_what: str = "clinic"
+    needs_note: str = ""
     page: str = ""
     many: str = ""
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The words of the news."""
+        return frozenset(self.news.split())
 
 
 class Findings(msgspec.Struct, frozen=True):

@@ -43,8 +43,12 @@ class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         So long a scale's or stadiometer's line may be down around a clinic before it is told.
     scanner_silent_minutes
         So long in clinic time nothing may come from a scanner.
-    review_days, handover_hours, return_hours, incident_days
-        After these a review, a device with an engineer, a return and an incident have waited too long.
+    review_days, handover_hours, incident_days
+        After these a review, a device with an engineer and an incident have waited too long.
+    uptime_hours
+        Uptime is held against its contract once so many hours of clinic time are covered.
+    wait_for_duty_hours
+        What is not urgent waits so long for somebody to come on duty; else everybody of the role is told.
     clock_skew_s
         The computer's clock may be off by so much.
     digest_at, digest_weekdays
@@ -68,8 +72,9 @@ class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scanner_silent_minutes: int = 120
     review_days: int = 3
     handover_hours: int = 48
-    return_hours: int = 4
     incident_days: int = 7
+    uptime_hours: int = 40
+    wait_for_duty_hours: int = 72
     clock_skew_s: float = 30.0
     digest_at: str = "08:00"
     digest_weekdays: tuple[int, ...] = (0, 1, 2, 3, 4)

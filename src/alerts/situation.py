@@ -1,10 +1,13 @@
 """How things stand at one instant: plain values, gathered elsewhere, that conditions are derived from."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
+from alerts.rota import instant
+from streams.fold.schedule import clinics_on, has_clinic, local_day, next_clinic_day
+from streams.policy import ClinicCalendar
 from streams.readings import DeviceView
 
 
@@ -27,21 +30,27 @@ class LineView(msgspec.Struct, frozen=True):
 class DeviceSituation(msgspec.Struct, frozen=True):
     """One device as people see it, with its clinics of today and of the next day that has any, in order.
 
-    `heard_at` is when anything came from the device last; None where nobody knows: nothing is concluded then.
+    `heard_at` is when anything came from the device last, `first_patient_at` the first appointment from now on; None
+    where nobody knows: nothing is concluded then.
     """
 
     view: DeviceView
     clinics: tuple[ClinicSpan, ...] = ()
     line: LineView | None = None
     heard_at: datetime | None = None
+    first_patient_at: datetime | None = None
 
 
 class UptimeStanding(msgspec.Struct, frozen=True):
-    """Where a device's uptime stands against its contract since `first`, the first day of the period; percent."""
+    """Where a device's uptime stands against its contract since `first`, the first day of the period; percent.
+
+    `covered_hours` is the clinic time that it rests on.
+    """
 
     device: str
     device_name: str
     first: date
+    covered_hours: float
     reached_percent: float
     promised_percent: float
 
@@ -72,3 +81,25 @@ class Situation(msgspec.Struct, frozen=True):
     clock_offset_s: float | None = None
     not_ready: Trouble | None = None
     undelivered: tuple[Trouble, ...] = ()
+
+
+def clinics_ahead(calendar: ClinicCalendar, at: datetime, assumed: tuple[str, str]) -> tuple[ClinicSpan, ...]:
+    """Return a device's clinics of today and of the next day that has any, in order, without what is closed.
+
+    Where no clinic is configured the device works every day that is not closed: `assumed` hours are taken then.
+    """
+    today = local_day(at, calendar.time_zone)
+    coming = next_clinic_day(calendar, today + timedelta(days=1))
+    return tuple(
+        span
+        for day in (today, coming)
+        if day is not None and has_clinic(calendar, day)
+        for span in _clinics(calendar, day, assumed)
+    )
+
+
+def _clinics(calendar: ClinicCalendar, day: date, assumed: tuple[str, str]) -> list[ClinicSpan]:
+    if calendar.clinics:
+        return [ClinicSpan(start, end) for start, end in clinics_on(calendar, day)]
+    start, end = (instant(day, clock, calendar.time_zone) for clock in assumed)
+    return [ClinicSpan(start, end, is_assumed=True)]

@@ -13,7 +13,6 @@ from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
 from dashboards.metrics import MetricsPage
 from dashboards.settings import HttpSettings
-from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
 from publishing.published import PublishedLog
 from streams.attachments import NO_FILES, FileStore
@@ -23,6 +22,7 @@ from streams.measurements import Measurements
 from streams.pseudonyms import PseudonymKeys
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
+from streams.site_time import SiteTime
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
 
