@@ -56,18 +56,20 @@ def links(lasts: timedelta = timedelta(hours=24), url: str = CONSOLE) -> Links:
 
 def condition(key: str = "qc_failed:dxa-1:", *, severity: Severity = Severity.URGENT, news: str = "1") -> Condition:
     return Condition(
-        key,
-        Kind.QC_FAILED,
-        severity,
-        (Role.OPERATOR,),
-        MORNING,
-        news,
-        "Scanner DXA1 is not cleared: this morning's phantom failed (+1.9 %)",
-        "Repeat with repositioning; if it fails again ring medical physics, 2345.",
-        "dxa-1",
-        "Scanner DXA1",
-        MORNING + timedelta(minutes=45),
-        "/devices/dxa-1",
+        key=key,
+        kind=Kind.QC_FAILED,
+        severity=severity,
+        audience=(Role.OPERATOR,),
+        since=MORNING,
+        news=news,
+        headline="Scanner DXA1 is not cleared: this morning's phantom failed (+1.9 %)",
+        brief="Scanner DXA1 is not cleared",
+        advice="Repeat with repositioning.",
+        ring="medical physics, 2345",
+        device="dxa-1",
+        device_name="Scanner DXA1",
+        needs_by=MORNING + timedelta(minutes=45),
+        page="/devices/dxa-1",
     )
 
 

@@ -140,7 +140,13 @@ class FileChannel:
         return ""
 
 
-def channel_of(settings: ChannelSettings, folder: Path, data_dir: Path) -> AppriseChannel | FileChannel:
+def channel_of(
+    settings: ChannelSettings,
+    folder: Path,
+    data_dir: Path,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AppriseChannel | FileChannel:
     """Return a configured channel; paths of secrets start in `folder`, a file for messages lies in `data_dir`.
 
     Raises
@@ -149,7 +155,7 @@ def channel_of(settings: ChannelSettings, folder: Path, data_dir: Path) -> Appri
         Its URL cannot be read or used.
     """
     if settings.file:
-        return FileChannel(data_dir / settings.file)
+        return FileChannel(data_dir / settings.file, clock=clock)
     return AppriseChannel(_url(settings, folder), timeout_s=settings.timeout_s)
 
 

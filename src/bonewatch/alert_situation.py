@@ -1,18 +1,17 @@
 """Gathers how a site stands for its alerts: devices, clinics by the calendars in force, lines, uptime, itself."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import structlog
 
 from alerts.queue import ChannelTrouble
 from alerts.rules import AlertRules
-from alerts.situation import ClinicSpan, DeviceSituation, LineView, Situation, Trouble, UptimeStanding
+from alerts.situation import DeviceSituation, LineView, Situation, Trouble, UptimeStanding, clinics_ahead
 from streams.engine import SiteEngine
-from streams.fold.schedule import clinics_on, local_day, next_clinic_day, zone
+from streams.fold.schedule import local_day
 from streams.lines import Lines
-from streams.policy import ClinicCalendar
 from streams.readings import DeviceView, Readings
 from streams.sqlite_log import LogError
 from streams.uptime.reader import LoggedUptime
@@ -22,12 +21,13 @@ UPTIME_EVERY: Final = timedelta(hours=1)
 
 
 class SitePorts(NamedTuple):
-    """What of a site is looked at."""
+    """What of a site is looked at; `heard_at` says when a peer of DICOM was heard last, by AE title."""
 
     engine: SiteEngine
     readings: Readings
     lines: Lines
     uptime: LoggedUptime
+    heard_at: Callable[[str], datetime | None]
 
 
 class SituationGatherer:
@@ -48,7 +48,7 @@ class SituationGatherer:
     def __init__(
         self, ports: SitePorts, rules: AlertRules, time_zone: str, troubles: Callable[[], Sequence[ChannelTrouble]]
     ) -> None:
-        self._engine, self._readings, self._lines, self._uptime = ports
+        self._engine, self._readings, self._lines, self._uptime, self._heard_at = ports
         self._rules, self._time_zone, self._troubles = rules, time_zone, troubles
         self._line_since: dict[str, tuple[str, datetime]] = {}
         self._not_ready_since: datetime | None = None
@@ -68,8 +68,9 @@ class SituationGatherer:
 
     def _device(self, view: DeviceView, at: datetime) -> DeviceSituation:
         state = self._engine.states.get(view.device)
-        clinics = tuple(clinic_spans(state.calendar, at, self._rules.assumed_clinic)) if state is not None else ()
-        return DeviceSituation(view, clinics, self._line(view.device, at))
+        clinics = clinics_ahead(state.calendar, at, self._rules.assumed_clinic) if state is not None else ()
+        heard_at = self._heard_at(view.ae_title) if view.ae_title else None
+        return DeviceSituation(view, clinics, self._line(view.device, at), heard_at)
 
     def _line(self, device: str, at: datetime) -> LineView | None:
         """Return how a line stands, and since when it has been seen so."""
@@ -105,7 +106,7 @@ class SituationGatherer:
 
     def _reckon(self, views: Sequence[DeviceView], at: datetime) -> Iterator[UptimeStanding]:
         today = local_day(at, self._time_zone)
-        names = {view.id: device_name(view) for view in views}
+        names = {view.id: view.title for view in views}
         report = self._uptime.report(today.replace(day=1), today, at)
         for line in report.devices:
             target, account = line.target, line.account
@@ -114,27 +115,8 @@ class SituationGatherer:
             reached = account.availability_with_planned if target.counts_planned else account.availability
             if reached is not None:
                 name = names.get(line.name, line.name)
-                yield UptimeStanding(line.name, name, report.first, 100 * reached, target.percent)
-
-
-def clinic_spans(calendar: ClinicCalendar, at: datetime, assumed: tuple[str, str]) -> Iterator[ClinicSpan]:
-    """Yield the clinics of today and of the next day that has any; usual hours where none is configured."""
-    today = local_day(at, calendar.time_zone)
-    following = next_clinic_day(calendar, today + timedelta(days=1))
-    for day in (today, following):
-        if day is None:
-            continue
-        if calendar.clinics:
-            yield from (ClinicSpan(start, end) for start, end in clinics_on(calendar, day))
-        elif next_clinic_day(calendar, day) == day:
-            here = zone(calendar.time_zone)
-            starts, ends = (datetime.combine(day, time.fromisoformat(one), here) for one in assumed)
-            yield ClinicSpan(starts, ends, is_assumed=True)
-
-
-def device_name(view: DeviceView) -> str:
-    """Return what people call a device, as the console does."""
-    return f"{view.kind.capitalize()} {view.ae_title or view.id}"
+                hours = account.covered_s / 3600.0
+                yield UptimeStanding(line.name, name, report.first, hours, 100 * reached, target.percent)
 
 
 def _trouble(one: ChannelTrouble) -> Trouble:

@@ -51,7 +51,7 @@ class SiteAlerts:
         self._settings, self._clock = config.alerts, clock
         self.rules = config.alerts.rules
         self._time_zone = config.site.time_zone
-        self._channels = channels_of(config.alerts, folder, data_dir)
+        self._channels = channels_of(config.alerts, folder, data_dir, clock)
         self._links = Links(secret, config.alerts.console_url, timedelta(hours=config.alerts.link_hours))
         self.queue = Queue(data_dir)
         unreached_s = 60.0 * config.alerts.delivery.pass_on_minutes
@@ -72,12 +72,14 @@ class SiteAlerts:
         return Watch(self.queue, self.desk, deliverer, gather, plan, clock=self._clock)
 
 
-def channels_of(settings: AlertsSettings, folder: Path, data_dir: Path) -> Mapping[str, AppriseChannel | FileChannel]:
+def channels_of(
+    settings: AlertsSettings, folder: Path, data_dir: Path, clock: Callable[[], datetime]
+) -> Mapping[str, AppriseChannel | FileChannel]:
     """Return the channels by name; ConfigError where one cannot be used."""
     found = {}
     for one in settings.channel:
         try:
-            found[one.name] = channel_of(one, folder, data_dir)
+            found[one.name] = channel_of(one, folder, data_dir, clock=clock)
         except ChannelError as error:
             raise ConfigError(f"[[alerts.channel]] {one.name}: {error}") from error
     return found

@@ -28,6 +28,7 @@ from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
 from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
+from collectors.dicom.hearing import Hearing
 from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
 from collectors.printed.reports import PrintedReports
@@ -97,6 +98,7 @@ class Site:
         self._on_store = on_store
         self._folder = folder
         self._pseudonyms = Pseudonyms(data_dir)
+        self._hearing = Hearing(clock)
         self.lines: Lines = NO_LINES
         self.fault_logs: FaultLogs | None = None
         self._stack = ExitStack()
@@ -238,7 +240,7 @@ class Site:
             self._config.site.time_zone,
             archive,
             forwarding=served.outbox,
-            services=served.services,
+            services=[*served.services, self._hearing],
             quarantine=quarantine,
             on_store=self._on_store,
             clock=self._clock,
@@ -370,7 +372,7 @@ class Site:
 
     def _start_alerts(self, alerts: SiteAlerts, uptime: LoggedUptime) -> None:
         """Watch for what people must be told; nothing waits for it."""
-        ports = SitePorts(self.engine, self.readings, self.lines, uptime)
+        ports = SitePorts(self.engine, self.readings, self.lines, uptime, self._hearing.heard_at)
         gather = SituationGatherer(ports, alerts.rules, self._config.site.time_zone, alerts.desk.troubles)
         watch = alerts.watch(gather)
         self._stack.callback(watch.stop)

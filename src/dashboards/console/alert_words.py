@@ -12,14 +12,25 @@ _SEVERITIES: Final = {Severity.URGENT: "Urgent", Severity.PROMPT: "Soon", Severi
 
 
 def title(views: Sequence[AlertView]) -> str:
-    """Say how many alerts are open, and how many nobody takes."""
+    """Say how many alerts are open, and how many nobody takes; what is for the daily message is none."""
+    views = pressing(views)
     if not views:
         return "No alert is open"
     free = sum(not view.alert.acknowledged_by for view in views)
-    alerts = "1 alert is open" if len(views) == 1 else f"{len(views)} alerts are open"
-    if not free:
-        return f"{alerts}, and somebody deals with {'it' if len(views) == 1 else 'each'}"
-    return f"{alerts}, {'nobody deals with it yet' if len(views) == 1 else f'nobody deals with {free} of them yet'}"
+    if len(views) == 1:
+        return f"1 alert is open, {'nobody deals with it yet' if free else 'and somebody deals with it'}"
+    whose = "any" if free == len(views) else str(free)
+    return f"{len(views)} alerts are open, " + (f"nobody deals with {whose} of them yet" if free else "each in hand")
+
+
+def pressing(views: Sequence[AlertView]) -> list[AlertView]:
+    """Return those that are told at once or soon."""
+    return [view for view in views if view.alert.condition.severity is not Severity.DIGEST]
+
+
+def daily(views: Sequence[AlertView]) -> list[AlertView]:
+    """Return those that are for the daily message."""
+    return [view for view in views if view.alert.condition.severity is Severity.DIGEST]
 
 
 def severity(alert: Alert) -> str:
@@ -28,11 +39,13 @@ def severity(alert: Alert) -> str:
 
 
 def what(alert: Alert) -> str:
-    """Say what is wrong in one line, with the device's name where the headline has none."""
-    condition = alert.condition
-    if not condition.device_name or condition.device_name in condition.headline:
-        return condition.headline
-    return f"{condition.device_name}: {condition.headline}"
+    """Say what is wrong in one line."""
+    return alert.condition.headline
+
+
+def matters_by(alert: Alert) -> str:
+    """Say what `needs_by` is the time of."""
+    return {"clinic": "Clinic starts", "override": "Override ends"}.get(alert.condition.needs_what, "Matters by")
 
 
 def told(view: AlertView) -> list[Telling]:
@@ -49,16 +62,11 @@ def is_escalated(alert: Alert) -> bool:
 
 
 def board_note(views: Sequence[AlertView]) -> str:
-    """Say above the board what is open; empty when nothing is."""
-    if not views:
+    """Say above the board what is open; empty when nothing presses."""
+    urgent = sum(view.alert.condition.severity is Severity.URGENT for view in pressing(views))
+    if not pressing(views):
         return ""
-    urgent = sum(view.alert.condition.severity is Severity.URGENT for view in views)
-    free = sum(not view.alert.acknowledged_by for view in views)
-    said = ["1 alert is open" if len(views) == 1 else f"{len(views)} alerts are open"]
-    if urgent:
-        said.append(f"{urgent} urgent")
-    said.append("somebody deals with each" if not free else f"nobody deals with {free} yet")
-    return ", ".join(said)
+    return title(views) + (f" ({urgent} urgent)" if urgent else "")
 
 
 def moment(at: float) -> datetime:
