@@ -125,18 +125,22 @@ class Watch:
         oldest = self._queue.oldest_waiting()
         metrics.OLDEST.set(0.0 if oldest is None else max(0.0, at.timestamp() - oldest))
 
+    def look_safely(self) -> datetime | None:
+        """Look once; what fails is said and counted, and looked at again at the usual time."""
+        try:
+            next_at = self.look()
+        except Exception as error:  # noqa: BLE001 - alerts must go on, whatever one look ran into
+            self._fail(error)
+            return None
+        self._well()
+        return next_at
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._news.clear()
-            wait_s = TICK_S
-            try:
-                next_at = self.look()
-            except Exception as error:  # noqa: BLE001 - alerts must go on, whatever one look ran into
-                self._fail(error)
-            else:
-                self._well()
-                if next_at is not None:
-                    wait_s = min(TICK_S, max(SOONEST_S, (next_at - self._clock()).total_seconds()))
+            next_at, wait_s = self.look_safely(), TICK_S
+            if next_at is not None:
+                wait_s = min(TICK_S, max(SOONEST_S, (next_at - self._clock()).total_seconds()))
             self._news.wait(wait_s)
             self._stopping.wait(SOONEST_S)
 
