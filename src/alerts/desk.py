@@ -174,12 +174,16 @@ class Desk:
 
     def changed(self) -> None:
         """Count anew, and tell those who listen."""
+        self.count()
+        self.tell()
+
+    def count(self) -> None:
+        """Let the gauges say what is open."""
         alerts = self._queue.book().alerts.values()
         for severity in Severity:
             of_it = [alert for alert in alerts if alert.condition.severity is severity]
             metrics.OPEN.labels(severity.value).set(len(of_it))
             metrics.UNTAKEN.labels(severity.value).set(sum(not alert.acknowledged_by for alert in of_it))
-        self.tell()
 
     def tell(self) -> None:
         """Tell those who listen that there is something new to show."""

@@ -112,7 +112,7 @@ class Watch:
         if queued or passed:
             self._deliverer.wake()
         if queued or passed or before.alerts != result.book.alerts:
-            self._desk.changed()
+            self._desk.tell()
         return result.next_at
 
     def _tell(self, change: Change, note: Note, at: datetime) -> bool:
@@ -121,6 +121,7 @@ class Watch:
     def _count(self, at: datetime, queued: int, passed: int) -> None:
         metrics.NOTES.labels(metrics.QUEUED).inc(queued)
         metrics.NOTES.labels(metrics.PASSED_ON).inc(passed)
+        self._desk.count()
         metrics.STEPPED.set(at.timestamp())
         oldest = self._queue.oldest_waiting()
         metrics.OLDEST.set(0.0 if oldest is None else max(0.0, at.timestamp() - oldest))
