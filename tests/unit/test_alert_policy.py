@@ -305,6 +305,7 @@ def test_a_clinic_that_begins_sooner_brings_the_first_escalation_forward(needs_b
     watch = Watch()
     watch.stand(START, after(60), findings(condition(needs_by=utc(f"2026-01-05T{needs_by}"))))
     assert watch.told("Owen") == [(f"05 {told_at}", "escalated")]
+    assert watch.told("Petra") == [("05 08:16:00", "escalated")]  # the later tiers stay where they were
 
 
 def test_what_is_prompt_goes_on_after_hours_and_the_digest_never() -> None:
@@ -330,6 +331,15 @@ def test_what_is_taken_is_not_escalated_until_there_is_news() -> None:
     watch.stand(after(120), after(160), findings(condition(news="failed:again")))
     assert watch.told("Ola")[1:] == [("05 09:45:30", "news")]
     assert watch.told("Owen") == [("05 10:01:00", "escalated")]
+
+
+def test_news_that_was_there_before_does_not_raise_again_what_somebody_took() -> None:
+    watch = Watch(rota=ALONE)
+    watch.stand(START, after(5), findings(condition(news="failed:a not_done")))
+    taken(watch, "Ola", after(5))
+    watch.stand(after(5), after(10), findings(condition(news="failed:a")))
+    watch.stand(after(10), after(15), findings(condition(news="failed:a not_done")))
+    assert [alert.state for alert in watch.book.alerts.values()] == [AlertState.ACKNOWLEDGED]
 
 
 def test_who_took_it_is_told_to_the_others_with_their_next_message_alone() -> None:
