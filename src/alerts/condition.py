@@ -57,8 +57,9 @@ class Condition(msgspec.Struct, frozen=True):
     news
         Words separated by blanks; a word that was not there before is something new to tell (the failed reading's id),
         one that goes is not. Never the time.
-    headline, brief, advice
-        One sentence without a full stop that names the device; a few words for the subject of a message; what to do.
+    headline, brief, line, advice
+        One sentence without a full stop that names the device; a few words for the subject of a message; the same for
+        a line under `many`; what to do.
     ring
         Whom to ring.
     needs_by
@@ -78,6 +79,7 @@ class Condition(msgspec.Struct, frozen=True):
     news: str
     headline: str
     brief: str = ""
+    line: str = ""
     advice: str = ""
     ring: str = ""
     device: str = ""

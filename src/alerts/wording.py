@@ -6,33 +6,28 @@ from datetime import UTC, datetime
 from typing import Final
 
 from alerts.book import Alert
-from alerts.condition import Condition, Severity
+from alerts.condition import Condition, Kind, Severity
 from alerts.notes import Contents
 from alerts.rules import AlertRules
 from streams.fold.schedule import zone
 from streams.site_time import SiteTime
 
 IN_FULL: Final = 3
-"""Up to so many alerts are told in full in one message; more become a list."""
+"""Up to so many alerts of one sort are told in full in one message; more become a list."""
+SORTS: Final = 3
+"""Where what to do differs more often than this among one sort, the list says to look at each device."""
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _ORDER: Final = (Severity.URGENT, Severity.PROMPT, Severity.DIGEST)
 
 
 def written(contents: Contents, at: datetime, rules: AlertRules, time_zone: str) -> tuple[str, str]:
     """Return the subject and the plain text of one message."""
-    time = SiteTime(zone(time_zone), at)
+    time = SiteTime(zone(time_zone), at.replace(second=0, microsecond=0))
     alerts = sorted((alert.condition for alert in contents.alerts), key=_urgency)
-    parts = []
-    if len(alerts) > IN_FULL:
-        parts += list(_listed(alerts, rules, time))
-    else:
-        parts += [_in_full(condition, time) for condition in alerts]
     endings = sorted({ending for _, ending in contents.over})
-    if endings:
-        parts.append("\n".join(_at_most(endings, rules.max_lines)))
-    if contents.taken:
-        lines = [_taken(alert, time) for alert in contents.taken]
-        parts.append("\n".join(_at_most(lines, rules.max_lines)))
+    taken = [_taken(alert, time) for alert in contents.taken]
+    parts = list(_told(alerts, rules, time))
+    parts += ["\n".join(_at_most(lines, rules.max_lines)) for lines in (endings, taken) if lines]
     return _subject(alerts, endings, time), "\n\n".join(parts) + "\n"
 
 
@@ -50,7 +45,9 @@ def _subject(alerts: Sequence[Condition], endings: Sequence[str], time: SiteTime
     starts = min((one.needs_by for one in first if one.needs_by is not None), default=None)
     if starts is not None and starts > time.now:
         subject += f", {first[0].needs_what} {time.away(starts)}"
-    return f"{subject}, and {rest} more" if rest else subject
+    if not rest:
+        return subject
+    return f"{subject}, and {rest} more alert" + ("" if rest == 1 else "s")
 
 
 def _by_many(alerts: Sequence[Condition]) -> dict[str, list[Condition]]:
@@ -65,12 +62,29 @@ def _counted(group: Sequence[Condition]) -> str:
     return f"{len(group)} {group[0].many}"
 
 
+def _told(alerts: Sequence[Condition], rules: AlertRules, time: SiteTime) -> Iterator[str]:
+    """Yield a paragraph for each alert, or for each sort where there are many of it."""
+    left = rules.max_lines
+    is_long = len(alerts) > rules.max_lines
+    for group in _by_many(alerts).values():
+        if len(group) == 1 or not (is_long or len(group) > IN_FULL):
+            yield from (_in_full(condition, time) for condition in group)
+            left -= len(group)
+            continue
+        for like in _alike(group):
+            named = like[: max(left, 1)]
+            left -= len(named)
+            yield "\n".join(_list(like, named, time))
+
+
 def _in_full(condition: Condition, time: SiteTime) -> str:
-    """Tell one alert: what, since when, by when, what to do, whom to ring, where to look."""
+    """Tell one alert: what, by when, since when, what to do, whom to ring."""
     first = f"{condition.headline}."
     if condition.needs_by is not None:
         first += f" {_needs_by(condition, time)}."
-    lines = [first, f"Since {time.when(condition.since)}."]
+    lines = [first]
+    if condition.kind is not Kind.QC_NOT_DONE:
+        lines.append(f"Since {time.when(condition.since)}.")
     if condition.advice:
         lines.append(f"What to do: {condition.advice}")
     if condition.ring:
@@ -88,35 +102,31 @@ def _needs_by(condition: Condition, time: SiteTime) -> str:
     return f"{what.capitalize()} {verb} {when}" + (f" ({condition.needs_note})" if condition.needs_note else "")
 
 
-def _listed(alerts: Sequence[Condition], rules: AlertRules, time: SiteTime) -> Iterator[str]:
-    """Yield a paragraph for each sort of trouble: how many, the first of them a line each, what to do."""
-    left = rules.max_lines
-    for group in _by_many(alerts).values():
-        named = group[: max(left, 0)]
-        left -= len(named)
-        yield "\n".join(_paragraph(group, named, time))
+def _alike(group: Sequence[Condition]) -> list[list[Condition]]:
+    """Put together what the same is to be done about; too many sorts of that are one."""
+    sorts: defaultdict[str, list[Condition]] = defaultdict(list)
+    for one in group:
+        sorts[one.advice].append(one)
+    return list(sorts.values()) if len(sorts) <= SORTS else [list(group)]
 
 
-def _paragraph(group: Sequence[Condition], named: Sequence[Condition], time: SiteTime) -> Iterator[str]:
-    if len(group) == 1:
-        yield f"{_line(group[0], time)}."
-    else:
-        yield f"{_counted(group)}:"
-        yield from (f"- {_line(one, time)}" for one in named)
-        if len(group) > len(named):
-            yield f"- and {len(group) - len(named)} more: see the board"
-    advice = list(dict.fromkeys(one.advice for one in group if one.advice))
-    if len(advice) == 1:
-        yield f"What to do: {advice[0]}"
-    elif advice:
-        yield "What to do: see each device's page."
-    ring = list(dict.fromkeys(one.ring for one in group if one.ring))
-    if len(ring) == 1:
-        yield f"Whom to ring: {ring[0]}"
+def _list(group: Sequence[Condition], named: Sequence[Condition], time: SiteTime) -> Iterator[str]:
+    """Yield how many there are, by when it matters, the first of them a line each, what to do and whom to ring."""
+    by = {_needs_by(one, time) if one.needs_by else "" for one in group}
+    yield f"{_counted(group)}. {by.pop()}." if len(by) == 1 and by != {""} else f"{_counted(group)}."
+    yield from (f"- {_line(one, time, is_timed=len(by) > 0)}" for one in named)
+    if len(group) > len(named):
+        yield f"- and {len(group) - len(named)} more: see the board"
+    advice = {one.advice for one in group}
+    yield f"What to do: {advice.pop() if len(advice) == 1 else 'see the page of each.'}"
+    ring = {one.ring for one in group if one.ring}
+    if ring:
+        yield f"Whom to ring: {ring.pop() if len(ring) == 1 else 'see the page of each.'}"
 
 
-def _line(condition: Condition, time: SiteTime) -> str:
-    return condition.headline + (f"; {_uncapitalised(_needs_by(condition, time))}" if condition.needs_by else "")
+def _line(condition: Condition, time: SiteTime, *, is_timed: bool) -> str:
+    by = f"; {_uncapitalised(_needs_by(condition, time))}" if is_timed and condition.needs_by else ""
+    return (condition.line or condition.headline) + by
 
 
 def _uncapitalised(text: str) -> str:

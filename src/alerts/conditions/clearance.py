@@ -4,6 +4,7 @@ Nobody is told of a device that is not in use at all: not commissioned yet, reti
 not cleared stops patients and is urgent; a scale or stadiometer withholds its own measurements, never the scanner's.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -26,11 +27,12 @@ REASONS_NAMED: Final = 2
 
 
 class _Told(NamedTuple):
-    """What a held gate is told as: kind, news, and why in a few words."""
+    """What a held gate is told as: kind, news, why in a few words, and which QC is meant."""
 
     kind: Kind
     news: str
     why: str
+    detail: str = ""
 
 
 def clearance(situation: Situation, rules: AlertRules) -> Iterator[Condition]:
@@ -88,8 +90,9 @@ def _not_cleared(device: DeviceSituation, clinic: ClinicSpan, rules: AlertRules,
         audience=(Role.OPERATOR,),
         since=view.gate.since or time.now,
         news=told.news,
-        headline=f"{view.title} {state}: {told.why}",
+        headline=f"{view.title} {state}: {told.why}{told.detail}",
         brief=f"{view.title}: {told.why}" if told.kind is Kind.QC_NOT_DONE else f"{view.title} {state}",
+        line=f"{view.title}: {told.why}",
         advice=_advice(view, told.kind),
         ring=view.ring or rules.contacts.get(Role.PHYSICIST, ""),
         device=view.id,
@@ -106,19 +109,26 @@ def _told(view: DeviceView, time: SiteTime) -> _Told:
     holding = view.gate.holding
     failing = failures(view)
     undone = [reason for reason in holding if reason.code in NOT_DONE]
-    other = [reason for reason in holding if reason.code not in NOT_DONE]
+    other = [reason for reason in holding if reason.code not in NOT_DONE and not _is_of(reason, failing)]
     words = [f"failed:{failure.event_id}" for failure in failing]
-    words += [reason.code.value for reason in other if not (failing and reason.code in FAILED)]
+    words += [reason.code.value for reason in other]
     words += ["not_done"] if undone else []
-    said = [_failure(failure, time) for failure in failing]
-    said += [_plain(reason) for reason in other if not (failing and reason.code in FAILED)]
-    if any(reason.code in FAILED for reason in other):
+    said = [*(_failure(failure, time) for failure in failing), *(_plain(reason) for reason in other)]
+    if any(reason.code in FAILED for reason in holding):
         kind = Kind.QC_FAILED
     else:
         kind = Kind.GATE_HELD if other else Kind.QC_NOT_DONE
     if undone:
-        said.append(("QC" if view.kind == "scanner" else "the check") + " not done")
-    return _Told(kind, " ".join(sorted(set(words))), _joined(said))
+        said.append(("QC" if view.kind == "scanner" else "check") + " not done")
+    detail = f" ({_joined([reason.text for reason in undone])})" if kind is Kind.QC_NOT_DONE else ""
+    return _Told(kind, " ".join(sorted(set(words))), _joined(said), detail)
+
+
+def _is_of(reason: Reason, failing: Sequence[Failure]) -> bool:
+    """Whether a reason says what a failed reading says already; one of another chart is told beside it."""
+    return reason.code in FAILED and any(
+        re.search(rf"\b{re.escape(failure.named)}(?![\w-])", reason.text) for failure in failing
+    )
 
 
 def _plain(reason: Reason) -> str:

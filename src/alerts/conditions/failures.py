@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from streams.fold.gate import VENDOR_NAME
 from streams.messages import CheckJudged, CheckVerdict, QcJudged, Verdict
 from streams.readings import DeviceView
 
@@ -20,6 +21,11 @@ class Failure(NamedTuple):
     size: str
     is_confirmed: bool
     is_phantom: bool = True
+
+    @property
+    def named(self) -> str:
+        """How a gate's reason names the chart."""
+        return self.chart or VENDOR_NAME
 
 
 def failures(view: DeviceView) -> list[Failure]:
@@ -47,7 +53,7 @@ def _own_qc(view: DeviceView) -> Iterator[Failure]:
     if last is not None and last.verdict in _FAILED:
         confirmed = view.vendor_qc_failure_confirmed
         yield Failure(
-            "", "the scanner's own QC", last.subject_event_id, last.measured_at, "", confirmed, is_phantom=False
+            "", f"the {VENDOR_NAME}", last.subject_event_id, last.measured_at, "", confirmed, is_phantom=False
         )
 
 
