@@ -9,9 +9,10 @@ from alerts.book import Alert, Book
 from alerts.channels import Channel, Outgoing
 from alerts.condition import Condition, Kind, Severity
 from alerts.deliverer import Deliverer
+from alerts.deliveries import Route
 from alerts.links import Links
 from alerts.policy import Note, NoteReason
-from alerts.queue import Queue, Route
+from alerts.queue import Queue
 from alerts.settings import DeliverySettings
 from streams.roles import Role
 

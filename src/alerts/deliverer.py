@@ -15,9 +15,10 @@ import structlog
 
 from alerts import metrics
 from alerts.channels import Channel, Outgoing
+from alerts.deliveries import Waiting
 from alerts.links import Links
 from alerts.policy import NoteReason
-from alerts.queue import Queue, Waiting
+from alerts.queue import Queue
 from alerts.settings import DeliverySettings
 from streams.patience import doubled_s
 

@@ -9,10 +9,12 @@ import structlog
 
 from alerts import metrics
 from alerts.book import Alert, Book
+from alerts.change import Change
 from alerts.condition import Severity
+from alerts.deliveries import ChannelTrouble, Unreached
 from alerts.links import Linked, LinkError, Links
 from alerts.policy import NotAcknowledged, Note, acknowledge
-from alerts.queue import Change, ChannelTrouble, Queue, Unreached
+from alerts.queue import Queue
 from alerts.told import Happening, HistoryRow
 
 USED: Final = "This link was used before"

@@ -8,8 +8,9 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from alerts.deliveries import Route, Unreached
 from alerts.policy import Note, NoteReason
-from alerts.queue import Queue, Route, Unreached
+from alerts.queue import Queue
 from alerts.rota import Person, Rota, is_on_duty
 from alerts.told import Happening, HistoryRow
 

@@ -8,18 +8,20 @@ between that yes and the commit, and only there, it is sent a second time.
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import msgspec
 
-from alerts.book import Book, decode, encode
-from alerts.policy import Note
-from alerts.told import Happening, HistoryRow, rows_of
+from alerts.book import Book, decode
+from alerts.change import Change, note_from_row, write_history
+from alerts.deliveries import ChannelTrouble, DeliveryState, Unreached, Waiting
+from alerts.notes import Note
+from alerts.told import Happening, HistoryRow
 
 QUEUE_FILE: Final = "alerts.sqlite"
+SET_ASIDE: Final = ".unreadable"
 BUSY_S: Final = 20.0
 
 _SCHEMA: Final = """
@@ -74,56 +76,6 @@ CREATE TABLE IF NOT EXISTS used_links (
 """
 
 
-class DeliveryState(StrEnum):
-    """How a delivery stands; `spared` is one that another channel of the same person has made needless."""
-
-    WAITING = "waiting"
-    SENT = "sent"
-    GIVEN_UP = "given_up"
-    SPARED = "spared"
-
-
-class Route(NamedTuple):
-    """The channels that lead to a person, the best first; `all_of_them`, or the first that works."""
-
-    channels: tuple[str, ...]
-    all_of_them: bool = False
-
-
-class Waiting(NamedTuple):
-    """The message that a channel is to send next to a person."""
-
-    seq: int
-    note: str
-    person: str
-    channel: str
-    reason: str
-    subject: str
-    text: str
-    urgent: bool
-    tries: int
-    queued_at: float
-
-
-class Unreached(NamedTuple):
-    """A note that no channel of its person has taken; `first_person` is who it was meant for."""
-
-    note: Note
-    first_person: str
-    first_at: float
-    is_passed_on: bool
-    why: str
-
-
-class ChannelTrouble(msgspec.Struct, frozen=True):
-    """A channel that does not take what waits for it."""
-
-    channel: str
-    waiting: int
-    oldest_queued_at: float
-    why: str
-
-
 class Queue:
     """Book, notes and deliveries of one site; safe from any thread, and beside another process that opens it.
 
@@ -143,6 +95,24 @@ class Queue:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(_SCHEMA)
+
+    @classmethod
+    def opened(cls, data_dir: Path) -> tuple[Self, str]:
+        """Return the queue, and why it begins anew where what lay there cannot be read; that is set aside.
+
+        Begun anew, everything that is wrong is told once more: better than nobody being told.
+        """
+        try:
+            with closing(cls(data_dir)) as tried:
+                tried.book()
+        except sqlite3.OperationalError:
+            raise  # locked, or the disk is full: what lies there may be in order
+        except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+            for old in data_dir.glob(f"{QUEUE_FILE}*"):
+                if SET_ASIDE not in old.name:
+                    old.rename(old.with_name(old.name + SET_ASIDE))
+            return cls(data_dir), str(error)
+        return cls(data_dir), ""
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +134,7 @@ class Queue:
         return Book() if row is None else decode(row[0])
 
     @contextmanager
-    def changing(self) -> Iterator["Change"]:
+    def changing(self) -> Iterator[Change]:
         """Give the book for a change; what is written to the `Change` is kept as the block ends, all or none of it."""
         with self._transaction():
             yield Change(self._db, self.book())
@@ -214,7 +184,7 @@ class Queue:
             told = [
                 HistoryRow(now, alert, Happening.TOLD, person, channel, "") for alert in msgspec.json.decode(alerts)
             ]
-            _write_history(self._db, told)
+            write_history(self._db, told)
 
     def failed(self, seq: int, why: str, *, next_try: float, gives_up: bool) -> None:
         """Keep a message for another try, or give it up: it stays in the record."""
@@ -237,7 +207,7 @@ class Queue:
                 " ORDER BY n.first_at, n.queued_at",
                 (queued_before,),
             ).fetchall()
-        return [Unreached(_note(row[:7]), row[7], row[8], bool(row[9]), row[10]) for row in rows]
+        return [Unreached(note_from_row(row[:7]), row[7], row[8], bool(row[9]), row[10]) for row in rows]
 
     def asked_for(self, first_person: str, alerts: Sequence[str], first_at: float) -> frozenset[str]:
         """Return who has been asked with a message that was meant for somebody, first of all that somebody."""
@@ -256,7 +226,7 @@ class Queue:
             row = self._db.execute(
                 "SELECT id, person, reason, alerts, subject, text, urgent FROM notes WHERE id = ?", (note_id,)
             ).fetchone()
-        return None if row is None else _note(row)
+        return None if row is None else note_from_row(row)
 
     def history_of(self, alerts: Iterable[str]) -> list[HistoryRow]:
         """Return what happened to some alerts, the oldest first."""
@@ -323,89 +293,3 @@ class Queue:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-
-class Change:
-    """One change of the book and what goes with it, inside its transaction; `Queue.changing` gives it."""
-
-    def __init__(self, db: sqlite3.Connection, book: Book) -> None:
-        self._db = db
-        self.book = book
-        """The book before."""
-
-    def keep(self, book: Book, now: float) -> None:
-        """Write the book, and into the history what it says that the one before did not."""
-        if book == self.book:
-            return
-        self._db.execute(
-            "INSERT INTO book VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET body = excluded.body", (encode(book),)
-        )
-        _write_history(self._db, rows_of(self.book, book, now))
-        self.book = book
-
-    def tell(self, note: Note, route: Route, now: float, *, instead_of: Unreached | None = None) -> bool:
-        """Queue a note by all channels of its person; False where it was queued before.
-
-        `instead_of` is the note that reached nobody and is passed on by this one.
-        """
-        first, first_at = (note.person, now) if instead_of is None else instead_of[1:3]
-        added = self._db.execute(
-            "INSERT INTO notes (id, person, reason, alerts, subject, text, urgent, queued_at, first_person, first_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*_values(note), now, first, first_at),
-        ).rowcount
-        if not added:
-            return False
-        self._db.executemany(
-            "INSERT INTO deliveries (note, person, channel, rank, needs_all, state, next_try)"
-            " VALUES (?, ?, ?, ?, ?, 'waiting', ?)",
-            [
-                (note.id, note.person, channel, rank, route.all_of_them, now)
-                for rank, channel in enumerate(route.channels)
-            ],
-        )
-        return True
-
-    def passed_on(self, note: str) -> None:
-        """Note that a note which reached nobody has gone to somebody else, or has nobody left to go to."""
-        self._db.execute("UPDATE notes SET is_passed_on = 1 WHERE id = ?", (note,))
-
-    def use_link(self, note: str, person: str, now: float) -> bool:
-        """Note that a link was used; False where it was used before."""
-        return bool(
-            self._db.execute(
-                "INSERT INTO used_links VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (note, person, now)
-            ).rowcount
-        )
-
-    def happened(self, rows: Iterable[HistoryRow]) -> None:
-        """Write into the history."""
-        _write_history(self._db, rows)
-
-
-def _write_history(db: sqlite3.Connection, rows: Iterable[HistoryRow]) -> None:
-    db.executemany(
-        "INSERT INTO history (at, alert, what, person, channel, text) VALUES (?, ?, ?, ?, ?, ?)",
-        [(row.at, row.alert, row.what.value, row.person, row.channel, row.text) for row in rows],
-    )
-
-
-def _values(note: Note) -> tuple[object, ...]:
-    alerts = msgspec.json.encode(note.alerts).decode()
-    return (note.id, note.person, str(note.reason), alerts, note.subject, note.text, note.urgent)
-
-
-def _note(row: Sequence[object]) -> Note:
-    id_, person, reason, alerts, subject, text, urgent = row
-    return msgspec.convert(
-        {
-            "id": id_,
-            "person": person,
-            "reason": reason,
-            "alerts": msgspec.json.decode(str(alerts)),
-            "subject": subject,
-            "text": text,
-            "urgent": bool(urgent),
-        },
-        Note,
-    )

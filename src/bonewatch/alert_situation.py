@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from alerts.queue import ChannelTrouble
+from alerts.deliveries import ChannelTrouble
 from alerts.rules import AlertRules
 from alerts.situation import DeviceSituation, LineView, Situation, Trouble, UptimeStanding, clinics_ahead
 from streams.engine import SiteEngine

@@ -1,17 +1,21 @@
 """The alerts of a site, by its configuration: whom they go to, by which channels, and what watches for them."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from alerts.channels import AppriseChannel, ChannelError, FileChannel, channel_of
 from alerts.deliverer import Deliverer
+from alerts.deliveries import Route
 from alerts.desk import Desk
 from alerts.links import Links
-from alerts.queue import Queue, Route
+from alerts.queue import QUEUE_FILE, Queue
 from alerts.rota import Person, Rota, Shift
 from alerts.settings import AlertsSettings, DutyHours, PersonSettings
 from alerts.situation import Situation
@@ -53,7 +57,12 @@ class SiteAlerts:
         self._time_zone = config.site.time_zone
         self._channels = channels_of(config.alerts, folder, data_dir, clock)
         self._links = Links(secret, config.alerts.console_url, timedelta(hours=config.alerts.link_hours))
-        self.queue = Queue(data_dir)
+        try:
+            self.queue, why = Queue.opened(data_dir)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(f"{data_dir / QUEUE_FILE} cannot be used: {error}") from error
+        if why:
+            structlog.get_logger("alerts").error("alert_queue_begun_anew", why=why)
         unreached_s = 60.0 * config.alerts.delivery.pass_on_minutes
         self.desk = Desk(self.queue, self._links, unreached_s=unreached_s, clock=clock)
 

@@ -220,6 +220,16 @@ def test_what_reaches_nobody_is_shown_with_the_channel_that_does_not_work(rig: R
     assert "the server is away" in page
 
 
+def test_the_board_is_shown_whatever_becomes_of_the_alerts(rig: Rig) -> None:
+    rig.desk.failing = "alerts are not looked for: OSError"
+    assert "Alerts are not looked for at the moment: rely on this board" in rig.client.get("/").text
+    rig.desk.failing = ""
+    rig.queue.close()
+    board = rig.client.get("/")
+    assert board.status_code == 200
+    assert "Alerts cannot be read at the moment: rely on this board" in board.text
+
+
 def test_a_site_without_alerts_has_no_such_page(tmp_path: Path) -> None:
     site, users = department(), UserStore(tmp_path / "users.sqlite", hasher=CHEAP)
     users.add_user("The operator", Role.OPERATOR, PASSWORD)

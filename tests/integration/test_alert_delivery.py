@@ -14,7 +14,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from alerts.channels import AppriseChannel, ChannelError, FileChannel, Outgoing, channel_of
-from alerts.queue import DeliveryState, Queue
+from alerts.deliveries import DeliveryState
+from alerts.queue import Queue
 from alerts.settings import ChannelSettings
 from tests.alert_rig import MORNING, Clock, deliverer, note, tell
 from tests.mail_server import Mail, MailServer, eventually, free_port, mail_server

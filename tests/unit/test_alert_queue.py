@@ -1,5 +1,7 @@
 """The queue of messages to people, and what delivers it: with a clock that the test moves."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,8 +10,9 @@ from msgspec.structs import replace
 
 from alerts.book import AlertState, Book
 from alerts.deliverer import LATE_S, Deliverer
+from alerts.deliveries import DeliveryState, Route
 from alerts.policy import Note, NoteReason
-from alerts.queue import DeliveryState, Queue, Route
+from alerts.queue import Queue
 from alerts.told import Happening
 from tests.alert_rig import MORNING, SETTINGS, Clock, Wire, alert, deliverer, keep, note, tell
 
@@ -221,3 +224,24 @@ def test_an_end_and_a_digest_hold_no_link_to_take_anything(queue: Queue, clock: 
     live(deliverer(queue, {"mail": wire}, clock), clock, timedelta(minutes=1))
     with_link = {reason for reason, one in zip(NoteReason, wire.taken, strict=True) if "/acknowledge?" in one.text}
     assert with_link == {NoteReason.ESCALATED, NoteReason.RAISED, NoteReason.NEWS}
+
+
+@pytest.mark.parametrize("broken", ["file", "book"])
+def test_what_cannot_be_read_is_set_aside_and_the_queue_begins_anew(tmp_path: Path, broken: str) -> None:
+    with Queue(tmp_path) as queue:
+        keep(queue, alert())
+    if broken == "file":
+        for old in tmp_path.glob("alerts.sqlite*"):
+            old.unlink()
+        (tmp_path / "alerts.sqlite").write_text("no database, and longer than the header of one" * 10)
+    else:
+        with closing(sqlite3.connect(tmp_path / "alerts.sqlite", isolation_level=None)) as db:
+            db.execute("UPDATE book SET body = CAST('{\"alerts\": 1}' AS BLOB)")
+    queue, why = Queue.opened(tmp_path)
+    assert why
+    assert queue.book() == Book()
+    queue.close()
+    assert (tmp_path / "alerts.sqlite.unreadable").is_file()
+    queue, why = Queue.opened(tmp_path)
+    assert why == ""
+    queue.close()

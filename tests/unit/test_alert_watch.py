@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from alerts.deliverer import Deliverer
+from alerts.deliveries import Route
 from alerts.desk import Desk
-from alerts.queue import Queue, Route
+from alerts.queue import Queue
 from alerts.rota import Person, Rota
 from alerts.rules import AlertRules
 from alerts.situation import ClinicSpan, DeviceSituation, Situation
