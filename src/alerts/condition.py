@@ -100,8 +100,9 @@ class Findings(msgspec.Struct, frozen=True):
     """What one look found: what is wrong, and what can truthfully be said of what is not any more.
 
     `endings` are sentences by key (``Scanner 2 is cleared.``). A condition that goes without one (its clinic is over)
-    ends without a word.
+    ends without a word. `is_partial` says that Bonewatch could not look everywhere: what is not found may still be so.
     """
 
     conditions: tuple[Condition, ...] = ()
     endings: dict[str, str] = {}
+    is_partial: bool = False

@@ -24,7 +24,9 @@ def brought_up(book: Book, findings: Findings, at: datetime, rules: AlertRules) 
         if key in alerts:
             continue
         gone_at = alert.gone_at or at
-        if at < gone_at + timedelta(minutes=rules.settle_minutes):
+        if findings.is_partial:
+            alerts[key] = replace(alert, gone_at=None)
+        elif at < gone_at + timedelta(minutes=rules.settle_minutes):
             alerts[key] = replace(alert, gone_at=gone_at)
         else:
             over.append(_resolved(alert, gone_at))

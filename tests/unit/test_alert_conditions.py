@@ -159,7 +159,8 @@ def test_an_open_or_overridden_gate_is_not_told_of() -> None:
 def test_two_reasons_are_both_named_and_the_rest_is_counted() -> None:
     fault = Reason(ReasonCode.FAULT_STOPS_SCANNING, "a fault stops scanning", "An engineer clears it.")
     clock = Reason(ReasonCode.CLOCK_SUSPECT, "phantom SPINE-1 dated in the future", "Set the clock.")
-    gate = held(REPEAT, fault, clock, MISSING, since=AT_0710)
+    own = Reason(ReasonCode.QC_MISSING, "scanner's own QC: no pass today", "Run the scanner's daily QC.")
+    gate = held(REPEAT, fault, clock, own, since=AT_0710)
     view = scanner(gate, phantom(reading("scan-1", AT_0710), failed=1))
     one = next(each for each in found(AT_0745, view) if each.key == "gate:dxa-2")
     assert one.headline.endswith("this morning's phantom failed (+1.9 %); a fault stops scanning; and 2 more")
@@ -245,3 +246,10 @@ def test_the_scanners_own_qc_that_failed_is_named() -> None:
     last = replace(reading("own-1", AT_0710), phantom_id="VENDOR", chart=None)
     one = only(found(AT_0745, replace(scanner(held(own, since=AT_0710)), vendor_qc_last=last)))
     assert one.headline == "Scanner 2 is not cleared: the scanner's own QC failed today"
+
+
+def test_a_phantom_that_failed_is_not_told_as_not_done_as_well() -> None:
+    view = scanner(held(REPEAT, MISSING, since=AT_0710), phantom(reading("scan-1", AT_0710), failed=1))
+    one = only(found(AT_0745, view))
+    assert one.headline == "Scanner 2 is not cleared: this morning's phantom failed (+1.9 %)"
+    assert one.parts == {"failed:scan-1"}

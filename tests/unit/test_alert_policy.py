@@ -187,6 +187,18 @@ def test_a_condition_that_ends_because_the_clinic_is_over_ends_without_a_word() 
     assert watch.book.alerts == {}
 
 
+def test_what_cannot_be_looked_at_is_not_over() -> None:
+    watch = Watch(rota=ALONE)
+    watch.stand(START, after(5), findings(condition()))
+    blind = replace(NONE, is_partial=True)
+    for minute in range(5, 14):
+        watch.look(after(minute), blind)
+    watch.stand(after(14), after(20), findings(condition()))
+    assert watch.told("Ola") == [(GATHERED, "raised")]
+    watch.stand(after(20), after(25), findings(endings=["gate:dxa-2"]))
+    assert [reason for _, reason in watch.told("Ola")] == ["raised", "resolved"]
+
+
 def test_a_condition_that_flaps_is_neither_over_nor_new() -> None:
     watch = Watch(rota=ALONE)
     watch.stand(START, after(2), findings(condition()))

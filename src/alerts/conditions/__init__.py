@@ -15,4 +15,5 @@ def find(situation: Situation, rules: AlertRules) -> Findings:
     return Findings(
         conditions=tuple(condition for family in families for condition in family(situation, rules)),
         endings={key: said for family in (site, clearance, confirmed) for key, said in family.endings(situation)},
+        is_partial=situation.not_ready is not None,
     )

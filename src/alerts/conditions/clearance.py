@@ -108,8 +108,9 @@ def _told(view: DeviceView, time: SiteTime) -> _Told:
     """Say why a gate is held, the worst first; what else holds it is named or counted."""
     holding = view.gate.holding
     failing = failures(view)
-    undone = [reason for reason in holding if reason.code in NOT_DONE]
-    other = [reason for reason in holding if reason.code not in NOT_DONE and not _is_of(reason, failing)]
+    beside = [reason for reason in holding if not _is_of(reason, failing)]
+    undone = [reason for reason in beside if reason.code in NOT_DONE]
+    other = [reason for reason in beside if reason.code not in NOT_DONE]
     words = [f"failed:{failure.event_id}" for failure in failing]
     words += [reason.code.value for reason in other]
     words += ["not_done"] if undone else []
@@ -125,8 +126,8 @@ def _told(view: DeviceView, time: SiteTime) -> _Told:
 
 
 def _is_of(reason: Reason, failing: Sequence[Failure]) -> bool:
-    """Whether a reason says what a failed reading says already; one of another chart is told beside it."""
-    return reason.code in FAILED and any(
+    """Whether a reason is said by a failed reading already: it failed, so it did not pass; another chart's is not."""
+    return reason.code in FAILED | NOT_DONE and any(
         re.search(rf"\b{re.escape(failure.named)}(?![\w-])", reason.text) for failure in failing
     )
 
