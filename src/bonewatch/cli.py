@@ -38,6 +38,7 @@ for place, name, words in (
     ("access_cli:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
     ("pseudonym_cli:pseudonym_app", "pseudonym", "Versions of the keys of patients' pseudonyms."),
     ("publish_cli:publish_app", "publish", "Programs that are told of news: webhooks and HL7 messages."),
+    ("alerts_cli:alerts_app", "alerts", "Messages to people: how they stand, a test message, taking an alert."),
     ("fleet_cli:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
     (
         "study_cli:study_app",
@@ -172,12 +173,15 @@ def demo(
 @app.command(name="check-config")
 def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
+    from bonewatch.alerting import channel_notes, check_channels  # noqa: PLC0415 - see run
     from bonewatch.config import load, warnings  # noqa: PLC0415 - see run
     from bonewatch.publishing import check_files, unset_secrets  # noqa: PLC0415 - see run
 
     settings = load(config)
-    check_files(settings, config.resolve().parent)
-    for note in [*warnings(settings), *unset_secrets(settings)]:
+    folder = config.resolve().parent
+    check_files(settings, folder)
+    check_channels(settings, folder)
+    for note in [*warnings(settings), *unset_secrets(settings), *channel_notes(settings, folder)]:
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
     out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
     return 0

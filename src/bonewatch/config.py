@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.settings_checks import alerts_warnings
 from bonewatch.clinic_calendar import ClosureSection, closure_faults, fitting, without_repeats
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
@@ -135,6 +136,7 @@ def warnings(config: Config) -> list[str]:
         said.append("[kafka] without ca_file: everybody on the way may read and change what goes to the fleet")
     if config.database.url and "sslmode=verify-full" not in config.database.url:
         said.append("[database] url without sslmode=verify-full: nobody checks whom it talks to across a network")
+    said += alerts_warnings(config.alerts) if config.alerts is not None else []
     return said + publishing_warnings(config.webhook, config.mllp)
 
 

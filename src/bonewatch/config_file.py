@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Final, Literal
 
+from alerts.settings import AlertsSettings
 from bonewatch.clinic_calendar import CalendarSection, ClosureSection, closures_of
 from bonewatch.duty_sections import DutySection, Life, duties_of
 from bonewatch.section import Section
@@ -239,6 +240,7 @@ class Config(Section, frozen=True):
     closure: tuple[ClosureSection, ...] = ()
     calendar: CalendarSection = CalendarSection()
     duty: tuple[DutySection, ...] = ()
+    alerts: AlertsSettings | None = None
 
     def key(self, device_id: str) -> str:
         """Return the device's key in the log, ``site/device``."""

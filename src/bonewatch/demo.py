@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bonewatch.config import parse
 from bonewatch.data_folder import LOG_FILE
+from bonewatch.demo_alerts import alert_sections
 from bonewatch.demo_corner import WeighingCorner
 from bonewatch.demo_due import due_sections
 from bonewatch.demo_history import HISTORY_DAYS, ScannerStory, history
@@ -194,7 +195,7 @@ class Demo:
         text = self._department.configuration(port=port, dicom_port=dicom_port, ris_port=self._ris.port)
         corner = WeighingCorner()
         self._stack.callback(corner.stop)
-        text += corner.configuration() + due_sections(local_day(self._clock(), TIME_ZONE))
+        text += corner.configuration() + due_sections(local_day(self._clock(), TIME_ZONE)) + alert_sections()
         config = parse(text, "the demo's configuration")
         self._devices = config.devices()
         past = []

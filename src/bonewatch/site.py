@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import structlog
 
+from bonewatch.alert_situation import SitePorts, SituationGatherer
+from bonewatch.alerting import SECRET, SiteAlerts
 from bonewatch.alive import interrupted, interruption, marked
 from bonewatch.config import warnings
 from bonewatch.config_file import Config
@@ -26,6 +28,7 @@ from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
 from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
+from collectors.dicom.hearing import Hearing
 from collectors.dicom.store import StoreTiming
 from collectors.errors import CollectorError
 from collectors.printed.reports import PrintedReports
@@ -52,6 +55,7 @@ from streams.site import EventConflictError, SiteUnavailableError
 from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from streams.studies import StudyData
+from streams.uptime.reader import LoggedUptime
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
@@ -94,6 +98,7 @@ class Site:
         self._on_store = on_store
         self._folder = folder
         self._pseudonyms = Pseudonyms(data_dir)
+        self._hearing = Hearing(clock)
         self.lines: Lines = NO_LINES
         self.fault_logs: FaultLogs | None = None
         self._stack = ExitStack()
@@ -235,7 +240,7 @@ class Site:
             self._config.site.time_zone,
             archive,
             forwarding=served.outbox,
-            services=served.services,
+            services=[*served.services, self._hearing],
             quarantine=quarantine,
             on_store=self._on_store,
             clock=self._clock,
@@ -329,6 +334,8 @@ class Site:
         files = Attachments(self._data_dir)
         self._stack.callback(files.close)
         published = self._stack.enter_context(PublishedLog(self._data_dir / LOG_FILE))
+        uptime = logged_uptime(self._config, self._data_dir / LOG_FILE)
+        alerts = self._alerts(users)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -338,7 +345,7 @@ class Site:
             clock=self._clock,
             lines=self.lines,
             studies=StudyData(self._data_dir),
-            uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
+            uptime=uptime,
             equipment_log=self.readings.equipment_log,
             files=files,
             audit=trail,
@@ -346,11 +353,32 @@ class Site:
             published=published,
             pseudonyms=self._pseudonyms,
             data_dir=self._data_dir,
+            alerts=alerts.desk if alerts else None,
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)
         with _listening_on("[http]", http.host, http.port):
             self.url = server.start()
+        if alerts is not None:
+            self._start_alerts(alerts, uptime)
+
+    def _alerts(self, users: UserStore) -> SiteAlerts | None:
+        """Return what is kept of alerts, where they are configured."""
+        if self._config.alerts is None:
+            return None
+        folder = self._data_dir if self._folder is None else self._folder
+        alerts = SiteAlerts(self._config, self._data_dir, folder=folder, secret=users.secret(SECRET), clock=self._clock)
+        self._stack.callback(alerts.queue.close)
+        return alerts
+
+    def _start_alerts(self, alerts: SiteAlerts, uptime: LoggedUptime) -> None:
+        """Watch for what people must be told; nothing waits for it."""
+        ports = SitePorts(self.engine, self.readings, self.lines, uptime, self._hearing.heard_at)
+        gather = SituationGatherer(ports, alerts.rules, self._config.site.time_zone, alerts.desk.troubles)
+        watch = alerts.watch(gather)
+        self._stack.callback(watch.stop)
+        self._stack.callback(self.engine.subscribe(lambda _news: watch.wake()))
+        watch.start()
 
     def stop(self) -> None:
         """Stop listening, commit what is queued, close the log."""

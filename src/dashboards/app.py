@@ -12,6 +12,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from alerts.desk import Desk
 from dashboards.access.credentials import Credentials
 from dashboards.access.needs import refuse_unnamed
 from dashboards.api.routes import api_router
@@ -70,12 +71,14 @@ def create_app(
     published: PublishedLog | None = None,
     pseudonyms: PseudonymKeys | None = None,
     data_dir: Path | None = None,
+    alerts: Desk | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
     Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed,
-    without `pseudonyms` nobody is found by a patient's id. Of `data_dir` the metrics say how much room is left.
+    without `pseudonyms` nobody is found by a patient's id, without `alerts` nobody is told anything. Of `data_dir` the
+    metrics say how much room is left.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
@@ -98,15 +101,19 @@ def create_app(
         measurements=measurements,
         published=published,
         pseudonyms=pseudonyms,
+        alerts=alerts,
     )
     credentials = Credentials(console)
 
     @asynccontextmanager
     async def listening(_: Litestar) -> AsyncIterator[None]:
         await live.start()
-        stop_counting = site.subscribe(count_verdicts)
+        listeners = [site.subscribe(count_verdicts)]
+        if alerts is not None:
+            listeners.append(alerts.subscribe(live.alerts_changed))
         yield
-        stop_counting()
+        for stop in listeners:
+            stop()
         live.close()
 
     app = Litestar(

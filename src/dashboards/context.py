@@ -7,12 +7,12 @@ from functools import cached_property
 
 from litestar.exceptions import NotFoundException
 
+from alerts.desk import Desk
 from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
 from dashboards.metrics.page import MetricsPage
 from dashboards.settings import HttpSettings
-from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
 from publishing.published import PublishedLog
 from streams.attachments import NO_FILES, FileStore
@@ -22,6 +22,7 @@ from streams.measurements import Measurements
 from streams.pseudonyms import PseudonymKeys
 from streams.readings import DeviceView, Readings
 from streams.site import SitePort
+from streams.site_time import SiteTime
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
 
@@ -46,6 +47,7 @@ class Console:
     measurements: Measurements | None = None
     published: PublishedLog | None = None
     pseudonyms: PseudonymKeys | None = None
+    alerts: Desk | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -18,7 +18,7 @@ BACKLOG: Final = 32
 
 
 class LiveMessage(msgspec.Struct, frozen=True):
-    """An event for pages: `gate`, `device` (with its id), `refresh` or `heartbeat`."""
+    """An event for pages: `gate`, `device` (with its id), `alerts`, `refresh` or `heartbeat`."""
 
     event: str
     device_id: str = ""
@@ -26,6 +26,7 @@ class LiveMessage(msgspec.Struct, frozen=True):
 
 REFRESH: Final = LiveMessage("refresh")
 HEARTBEAT: Final = LiveMessage("heartbeat")
+ALERTS: Final = LiveMessage("alerts")
 _GOODBYE: Final = LiveMessage("goodbye")
 
 
@@ -75,6 +76,12 @@ class LiveHub:
             self._unsubscribe = None
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._publish, [_GOODBYE])
+
+    def alerts_changed(self) -> None:
+        """Let pages read their alerts anew; safe from any thread, and returns at once."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._publish, [ALERTS])
 
     async def messages(self) -> AsyncIterator[LiveMessage]:
         """Yield a refresh, then what happens, with heartbeats between; ends when the hub closes."""

@@ -151,6 +151,11 @@ class DeviceView(msgspec.Struct, frozen=True):
     incidents: tuple[OpenIncident, ...] = ()
     reviews: tuple[ReviewStatus, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """What people call it: ``Scanner DXA1`` or ``Scale scale-1``."""
+        return f"{self.kind.capitalize()} {self.ae_title or self.id}"
+
 
 class Readings(Protocol):
     """What a console, an API and a report can read."""

@@ -22,6 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from alerts.desk import Desk
+from alerts.queue import Queue
 from dashboards.access.lockout import LOCKED_FOR
 from dashboards.access.scopes import Scope
 from dashboards.access.settings import ApiSettings
@@ -31,6 +33,7 @@ from dashboards.manner.document import DOCUMENT_PATH
 from dashboards.settings import HttpSettings, StreamSettings
 from publishing.published import PublishedLog
 from storage.measurement_queries import DatabaseMeasurements
+from tests.alert_rig import alert, keep, links
 from tests.api_rig import Rig, serving
 from tests.console_stage import PASSWORD, PHYSICIST, SiteStage
 from tests.integration.test_measurement_database import failing, review_of, taken
@@ -44,6 +47,7 @@ CASES: Final = 160
 KNOWN: Final = {
     "device_id": "dxa-1",
     "slug": "log-fault",
+    "alert_id": "0" * 12,
     "event_id": "0" * 24,
     "review_id": "0" * 12,
     "metric_id": id_of("dxa-1", "bmd"),
@@ -107,7 +111,10 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
         "review_id": review_of(made),
         "observation_id": id_of(patients[0], "0"),
         "provenance_id": id_of(patients[0]),
+        "alert_id": "alert-1",
     }
+    queue = Queue(tmp_path)
+    keep(queue, alert())
     published = PublishedLog(tmp_path / "site-log.sqlite")
     app = create_app(
         site=stage._engine,
@@ -121,6 +128,7 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
         clock=stage._clock,
         measurements=DatabaseMeasurements(database.connect),
         published=published,
+        alerts=Desk(queue, links(), unreached_s=600.0, clock=stage._clock),
     )
     token = stage._users.tokens.create("Schemathesis", list(Scope), timedelta(days=1))
     schema = schemathesis.openapi.from_asgi(DOCUMENT_PATH, app)

@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from alerts.rules import AlertRules, Timetable
+from alerts.settings import AlertsSettings, ChannelSettings, DeliverySettings, DutyHours, PersonSettings
 from bonewatch import config_file
 from bonewatch.clinic_calendar import CalendarSection, ClosureSection
 from bonewatch.duty_sections import DutySection
@@ -35,6 +37,13 @@ SECTIONS: list[tuple[str, type[msgspec.Struct], set[str]]] = [
     ("## `[measurements]`", AnnotationRules, set()),
     ("## `[[webhook]]`", WebhookSettings, set()),
     ("## `[[mllp]]`", MllpSettings, set()),
+    ("## `[alerts]`", AlertsSettings, set()),
+    ("### `[alerts.rules]`", AlertRules, set()),
+    ("`[alerts.rules.urgent]` and", Timetable, set()),
+    ("### `[alerts.delivery]`", DeliverySettings, set()),
+    ("### `[[alerts.person]]`", PersonSettings, set()),
+    ("`on_duty`:", DutyHours, set()),
+    ("### `[[alerts.channel]]`", ChannelSettings, set()),
     ("## `[printed]`", PrintedSettings, set()),
     ("## `[files]`", FilesSettings, set()),
     ("## `[syslog]`", SyslogSettings, set()),

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards.site_time import SiteTime
+from streams.site_time import SiteTime
 
 NOW = datetime(2026, 7, 1, 6, 45, tzinfo=UTC)
 """07:45 in London, in summer."""

@@ -5,6 +5,7 @@ from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from alerts.settings_checks import alerts_faults
 from bonewatch.clinic_calendar import closure_faults
 from bonewatch.config_checks.dicom import dicom_faults
 from bonewatch.config_checks.files import files_faults
@@ -46,6 +47,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults += log_faults(f"$.device[{place}]", device, config.syslog)
     known = {device.id for device in config.device}
     faults += publishing_faults(config.webhook, config.mllp, known)
+    faults += alerts_faults(config.alerts) if config.alerts is not None else []
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
     return faults + _due_faults(config)

@@ -55,6 +55,10 @@ class Credentials:
         await self._limits.count_caller(caller.key)
         return caller
 
+    async def count_stranger(self, connection: Connection) -> None:
+        """Count a visit to a page that a link opens without sign-in; TooManyRequestsException beyond the limit."""
+        await self._limits.count_address(address_of(connection))
+
     async def known(self, connection: Connection, session: Session | None) -> Caller | None:
         """Return whose credential a connection carries, as it counts now; None without one. Raises as `caller`."""
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")

@@ -17,6 +17,9 @@ from dashboards.access.scopes import Scope
 ON_RECORD: Final = {"on_record": True}
 """Option of a page of the console that shows what is linked to patients: each use goes on record."""
 
+ALWAYS_ON_RECORD: Final = {"on_record": "always"}
+"""The same for a page that needs no sign-in: what it is about goes on record by `note_subject`."""
+
 PROBLEM: Final = "application/problem+json"
 
 API_PATHS: Final = ("/api/", "/fhir")

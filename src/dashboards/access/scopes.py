@@ -17,6 +17,8 @@ class Scope(StrEnum):
     FHIR_READ = "fhir:read"
     SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
     ACTIONS_WRITE = "actions:write"
+    ALERTS_READ = "alerts:read"
+    ALERTS_ACKNOWLEDGE = "alerts:acknowledge"
 
 
 _EVERYBODY: Final = frozenset(Role)
@@ -30,6 +32,8 @@ ROLES_OF_SCOPE: Final[dict[Scope, frozenset[Role]]] = {
     Scope.FHIR_READ: _CLINICAL,
     Scope.SUBSCRIPTIONS_MANAGE: frozenset({Role.ADMIN}),
     Scope.ACTIONS_WRITE: _EVERYBODY,
+    Scope.ALERTS_READ: _EVERYBODY,
+    Scope.ALERTS_ACKNOWLEDGE: _EVERYBODY - {Role.SERVICE},
 }
 """Which parts are open to a person who signs in by session, password or OpenID Connect, by role.
 

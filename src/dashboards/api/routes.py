@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from dashboards.access.needs import needs
 from dashboards.access.scopes import Scope
 from dashboards.api.actions import do_action, list_actions
+from dashboards.api.alerts import alert_handlers
 from dashboards.api.events import stream_events
 from dashboards.api.measurements import measurement_handlers
 from dashboards.api.patient_lookups import look_up_patient
@@ -107,6 +108,7 @@ api_router = Router(
         list_actions,
         do_action,
         stream_events,
+        *alert_handlers,
         *study_handlers,
         *measurement_handlers,
         look_up_patient,

@@ -102,10 +102,10 @@ class AuditMiddleware(ASGIMiddleware):
 
 
 def _is_on_record(scope: Scope) -> bool:
-    """Whether it is a page that goes on record, and somebody who is signed in: a stranger sees none."""
+    """Whether it is a page that goes on record: of somebody who is signed in, or of anybody where it says so."""
     handler: object = scope.get("route_handler")
-    is_page = isinstance(handler, BaseRouteHandler) and bool(handler.opt.get("on_record"))
-    return is_page and scope.get("user") is not None
+    said = handler.opt.get("on_record") if isinstance(handler, BaseRouteHandler) else None
+    return said == "always" or (bool(said) and scope.get("user") is not None)
 
 
 def _subject(scope: Scope) -> dict[str, str]:

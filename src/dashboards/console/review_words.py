@@ -3,9 +3,9 @@
 from typing import Final
 
 from dashboards.console.review_actions import VERDICTS
-from dashboards.site_time import SiteTime
 from streams.messages import ReviewBasis
 from streams.readings import ReviewStatus
+from streams.site_time import SiteTime
 
 _UNITS: Final = {"percent": "%", "kg": "kg", "cm": "cm"}
 _DIGITS: Final = {"percent": 2, "kg": 2, "cm": 1}

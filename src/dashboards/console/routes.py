@@ -7,6 +7,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
 from dashboards.auth import PUBLIC
+from dashboards.console.alerts import alert_handlers
 from dashboards.console.before_scan import before_scan_handlers
 from dashboards.console.demo import run_demo_action
 from dashboards.console.device import device_handlers
@@ -38,6 +39,7 @@ def console_router(*, demo: bool) -> Router:
     static = create_static_files_router(path="/static", directories=[STATIC], opt=PUBLIC)
     handlers: list[ControllerRouterHandler] = [
         *status_handlers,
+        *alert_handlers,
         *device_handlers,
         *form_handlers,
         *due_handlers,

@@ -1,13 +1,17 @@
 """The status board: per device, may patients be scanned; if not why, what clears it, whom to ring."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 
+import msgspec
+import structlog
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Template
 
 from dashboards.auth import PUBLIC_STATUS, Visit
+from dashboards.console.alert_words import board_note
 from dashboards.console.templates import page
 from dashboards.console.wording import device_name
 from dashboards.context import Console
@@ -39,7 +43,23 @@ def _board(console: Console, visit: Visit, template: str, *, wall: bool) -> Temp
     may_enter = not wall and (visit.user is None or may(visit.user.role, Permission.ENTER_QC))
     views = console.readings.devices()
     demo = _demo_groups(console, views) if not wall else {}
-    return page(console, visit, template, views=views, wall=wall, may_enter=may_enter, demo_groups=demo)
+    note = _alerts_note(console)
+    return page(
+        console, visit, template, views=views, wall=wall, may_enter=may_enter, demo_groups=demo, alerts_note=note
+    )
+
+
+def _alerts_note(console: Console) -> str:
+    """Return what is said of alerts; the board itself is shown whatever becomes of them."""
+    if console.alerts is None:
+        return ""
+    if console.alerts.failing:
+        return "Alerts are not looked for at the moment: rely on this board"
+    try:
+        return board_note(console.alerts.open())
+    except (sqlite3.Error, msgspec.MsgspecError) as error:
+        structlog.get_logger("dashboards").warning("alerts_not_read", error=type(error).__name__)
+        return "Alerts cannot be read at the moment: rely on this board"
 
 
 def _demo_groups(console: Console, views: Sequence[DeviceView]) -> Mapping[str, Sequence[DemoAction]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
-from dashboards.site_time import SiteTime
+from streams.site_time import SiteTime
 
 Moment = TypeVar("Moment", bound=date)
 

@@ -5,13 +5,13 @@ from datetime import date, datetime, time
 from typing import Final
 
 from dashboards.sessions import Session
-from dashboards.site_time import SiteTime
 from streams.due import DueItem, QcKind
 from streams.messages import BypassEvidence, CheckVerdict, DutyStanding, GateStatus, ReasonCode, Verdict
 from streams.policy import DutyKind, Enforcement
 from streams.readings import DeviceView, PhantomStatus, StandardStatus
 from streams.roles import Permission, Role
 from streams.site import Gate
+from streams.site_time import SiteTime
 
 _VERDICTS: Final = {
     Verdict.PASS: "Pass",
@@ -115,7 +115,7 @@ _STATUS: Final = {GateStatus.OPEN: "Open", GateStatus.HELD: "Held", GateStatus.O
 
 def device_name(view: DeviceView) -> str:
     """``Scanner DXA1`` or ``Scale scale-1``."""
-    return f"{view.kind.capitalize()} {view.ae_title or view.id}"
+    return view.title
 
 
 def headline(view: DeviceView, t: SiteTime) -> str:

@@ -5,10 +5,10 @@ from datetime import date, datetime
 from typing import Final
 
 from dashboards.paper.tables import Align, Paper
-from dashboards.site_time import SiteTime
 from dashboards.uptime import words
 from dashboards.uptime.figures import Figures, ReportFigures
 from streams.fold.schedule import zone
+from streams.site_time import SiteTime
 
 AMOUNT: Final[tuple[Align, ...]] = ("R",) * 7
 ROW: Final = ("", "Clinic time", "Down", "Planned", "Availability", "With planned service", "Slots lost", "Failures")

@@ -35,7 +35,7 @@ function connect() {
     judge();
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5_000);
   });
-  for (const name of ["gate", "device", "refresh", "heartbeat"]) {
+  for (const name of ["gate", "device", "alerts", "refresh", "heartbeat"]) {
     source.addEventListener(name, (event) => {
       heard();
       const mine = !body.dataset.device || !event.data || event.data === body.dataset.device;
