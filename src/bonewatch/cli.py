@@ -46,6 +46,7 @@ for place, name, words in (
         "What one scanner would have read where another did: for serial comparison only.",
     ),
     ("report_cli:report_app", "report", "Reports from the site's record."),
+    ("docs_cli:docs_app", "docs", "The manual: build it as a website, write its generated pages anew."),
     (
         "archive_cli:archive",
         "archive",

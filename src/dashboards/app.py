@@ -139,6 +139,7 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Bonewatch",
             version="1",
+            use_handler_docstrings=True,
             components=SECURITY,
             render_plugins=[JsonRenderPlugin(path="/")],
             openapi_router=Router(path=DOCUMENT_PATH, route_handlers=[], opt=PUBLIC, include_in_schema=False),
