@@ -21,8 +21,8 @@ from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from bonewatch.pseudonym_keys import note_lost_keys
+from bonewatch.reports import site_reports
 from bonewatch.review_assessor import ReviewAssessor
-from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
 from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
@@ -329,6 +329,7 @@ class Site:
         files = Attachments(self._data_dir)
         self._stack.callback(files.close)
         published = self._stack.enter_context(PublishedLog(self._data_dir / LOG_FILE))
+        reports = site_reports(self._config, self._data_dir / LOG_FILE)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -338,7 +339,8 @@ class Site:
             clock=self._clock,
             lines=self.lines,
             studies=StudyData(self._data_dir),
-            uptime=logged_uptime(self._config, self._data_dir / LOG_FILE),
+            uptime=reports.uptime,
+            reports=reports,
             equipment_log=self.readings.equipment_log,
             files=files,
             audit=trail,

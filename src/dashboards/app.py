@@ -29,6 +29,7 @@ from dashboards.manner.document import DOCUMENT_PATH, SECURITY
 from dashboards.manner.etags import EtagMiddleware
 from dashboards.manner.idempotency import IdempotencyMiddleware
 from dashboards.metrics import MetricsPage, SiteCollector
+from dashboards.reports.source import Reports
 from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
 from dashboards.uploads import MemoryRequest
@@ -66,6 +67,7 @@ def create_app(
     measurements: Measurements | None = None,
     published: PublishedLog | None = None,
     pseudonyms: PseudonymKeys | None = None,
+    reports: Reports | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -94,6 +96,7 @@ def create_app(
         measurements=measurements,
         published=published,
         pseudonyms=pseudonyms,
+        reports=reports,
     )
     credentials = Credentials(console)
 

@@ -11,6 +11,7 @@ from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
 from dashboards.metrics import MetricsPage
+from dashboards.reports.source import Reports
 from dashboards.settings import HttpSettings
 from dashboards.site_time import SiteTime
 from dashboards.users import UserStore
@@ -46,6 +47,7 @@ class Console:
     measurements: Measurements | None = None
     published: PublishedLog | None = None
     pseudonyms: PseudonymKeys | None = None
+    reports: Reports | None = None
 
     @cached_property
     def cursors(self) -> Cursors:
