@@ -20,7 +20,13 @@ from dashboards.reports.source import Reports, days_of, month_from, pack_within
 from dashboards.uptime.figures import ReportFigures, figures_of
 from streams.sqlite_log import LogError
 
-Month = Annotated[str, QueryParameter(description="Year and month, such as 2026-11; one that is not over is up to now")]
+Month = Annotated[
+    str,
+    QueryParameter(
+        pattern=r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$",
+        description="Year and month, such as 2026-11; one that is not over is up to now",
+    ),
+]
 First = Annotated[date, QueryParameter(description="The first day")]
 Last = Annotated[date, QueryParameter(description="The last day, included; a year after the first at most")]
 

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from dashboards.access.needs import ON_RECORD
+from dashboards.audit.middleware import note_subject
 from dashboards.auth import Visit, require
 from dashboards.console.templates import page
 from dashboards.console.wording import sentence
@@ -50,6 +51,7 @@ def qa_page(
     require(request, Permission.VIEW)
     first = _month(month) if month else month_before(console.time.now.date())
     report = _qa(console, device, first)
+    note_subject(request.scope, {"device_id": report.identity.device})
     after = month_before(first, -1)
     return page(
         console,
@@ -92,6 +94,7 @@ def evidence_file(
     if first is None or last is None:
         raise ClientException("Choose the first and the last day")
     view = console.device(device)
+    note_subject(request.scope, {"device_id": view.id})
     try:
         data = pack_within(_reports(console), view.id, first, last)
     except ValueError as error:

@@ -41,8 +41,9 @@ class Table(msgspec.Struct, frozen=True, tag=True):
 
 
 class Picture(msgspec.Struct, frozen=True, tag=True):
-    """A drawing, and what it shows in words."""
+    """A drawing, its name, and how it is to be read."""
 
+    name: str
     drawing: Drawing
     words: str
 

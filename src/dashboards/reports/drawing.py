@@ -78,17 +78,17 @@ def outline(mark: Mark) -> tuple[tuple[tuple[float, float], ...], ...]:
     return ()
 
 
-def svg_from(drawing: Drawing, words: str) -> str:
+def svg_from(drawing: Drawing, name: str) -> str:
     """Return the drawing as an SVG element that takes its colours from the page's style sheet.
 
     Parameters
     ----------
-    words
-        What it shows, for who cannot see it.
+    name
+        What it shows, for who cannot see it; the values stand in a table beside it.
     """
     parts = "".join(_svg(part) for part in drawing.parts)
     size = f'viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
-    return f'<svg class="drawing" role="img" {size} aria-label="{escape(words)}">{parts}</svg>'
+    return f'<svg class="drawing" role="img" {size} aria-label="{escape(name)}">{parts}</svg>'
 
 
 def _svg(part: Part) -> str:

@@ -40,4 +40,4 @@ def _templates() -> Environment:
 
 
 def _drawn(picture: Picture) -> Markup:
-    return Markup(svg_from(picture.drawing, picture.words))  # noqa: S704 - it escapes the words itself
+    return Markup(svg_from(picture.drawing, picture.name))  # noqa: S704 - it escapes the words itself

@@ -11,7 +11,8 @@ from dashboards.reports.document import Block, Document, Pairs, Picture, Section
 from dashboards.reports.document import Points as PointList
 from dashboards.reports.qa import tables
 from dashboards.reports.qa.chart import control_chart, phantoms_charted
-from dashboards.reports.qa.figures import DueLine, HandoverLine, Identity, QaReport
+from dashboards.reports.qa.device_section import GUIDELINE, device_blocks
+from dashboards.reports.qa.figures import DueLine, HandoverLine, QaReport
 from dashboards.reports.qa.summary import summary
 from dashboards.reports.saying import NOTHING, count, day, listed, moment, number, short_day
 from dashboards.uptime import words as uptime_words
@@ -19,7 +20,6 @@ from streams.equipment_log import LogKind
 from streams.fold.schedule import zone
 from streams.messages import BypassEvidence, DutyStanding, ServiceKind
 
-GUIDELINE: Final = "Royal Osteoporosis Society, DXA service guideline v3, August 2025"
 BOXES: Final = ("Reviewed by: name and role", "Date", "Signature")
 _LOG: Final = (
     (LogKind.FAULT, "Faults"),
@@ -44,7 +44,7 @@ def qa_document(report: QaReport) -> Document:
     )
     sections = [
         Section("Summary", (PointList(summary(report)), _signature(report))),
-        Section("Device", tuple(_device(report))),
+        Section("Device", tuple(device_blocks(report))),
         Section("QC duties", tuple(_duties(report))),
         *_charts(report),
         Section("Readings", tuple(_readings(report))),
@@ -77,53 +77,6 @@ def _signature(report: QaReport) -> Signature:
     status = f"Not yet reviewed: {count(waits, 'review')} open (see Reviews). " if waits else ""
     words = f"{status}I have looked at the readings, the control charts and the entries of this period."
     return Signature(words, BOXES)
-
-
-def _device(report: QaReport) -> Iterator[Block]:
-    one = report.identity
-    pairs = [
-        ("Device", f"{one.device} ({one.kind})"),
-        ("Make and model", f"{one.make} {one.model}".strip() or "not given"),
-        ("Serial number", one.serial or "not given"),
-        *([("Serial number before", ", ".join(one.serials_before))] if one.serials_before else []),
-        *(
-            [("Software, as readings named it", ", ".join(one.software) or "not named")]
-            if one.kind == "scanner"
-            else []
-        ),
-        *([("AE title", one.ae_title or "not given")] if one.kind == "scanner" else []),
-        *([("Modes", ", ".join(one.modes))] if one.modes else []),
-        ("Stage at the end", one.stage.replace("_", " ")),
-    ]
-    yield Pairs(tuple(pairs))
-    yield from tables.phantoms(report, zone(report.time_zone))
-    if report.limits:
-        yield Pairs(tuple(_limits(report)))
-
-
-def _of_scanner(one: Identity) -> tuple[tuple[str, str], ...]:
-    software = ", ".join(one.software) or "not named"
-    return (("Software, as readings named it", software), ("AE title", one.ae_title or "not given"))
-
-
-def _limits(report: QaReport) -> Iterator[tuple[str, str]]:
-    limits = report.limits
-    if limits is None:
-        return
-    yield (
-        "Tolerance",
-        f"±{limits.tolerance_percent:g} % of the baseline's mean ({_sourced(limits.tolerance_percent == 1.5)})",
-    )
-    yield "Baseline", f"at least {limits.min_scans} scans ({_sourced(limits.min_scans == 10)})"
-    yield "Least sigma", f"{limits.sigma_floor_percent:g} % of the mean (local policy)"
-    yield "CUSUM", f"k = {limits.cusum_k:g}, h = {limits.cusum_h:g} sigmas (local policy)"
-    rules = "none" if limits.rules == "none" else limits.rules.replace("_", " ")
-    yield "Run rules", f"{rules} (local policy)"
-    yield "Repeats after a failure", f"{limits.repeats} (local policy)"
-
-
-def _sourced(is_guideline: bool) -> str:  # noqa: FBT001 - reads as a sentence
-    return GUIDELINE if is_guideline else "local policy"
 
 
 def _duties(report: QaReport) -> Iterator[Block]:
@@ -164,7 +117,8 @@ def _charts(report: QaReport) -> Iterator[Section]:
             "Line: the baseline's mean; broken lines: tolerance; below: CUSUM, the upper sum and, downwards, the lower,"
             " with the decision interval. Two months before the period are shown beside it."
         )
-        yield Section(f"Control chart: {phantom}", (Picture(control_chart(report, phantom), words),))
+        name = f"Chart of {phantom}: BMD and CUSUM by day"
+        yield Section(f"Control chart: {phantom}", (Picture(name, control_chart(report, phantom), words),))
 
 
 def _readings(report: QaReport) -> Iterator[Block]:
@@ -194,11 +148,12 @@ def _gate(report: QaReport) -> Iterator[Block]:
             (
                 moment(one.at, here),
                 wording.sentence(wording.evidence(BypassEvidence(one.evidence))),
-                ", ".join(map(wording.plain_code, one.reasons)) + (" (shadow)" if one.in_shadow else ""),
+                ", ".join(map(wording.plain_code, one.reasons)),
+                {True: "open", False: "closed", None: "none, in shadow"}[one.is_open],
             )
             for one in report.bypasses
         )
-        yield Table("Patients scanned while held", ("At", "Known from", "Held by"), rows, (30, 60, 70))
+        yield Table("Patients scanned while held", ("At", "Known from", "Held by", "Incident"), rows, (33, 55, 70, 30))
 
 
 def _uptime(report: QaReport) -> Iterator[Block]:
@@ -269,7 +224,7 @@ def _happenings(report: QaReport, kinds: Iterable[tuple[LogKind, str]], nothing:
                 )
                 for one in of_kind
             )
-            yield Table(KINDS.get(kind, name), ("Recorded", name, "What was written", "By"), rows, (25, 38, 80, 32))
+            yield Table(KINDS.get(kind, name), ("Recorded", name, "What was written", "By"), rows, (33, 38, 74, 35))
     if not found:
         yield Text(nothing)
 

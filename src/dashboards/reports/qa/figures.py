@@ -159,12 +159,16 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class BypassLine(msgspec.Struct, frozen=True):
-    """A patient scanned while the gate was held, without the request's number."""
+    """A patient scanned while the gate was held, without the request's number.
+
+    Outside shadow it opened an incident: `is_open` says whether nobody has closed that.
+    """
 
     at: datetime
     evidence: str
     reasons: tuple[str, ...]
     in_shadow: bool
+    is_open: bool | None = None
 
 
 class HandoverLine(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ def readings_in(
     lines += [_check(one, record.read.get(one.subject_event_id), kind) for one in record.checks]
     within = sorted(
         (one for one in lines if period.start <= one.measured_at < period.end),
-        key=lambda one: (one.measured_at, one.event_id),
+        key=lambda one: (one.measured_at, one.subject, one.event_id),
     )
     return tuple(_with_repeats(within, zone))
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from msgspec.structs import replace
@@ -19,18 +19,14 @@ from dashboards.reports.qa.figures import (
     Limits,
     MeasurementCounts,
     QaReport,
-    ReviewLine,
-    StudyLine,
 )
 from dashboards.reports.qa.readings import counted, failures_in, names_of, readings_in, software_of
+from dashboards.reports.qa.reviews import concerns, reviews_of, studies_in
 from dashboards.uptime.figures import Figures
 from streams.equipment_log import LogItem, LogKind, kind_of
 from streams.messages import (
     BaselineAccepted,
     BypassDetected,
-    CrossCalibrationAccepted,
-    CrossCalibrationWithdrawn,
-    DecisionWithdrawn,
     DeviceReconfigured,
     DeviceRegistered,
     DutyChanged,
@@ -42,16 +38,11 @@ from streams.messages import (
     MeasurementValidated,
     MeasurementWithheld,
     ReturnDecided,
-    ReviewAssessed,
-    ReviewDecided,
-    ReviewOpened,
-    SizeAt,
     StateChanged,
     StepReviewed,
 )
 from streams.policy import DeviceKind, DevicePolicy, Enforcement
 from streams.record.device import DeviceRecord
-from streams.studies import DeviceReplaced, versions
 from streams.uptime.clinic_hours import Period, period_of
 
 CONTEXT: Final = timedelta(days=61)
@@ -84,7 +75,7 @@ def qa_report(
     readings = readings_in(record, known, policy, time_zone)
     of_days, duties = duties_in(record, *days, until)
     before = readings_in(record, Period(period.start - CONTEXT, period.start), policy, time_zone)
-    waiting = [one for one in _reviews(record) if not one.verdict]
+    waiting = [one for one in reviews_of(record) if not one.verdict]
     return QaReport(
         site=site,
         time_zone=time_zone,
@@ -106,14 +97,14 @@ def qa_report(
         log=tuple(_log(record, known)),
         bypasses=tuple(_bypasses(record, known)),
         handovers=tuple(_handovers(record, known)),
-        reviews=tuple(one for one in _reviews(record) if _concerns(one, known)),
+        reviews=tuple(one for one in reviews_of(record) if concerns(one, known)),
         reviews_waiting=len(waiting),
         measurements=_measurements(record, known),
         gate_changes=dict(
             Counter(one.matter.status.value for one in record.outcomes_of(GateChanged) if _in(one.at, known))
         ),
         due_work=tuple(_due_work(record, policy, known)),
-        studies=tuple(_studies(record, known)),
+        studies=tuple(studies_in(record, known)),
         uptime=replace(uptime, rebook=()) if uptime else None,
     )
 
@@ -215,10 +206,13 @@ def _log(record: DeviceRecord, period: Period) -> Iterator[Happening]:
 
 
 def _bypasses(record: DeviceRecord, period: Period) -> Iterator[BypassLine]:
-    for at, _, outcome in record.outcomes_of(BypassDetected):
+    closed = {one.matter.incident_id for one in record.facts_of(IncidentClosed)}
+    for at, name, outcome in record.outcomes_of(BypassDetected):
         if _in(at, period):
             shadow = outcome.enforcement is Enforcement.SHADOW
-            yield BypassLine(outcome.at, outcome.evidence.value, tuple(code.value for code in outcome.reasons), shadow)
+            reasons = tuple(code.value for code in outcome.reasons)
+            is_open = None if shadow else name not in closed
+            yield BypassLine(outcome.at, outcome.evidence.value, reasons, shadow, is_open)
 
 
 def _handovers(record: DeviceRecord, period: Period) -> Iterator[HandoverLine]:
@@ -243,46 +237,6 @@ def _handovers(record: DeviceRecord, period: Period) -> Iterator[HandoverLine]:
             decided_by=decided.matter.decided_by.name if decided else "",
             returns=decided.matter.returns if decided else None,
         )
-
-
-def _reviews(record: DeviceRecord) -> list[ReviewLine]:
-    """Return every review as it stands, oldest first; a decision that was taken back is none."""
-    found: dict[str, ReviewLine] = {}
-    for at, name, opened in record.outcomes_of(ReviewOpened):
-        key = opened.review_id or name
-        line = found.get(key, ReviewLine(key, opened.phantom_id, opened.text, at, opened.since))
-        found[key] = replace(_sized(line, opened.sizes, opened.unit), text=opened.text)
-    for told in record.facts:
-        fact = told.matter
-        if isinstance(fact, ReviewAssessed) and fact.review_id in found:
-            found[fact.review_id] = _sized(found[fact.review_id], fact.sizes, fact.unit)
-        elif isinstance(fact, ReviewDecided) and fact.review_id in found:
-            by = fact.decided_by.name
-            found[fact.review_id] = replace(
-                found[fact.review_id],
-                verdict=fact.verdict.value,
-                decision=fact.decision,
-                decided_by=by,
-                decided_at=told.at,
-            )
-        elif isinstance(fact, DecisionWithdrawn) and fact.review_id in found:
-            found[fact.review_id] = replace(
-                found[fact.review_id], verdict="", decision="", decided_by="", decided_at=None
-            )
-    return sorted(found.values(), key=lambda one: one.opened_at)
-
-
-def _sized(review: ReviewLine, sizes: tuple[SizeAt, ...], unit: str) -> ReviewLine:
-    if not sizes:
-        return review
-    last = sizes[-1]
-    return replace(review, size=last.size, low=last.low, high=last.high, unit=unit)
-
-
-def _concerns(review: ReviewLine, period: Period) -> bool:
-    if review.opened_at >= period.end:
-        return False
-    return not review.verdict or _in(review.opened_at, period) or _in(review.decided_at or period.end, period)
 
 
 def _measurements(record: DeviceRecord, period: Period) -> MeasurementCounts:
@@ -314,35 +268,3 @@ def _due_work(record: DeviceRecord, policy: DevicePolicy | None, period: Period)
         stands = last.get(duty.duty_id)
         if stands is not None:
             yield DueLine(duty.name, stands.standing.value, stands.due_at, stands.done_on)
-
-
-def _studies(record: DeviceRecord, period: Period) -> Iterator[StudyLine]:
-    at = max(period.start, period.end - timedelta(microseconds=1)).astimezone(UTC)
-    for one in versions(_study_events(record)):
-        fact = one.accepted
-        if one.is_in_force(at):
-            yield StudyLine(
-                fact.study_id,
-                fact.version,
-                fact.other_device,
-                fact.region,
-                fact.slope,
-                fact.intercept_g_cm2,
-                fact.standard_error_g_cm2,
-                fact.accepted_by.name,
-                one.accepted_at,
-            )
-
-
-def _study_events(
-    record: DeviceRecord,
-) -> Iterator[tuple[datetime, CrossCalibrationAccepted | CrossCalibrationWithdrawn | DeviceReplaced]]:
-    """Yield what happened to a device's studies; another serial number is another device, as the fold has it."""
-    serial = ""
-    for at, _, fact in record.facts:
-        if isinstance(fact, CrossCalibrationAccepted | CrossCalibrationWithdrawn):
-            yield at, fact
-        elif isinstance(fact, DeviceRegistered | DeviceReconfigured):
-            if serial and fact.policy.serial != serial:
-                yield at, DeviceReplaced()
-            serial = fact.policy.serial

@@ -1,11 +1,14 @@
 """What a month says in plain words, for whoever signs it. What is not in order comes first."""
 
 from collections.abc import Iterator
+from typing import Final
 
-from dashboards.reports.document import Text
+from dashboards.reports.document import Text, Tone
 from dashboards.reports.qa.figures import QaReport
 from dashboards.reports.saying import count, listed, number, short_day
 from dashboards.uptime import words as uptime_words
+
+_MET: Final[dict[bool | None, Tone]] = {True: "good", False: "bad", None: "plain"}
 
 
 def summary(report: QaReport) -> tuple[Text, ...]:
@@ -24,10 +27,10 @@ def _sentences(report: QaReport) -> Iterator[Text]:
     yield from _waiting(report)
     if report.uptime is not None and report.uptime.covered_hours:
         line = report.uptime
-        met = {True: "met", False: "not met"}.get(line.target_met, "") if line.target_met is not None else ""
+        met = {True: "met", False: "not met", None: ""}[line.target_met]
         contract = f"; contract of {line.target_percent:g} % {met}" if met else ""
         said = f"Available for {uptime_words.percent(line.availability_percent)} of clinic time{contract}."
-        yield Text(said, "bad" if line.target_met is False else "good")
+        yield Text(said, _MET[line.target_met])
 
 
 def _duties(report: QaReport) -> Iterator[Text]:
@@ -86,6 +89,6 @@ def _waiting(report: QaReport) -> Iterator[Text]:
         yield Text(f"Not yet reviewed: {waits} for a physicist.", "bad")
     else:
         yield Text("No review waits for a physicist.", "good")
-    still = sum(one.is_open is True for one in report.log)
+    still = sum(one.is_open is True for one in report.log) + sum(one.is_open is True for one in report.bypasses)
     if still:
         yield Text(f"{count(still, 'incident')} of this period still open.", "warn")

@@ -58,7 +58,7 @@ def counts(report: QaReport) -> Table:
     """Return how many readings of each came to what."""
     rows = []
     for one in report.subjects:
-        said = ", ".join(f"{verdict(code)} {many}" for code, many in sorted(one.verdicts.items())) or "none"
+        said = "; ".join(f"{verdict(code)}: {many}" for code, many in sorted(one.verdicts.items())) or "none"
         mean = f"{number(one.mean_deviation, 2, sign=True)} {one.unit}" if one.mean_deviation is not None else NOTHING
         spread = f"{number(one.sd_deviation, 2)} {one.unit}" if one.sd_deviation is not None else NOTHING
         signals = f"{one.signals} and one from before" if one.signalled_before else str(one.signals)
@@ -72,7 +72,7 @@ def readings(report: QaReport, here: ZoneInfo) -> Table:
     names = {one.subject: one.name for one in report.subjects}
     head = ("Measured", "Of", "Value", "Deviation", "Verdict", "Note", "By")
     rows = tuple(_reading(one, names[one.subject], here) for one in report.readings)
-    return Table("Readings", head, rows, (28, 32, 24, 18, 24, 32, 32), "LLRRLLL")
+    return Table("Readings", head, rows, (32, 34, 23, 19, 23, 36, 24), "LLRRLLL")
 
 
 def _reading(one: ReadingLine, name: str, here: ZoneInfo) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def failures(report: QaReport, here: ZoneInfo) -> Iterator[Block]:
         )
         for one in report.failures
     )
-    yield Table("Failures", head, rows, (28, 36, 20, 26, 80), "LLRLL")
+    yield Table("Failures", head, rows, (34, 34, 20, 26, 76), "LLRLL")
 
 
 def _followed(one: Failure, here: ZoneInfo) -> str:
@@ -142,4 +142,4 @@ def reviews(report: QaReport, here: ZoneInfo) -> Iterator[Block]:
             )
         )
     head = ("Opened", "About", "In doubt since", "Size (95 %)", "Stands")
-    yield Table("Reviews", head, tuple(rows), (26, 60, 28, 34, 46))
+    yield Table("Reviews", head, tuple(rows), (33, 54, 33, 32, 42))
