@@ -20,6 +20,7 @@ from dashboards.reports.evidence.pack import evidence_pack
 from streams.engine import SiteEngine
 from streams.messages import Draft, FaultLogged
 from streams.sqlite_log import SqliteEventLog
+from streams.uptime.clinic_hours import period_of
 from tests.folding import OPERATOR
 from tests.reported_site import FIRST, KEY, LAST, NOW, SECRETS, reports_of, write_log
 
@@ -208,6 +209,11 @@ def test_another_log_is_noticed_and_what_was_recorded_since_is_not_a_fault(
         fault = FaultLogged("f9", "It squeaks", stops_scanning=False, logged_by=OPERATOR)
         SiteEngine(later, clock=lambda: NOW).import_history([(NOW, Draft("f9", KEY, fault))])
     assert check_pack(pack, copy).faults == ()
+    now, records = period_of(FIRST, date(2026, 12, 1), "Europe/London"), reports_of(copy).records
+    anchor = check_pack(pack).manifest.anchor
+    assert "It squeaks" in str(records.device("dxa-1", now).facts)
+    assert "It squeaks" not in str(records.as_of(anchor).device("dxa-1", now).facts)
+    assert records.as_of(anchor).device("dxa-1", now).anchor == anchor
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", packed({"manifest.json": b"{}"}), packed({"a": b"b"})])

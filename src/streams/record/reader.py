@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from streams import codec
 from streams.chain import first_link
@@ -43,6 +43,8 @@ _FACTS: Final[tuple[type[Message], ...]] = (
 )
 _OUTCOMES: Final = (StateChanged, ReviewOpened, BypassDetected, DutyChanged)
 _OF_PERIOD: Final = (GateChanged, MeasurementValidated, MeasurementWithheld)
+LATEST: Final = 2**63 - 1
+"""A place that no log reaches."""
 _AT_ONCE: Final = 500
 _CLOCKS: Final = timedelta(days=1)
 """What is measured in a period is recorded no earlier than this before it."""
@@ -59,11 +61,18 @@ class LoggedRecords:
         The site log's file.
     names
         Device id within the site (``dxa-1``) to device key (``site/dxa-1``).
+    last
+        The place of the last event that is read: the record as it stood then.
     """
 
-    def __init__(self, path: Path, names: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, names: Mapping[str, str], last: int = LATEST) -> None:
         self.path = path
         self.names = names
+        self._last = last
+
+    def as_of(self, anchor: Anchor) -> Self:
+        """Return what reads the same log as it stood at an anchor, whatever is recorded meanwhile."""
+        return type(self)(self.path, self.names, anchor.position)
 
     def device(self, device_id: str, period: Period) -> DeviceRecord:
         """Return the record of a device for a report of a period; one view of the log for all of it.
@@ -77,15 +86,18 @@ class LoggedRecords:
         """
         key = self.key(device_id)
         with reading(self.path) as db:
-            qc = _latest(db, key, QcJudged)
-            checks = _latest(db, key, CheckJudged)
+            qc = _latest(db, key, QcJudged, self._last)
+            checks = _latest(db, key, CheckJudged, self._last)
             wanted = {one.subject_event_id for one in qc if period.start <= one.measured_at < period.end}
             wanted |= {one.subject_event_id for one in checks if period.start <= one.measured_at < period.end}
             return DeviceRecord(
                 device=key,
-                anchor=anchor_of(db),
-                facts=tuple(_facts(db, key)),
-                outcomes=(*_outcomes(db, key, _OUTCOMES), *_outcomes(db, key, _OF_PERIOD, period.start - _CLOCKS)),
+                anchor=anchor_of(db, self._last),
+                facts=tuple(_facts(db, key, self._last)),
+                outcomes=(
+                    *_outcomes(db, key, _OUTCOMES, self._last),
+                    *_outcomes(db, key, _OF_PERIOD, self._last, period.start - _CLOCKS),
+                ),
                 qc=tuple(sorted(qc, key=lambda one: one.measured_at)),
                 checks=tuple(sorted(checks, key=lambda one: one.measured_at)),
                 read=dict(_read(db, sorted(wanted))),
@@ -111,43 +123,45 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise LogError(f"{path} cannot be read: {error}") from error
 
 
-def anchor_of(db: sqlite3.Connection, until: datetime | None = None) -> Anchor:
-    """Return where the log stands, or stood before an instant."""
+def anchor_of(db: sqlite3.Connection, last: int = LATEST) -> Anchor:
+    """Return where the log stands, or stood at a place."""
     (log_id,) = db.execute("SELECT value FROM meta WHERE key = 'log_id'").fetchone()
     row = db.execute(
-        "SELECT position, link, recorded_at FROM events WHERE recorded_at < ? ORDER BY position DESC LIMIT 1",
-        (until.isoformat() if until else "9999",),
+        "SELECT position, link, recorded_at FROM events WHERE position <= ? ORDER BY position DESC LIMIT 1",
+        (last,),
     ).fetchone()
     if row is None:
         return Anchor(log_id, 0, first_link(log_id).hex(), None)
     return Anchor(log_id, row[0], row[1].hex(), datetime.fromisoformat(row[2]))
 
 
-def _facts(db: sqlite3.Connection, key: str) -> Iterator[Told[Fact]]:
+def _facts(db: sqlite3.Connection, key: str, last: int) -> Iterator[Told[Fact]]:
     """Yield the facts that reports ask for; readings of QC stand for themselves, in their verdicts."""
-    query = f"SELECT event_id, body FROM events WHERE device = ? AND type IN ({_marks(_FACTS)}) ORDER BY position"  # noqa: S608
-    for name, body in db.execute(query, (key, *_names(_FACTS))):
+    of_type = f"device = ? AND type IN ({_marks(_FACTS)})"
+    query = f"SELECT event_id, body FROM events WHERE {of_type} AND position <= ? ORDER BY position"  # noqa: S608
+    for name, body in db.execute(query, (key, *_names(_FACTS), last)):
         with suppress(codec.UndecodableError):  # a later version wrote it
             event = codec.decode_event(body)
             yield Told(event.recorded_at, name, event.fact)
 
 
 def _outcomes(
-    db: sqlite3.Connection, key: str, types: tuple[type[Message], ...], since: datetime | None = None
+    db: sqlite3.Connection, key: str, types: tuple[type[Message], ...], last: int, since: datetime | None = None
 ) -> Iterator[Told[Outcome]]:
     query = (
         "SELECT o.outcome_id, o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"  # noqa: S608
-        f" WHERE o.device = ? AND o.type IN ({_marks(types)}) AND e.recorded_at >= ? ORDER BY o.position"
+        f" WHERE o.device = ? AND o.type IN ({_marks(types)}) AND e.recorded_at >= ? AND e.position <= ?"
+        " ORDER BY o.position"
     )
-    for name, body, at in db.execute(query, (key, *_names(types), since.isoformat() if since else "")):
+    for name, body, at in db.execute(query, (key, *_names(types), since.isoformat() if since else "", last)):
         with suppress(codec.UndecodableError):
             yield Told(datetime.fromisoformat(at), name, codec.decode_outcome(body).outcome)
 
 
-def _latest(db: sqlite3.Connection, key: str, kind: type[Judged]) -> list[Judged]:
+def _latest(db: sqlite3.Connection, key: str, kind: type[Judged], last: int) -> list[Judged]:
     """Return the highest revision of each reading; of a check the last word."""
     latest: dict[str, Judged] = {}
-    for _, _, judged in _outcomes(db, key, (kind,)):
+    for _, _, judged in _outcomes(db, key, (kind,), last):
         if isinstance(judged, kind):
             kept = latest.get(judged.subject_event_id)
             if _revision(judged) >= (_revision(kept) if kept else 0):

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import Final
@@ -76,9 +77,8 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
     at = anchor.recorded_at
     if at is None:
         raise ValueError("the log is empty: there is nothing to pack")
+    reports = replace(reports, records=reports.records.as_of(anchor))  # whatever is recorded meanwhile
     record = reports.records.device(device_id, period)
-    if record.anchor != anchor:  # something was recorded meanwhile
-        return evidence_pack(reports, device_id, first, last)
     whole = reports.qa(device_id, first, last, at)
     files = [
         ("README.txt", readme(device_id, reports.site, (first, last), reports.time_zone, anchor).encode()),
