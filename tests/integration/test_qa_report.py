@@ -208,6 +208,7 @@ def test_the_pdf_has_title_language_bookmarks_and_page_numbers(report: QaReport)
     document = pypdfium2.PdfDocument(data)
     assert document.get_metadata_dict()["Title"] == "QA report: dxa-1, November 2026"
     assert b"/Lang" in data
+    assert b"/DisplayDocTitle true" in data
     assert [one.get_title() for one in document.get_toc()][:2] == ["Summary", "Device"]
     assert len(document) > 1
     assert f"Page {len(document)} of {len(document)}" in text_of(data)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from fpdf import FPDF
+from fpdf import FPDF, ViewerPreferences
 from fpdf.fonts import FontFace
 
 MARGIN_MM: Final = 15
@@ -45,6 +45,7 @@ class Paper(FPDF):
         self.set_title(title)
         self.set_creator("Bonewatch")
         self.set_lang("en-GB")
+        self.viewer_preferences = ViewerPreferences(display_doc_title=True)
         self.set_creation_date(made_at)
         self.set_margins(MARGIN_MM, MARGIN_MM)
         self.c_margin = 0
