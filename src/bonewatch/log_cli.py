@@ -1,5 +1,6 @@
 """The command line's ``log``: the record's chain, and its time after the clock was wrong."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,19 +16,31 @@ from bonewatch.data_folder import correct_clock as correct_the_clock
 from bonewatch.errors import ConfigError
 from streams.messages import Person
 from streams.refold import verify as verify_log
+from streams.sqlite_log import SqliteEventLog
 
 log_app: Final = cyclopts.App(name="log", help="The site's durable log.")
 out: Final = Console(highlight=False)
+_ANCHOR: Final = re.compile(r"(\d{1,18}):([0-9a-fA-F]{64})", re.ASCII)
 
 ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The site's TOML file.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program to read.")]
 
 
 @log_app.command
-def verify(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
-    """Check the log's hash chain, sequences and times from its first event."""
+def verify(
+    config: ConfigFile | None = None, *, data_dir: Path | None = None, anchor: str = "", as_json: AsJson = False
+) -> int:
+    """Check the log's hash chain, sequences and times from its first event.
+
+    Parameters
+    ----------
+    anchor
+        Where the log stood once, as a report or an evidence pack says: the event's number, a colon and its link.
+    """
     with open_log(folder_of(config, data_dir)) as log:
         result = verify_log(log)
+        if anchor and (fault := _off_anchor(log, anchor)):
+            result = result._replace(faults=(*result.faults, fault))
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
     else:
@@ -36,6 +49,17 @@ def verify(config: ConfigFile | None = None, *, data_dir: Path | None = None, as
         verdict = "sound" if not result.faults else f"{len(result.faults)} faults"
         out.print(f"{result.events} events, {result.outcomes} outcomes: {verdict}. Head {result.head}", soft_wrap=True)
     return 1 if result.faults else 0
+
+
+def _off_anchor(log: SqliteEventLog, anchor: str) -> str:
+    """Return what is wrong where the log stood once, or nothing."""
+    said = _ANCHOR.fullmatch(anchor)
+    if said is None:
+        raise ConfigError("an anchor is the number of an event, a colon and its link of 64 hexadecimal digits")
+    found = log.fetch("SELECT link FROM events WHERE position = ?", (int(said[1]),))
+    if not found:
+        return f"event {said[1]}, to which the anchor belongs, is not in the log"
+    return "" if found[0][0].hex() == said[2].lower() else f"event {said[1]}: its link is not that of the anchor"
 
 
 @log_app.command(name="correct-clock")

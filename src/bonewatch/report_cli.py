@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import cyclopts
-import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +15,7 @@ from rich.table import Table
 from bonewatch.config import load
 from bonewatch.data_folder import data_folder
 from bonewatch.errors import ConfigError
+from bonewatch.report_qa import write
 
 if TYPE_CHECKING:
     from dashboards.uptime.figures import Figures, ReportFigures
@@ -34,6 +34,21 @@ report_app.command(
     " Enter first what was written on the QC card, and let the scanner send what it kept: the list is of the record"
     " as it stands.",
 )
+report_app.command(
+    "bonewatch.report_qa:qa",
+    name="qa",
+    help="Write a device's monthly QA report as PDF, HTML, CSV and JSON, all from the same figures; the site may run.",
+)
+report_app.command(
+    "bonewatch.report_evidence:evidence",
+    name="evidence",
+    help="Pack what the record says of a device between two days, for an inspection: a ZIP that can be checked.",
+)
+report_app.command(
+    "bonewatch.report_evidence:check_evidence",
+    name="check-evidence",
+    help="Check an evidence pack: every file, every event's link; against the site's log too where it is given.",
+)
 
 out: Final = Console(highlight=False)
 
@@ -44,7 +59,7 @@ def uptime(
     first: Annotated[date, Parameter(name="--from")],
     last: Annotated[date, Parameter(name="--to")],
     config: Annotated[Path, Parameter(name=["--config", "-c"])],
-    output_format: Annotated[Literal["table", "csv", "json", "pdf"], Parameter(name="--format")] = "table",
+    output_format: Annotated[Literal["table", "csv", "json", "pdf", "html"], Parameter(name="--format")] = "table",
     device: str = "",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> int:
@@ -59,15 +74,14 @@ def uptime(
     config
         The site's TOML file.
     output_format
-        A table to read, CSV for a spreadsheet, JSON for a program, a PDF to hand on.
+        A table to read, CSV for a spreadsheet, JSON for a program, a PDF or one HTML file to hand on.
     device
         Of one device alone, by its id in the configuration.
     output
         Write it to this file instead of the standard output.
     """
-    from dashboards.uptime.csv_file import csv_from_report  # noqa: PLC0415 - the rest of the command line starts without
+    from dashboards.reports.files import uptime_file_of  # noqa: PLC0415 - the rest of the command line starts without
     from dashboards.uptime.figures import figures_of  # noqa: PLC0415 - see above
-    from dashboards.uptime.sheet import pdf_from_report  # noqa: PLC0415 - see above
 
     now = datetime.now(UTC)
     figures = figures_of(_report(config, first, last, now, device))
@@ -76,13 +90,7 @@ def uptime(
         return 0
     if output_format == "pdf" and output is None and sys.stdout.isatty():
         raise ConfigError("a PDF is not for a terminal: give --output FILE, or send it somewhere with >")
-    data = {
-        "table": lambda: _text(figures),
-        "csv": lambda: csv_from_report(figures).encode(),
-        "json": lambda: msgspec.json.format(msgspec.json.encode(figures)) + b"\n",
-        "pdf": lambda: pdf_from_report(figures, now),
-    }[output_format]()
-    _write(data, output)
+    _write(_text(figures) if output_format == "table" else uptime_file_of(figures, output_format, now), output)
     return 0
 
 
@@ -108,10 +116,7 @@ def _write(data: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(data)
         return
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written: {error.strerror}") from error
+    write(output, data)
 
 
 def _show(report: "ReportFigures", console: Console) -> None:

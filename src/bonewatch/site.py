@@ -23,8 +23,8 @@ from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from bonewatch.pseudonym_keys import note_lost_keys
+from bonewatch.reports import site_reports
 from bonewatch.review_assessor import ReviewAssessor
-from bonewatch.uptime import logged_uptime
 from collectors.archive import Archive
 from collectors.attachments import Attachments
 from collectors.dicom.entity import DicomEntity
@@ -334,8 +334,8 @@ class Site:
         files = Attachments(self._data_dir)
         self._stack.callback(files.close)
         published = self._stack.enter_context(PublishedLog(self._data_dir / LOG_FILE))
-        uptime = logged_uptime(self._config, self._data_dir / LOG_FILE)
         alerts = self._alerts(users)
+        reports = site_reports(self._config, self._data_dir / LOG_FILE)
         app = create_app(
             site=self.engine,
             readings=self.readings,
@@ -345,7 +345,8 @@ class Site:
             clock=self._clock,
             lines=self.lines,
             studies=StudyData(self._data_dir),
-            uptime=uptime,
+            uptime=reports.uptime,
+            reports=reports,
             equipment_log=self.readings.equipment_log,
             files=files,
             audit=trail,
@@ -360,7 +361,7 @@ class Site:
         with _listening_on("[http]", http.host, http.port):
             self.url = server.start()
         if alerts is not None:
-            self._start_alerts(alerts, uptime)
+            self._start_alerts(alerts, reports.uptime)
 
     def _alerts(self, users: UserStore) -> SiteAlerts | None:
         """Return what is kept of alerts, where they are configured."""

@@ -33,6 +33,7 @@ from dashboards.manner.idempotency import IdempotencyMiddleware
 from dashboards.metrics.page import MetricsPage, SiteCollector
 from dashboards.metrics.requests import timed_requests
 from dashboards.metrics.verdicts import count_verdicts
+from dashboards.reports.source import Reports
 from dashboards.security import add_security_headers, csrf_config
 from dashboards.settings import HttpSettings
 from dashboards.uploads import MemoryRequest
@@ -72,6 +73,7 @@ def create_app(
     pseudonyms: PseudonymKeys | None = None,
     data_dir: Path | None = None,
     alerts: Desk | None = None,
+    reports: Reports | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -102,6 +104,7 @@ def create_app(
         published=published,
         pseudonyms=pseudonyms,
         alerts=alerts,
+        reports=reports,
     )
     credentials = Credentials(console)
 

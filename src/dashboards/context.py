@@ -12,6 +12,7 @@ from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
 from dashboards.metrics.page import MetricsPage
+from dashboards.reports.source import Reports
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
 from publishing.published import PublishedLog
@@ -48,6 +49,7 @@ class Console:
     published: PublishedLog | None = None
     pseudonyms: PseudonymKeys | None = None
     alerts: Desk | None = None
+    reports: Reports | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

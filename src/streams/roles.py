@@ -41,6 +41,7 @@ class Permission(StrEnum):
     CLOSE_INCIDENT = "close_incident"
     RETIRE_DEVICE = "retire_device"
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
+    TAKE_EVIDENCE = "take_evidence"
     MANAGE_USERS = "manage_users"
 
 
@@ -72,6 +73,7 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.CLOSE_INCIDENT: frozenset({Role.PHYSICIST, Role.MANAGER}),
     Permission.RETIRE_DEVICE: frozenset({Role.PHYSICIST, Role.ADMIN}),
     Permission.ACKNOWLEDGE_ALERT: frozenset(Role) - {Role.SERVICE},
+    Permission.TAKE_EVIDENCE: frozenset({Role.PHYSICIST, Role.MANAGER, Role.ADMIN}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
 }
 """Who may ask for what. An operator's override of a failed QC also needs a named physicist's advice.

@@ -30,9 +30,12 @@ from dashboards.access.settings import ApiSettings
 from dashboards.app import create_app
 from dashboards.fhir.identity import id_of
 from dashboards.manner.document import DOCUMENT_PATH
+from dashboards.reports.source import Reports
 from dashboards.settings import HttpSettings, StreamSettings
 from publishing.published import PublishedLog
 from storage.measurement_queries import DatabaseMeasurements
+from streams.record.reader import LoggedRecords
+from streams.uptime.reader import LoggedUptime
 from tests.alert_rig import alert, keep, links
 from tests.api_rig import Rig, serving
 from tests.console_stage import PASSWORD, PHYSICIST, SiteStage
@@ -116,6 +119,9 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
     queue = Queue(tmp_path)
     keep(queue, alert())
     published = PublishedLog(tmp_path / "site-log.sqlite")
+    log, names = tmp_path / "site-log.sqlite", {"dxa-1": "bath/dxa-1", "dxa-2": "bath/dxa-2"}
+    published = PublishedLog(log)
+    uptime = LoggedUptime(log, "Test hospital", "Europe/London", names, {})
     app = create_app(
         site=stage._engine,
         readings=stage._readings,
@@ -129,6 +135,8 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
         measurements=DatabaseMeasurements(database.connect),
         published=published,
         alerts=Desk(queue, links(), unreached_s=600.0, clock=stage._clock),
+        uptime=uptime,
+        reports=Reports("Test hospital", LoggedRecords(log, names), uptime),
     )
     token = stage._users.tokens.create("Schemathesis", list(Scope), timedelta(days=1))
     schema = schemathesis.openapi.from_asgi(DOCUMENT_PATH, app)

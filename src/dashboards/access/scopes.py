@@ -15,6 +15,7 @@ class Scope(StrEnum):
     MEASUREMENTS_READ = "measurements:read"
     REVIEWS_READ = "reviews:read"
     FHIR_READ = "fhir:read"
+    EVIDENCE_READ = "evidence:read"
     SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
     ACTIONS_WRITE = "actions:write"
     ALERTS_READ = "alerts:read"
@@ -30,6 +31,7 @@ ROLES_OF_SCOPE: Final[dict[Scope, frozenset[Role]]] = {
     Scope.MEASUREMENTS_READ: _CLINICAL,
     Scope.REVIEWS_READ: _CLINICAL,
     Scope.FHIR_READ: _CLINICAL,
+    Scope.EVIDENCE_READ: frozenset({Role.PHYSICIST, Role.MANAGER, Role.ADMIN}),
     Scope.SUBSCRIPTIONS_MANAGE: frozenset({Role.ADMIN}),
     Scope.ACTIONS_WRITE: _EVERYBODY,
     Scope.ALERTS_READ: _EVERYBODY,

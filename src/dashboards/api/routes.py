@@ -15,6 +15,7 @@ from dashboards.api.alerts import alert_handlers
 from dashboards.api.events import stream_events
 from dashboards.api.measurements import measurement_handlers
 from dashboards.api.patient_lookups import look_up_patient
+from dashboards.api.reports import report_handlers
 from dashboards.api.shapes import DeviceOut, EpochOut, GateOut, QcOut, device_out, gate_out, qc_out
 from dashboards.api.studies import study_handlers
 from dashboards.auth import Visit
@@ -110,6 +111,7 @@ api_router = Router(
         stream_events,
         *alert_handlers,
         *study_handlers,
+        *report_handlers,
         *measurement_handlers,
         look_up_patient,
     ],

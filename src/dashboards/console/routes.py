@@ -17,6 +17,7 @@ from dashboards.console.equipment_log import log_handlers
 from dashboards.console.events import events
 from dashboards.console.forms import form_handlers
 from dashboards.console.paper import paper_handlers
+from dashboards.console.reports import report_handlers
 from dashboards.console.reviews import reviews_page
 from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
@@ -48,6 +49,7 @@ def console_router(*, demo: bool) -> Router:
         *paper_handlers,
         *sign_in_handlers,
         *uptime_handlers,
+        *report_handlers,
         reviews_page,
         *before_scan_handlers,
         events,

@@ -1,7 +1,6 @@
 """The page of uptime: a month, each device by cause, both conventions, the contract; the same as CSV and PDF."""
 
 import re
-from calendar import monthrange
 from datetime import date
 from typing import Any, Final
 
@@ -13,13 +12,14 @@ from litestar.response import Template
 
 from dashboards.auth import Visit
 from dashboards.console.templates import page
+from dashboards.console.wording import sentence
 from dashboards.context import Console
+from dashboards.reports.files import MEDIA_TYPES, uptime_file_of
+from dashboards.reports.source import days_of, month_before, month_from
 from dashboards.uptime import words
-from dashboards.uptime.csv_file import csv_from_report
 from dashboards.uptime.figures import Figures, ReportFigures, figures_of
 
-_MONTH: Final = re.compile(r"(2[01]\d{2})-(0[1-9]|1[0-2])", re.ASCII)
-_FILE: Final = re.compile(r"uptime-(\d{4}-\d{2})\.(csv|pdf)")
+_FILE: Final = re.compile(r"uptime-(\d{4}-\d{2})\.(csv|pdf|html)")
 REBOOK_SHOWN: Final = 200
 
 
@@ -37,8 +37,8 @@ def uptime_page(console: NamedDependency[Console], request: Visit, *, month: Fro
         reckoned=reckoned,
         without_clinic=[line for line in report.devices if line not in reckoned],
         first=first,
-        before=_moved(first, -1),
-        after=_moved(first, 1) if _moved(first, 1) <= console.time.now.date() else None,
+        before=month_before(first),
+        after=after if (after := month_before(first, -1)) <= console.time.now.date() else None,
         this_month=console.time.now.date().replace(day=1),
         words=words,
         rebook_shown=REBOOK_SHOWN,
@@ -52,13 +52,9 @@ def uptime_file(console: NamedDependency[Console], name: FromPath[str]) -> Respo
     if asked is None:
         raise NotFoundException("There is no such file")
     figures = _figures(console, _month(console, asked[1]))
-    if asked[2] == "csv":
-        data, media_type = csv_from_report(figures).encode(), "text/csv; charset=utf-8"
-    else:
-        from dashboards.uptime.sheet import pdf_from_report  # noqa: PLC0415 - a site starts sooner without it
-
-        data, media_type = pdf_from_report(figures, console.clock()), "application/pdf"
-    return Response(data, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
+    data = uptime_file_of(figures, asked[2], console.clock())
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(data, media_type=MEDIA_TYPES[asked[2]], headers=headers)
 
 
 def _says_something(line: Figures) -> bool:
@@ -69,23 +65,17 @@ def _says_something(line: Figures) -> bool:
 def _figures(console: Console, first: date) -> ReportFigures:
     if console.uptime is None:
         raise NotFoundException("Uptime is not kept here")
-    last = first.replace(day=monthrange(first.year, first.month)[1])
-    return figures_of(console.uptime.report(first, last, console.clock()))
+    return figures_of(console.uptime.report(*days_of(first), console.clock()))
 
 
 def _month(console: Console, text: str) -> date:
     """Return the first day of a month."""
     if not text:
         return console.time.now.date().replace(day=1)
-    asked = _MONTH.fullmatch(text)
-    if asked is None:
-        raise ClientException("A month is written as year and month, such as 2026-11")
-    return date(int(asked[1]), int(asked[2]), 1)
-
-
-def _moved(first: date, months: int) -> date:
-    count = first.year * 12 + first.month - 1 + months
-    return date(count // 12, count % 12 + 1, 1)
+    try:
+        return month_from(text)
+    except ValueError as error:
+        raise ClientException(sentence(str(error))) from error
 
 
 uptime_handlers = (uptime_page, uptime_file)

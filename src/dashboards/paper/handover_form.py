@@ -6,7 +6,7 @@ one.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from dashboards.paper.sheet import Box, Sheet, full_time, ticks
@@ -33,8 +33,18 @@ _AFFECTED: Final = {
 }
 
 
+class Equipment(NamedTuple):
+    """What the form says of a device; a view of it says the same."""
+
+    id: str
+    kind: str
+    make: str
+    model: str
+    serial: str
+
+
 def handover_form(
-    view: DeviceView, handover: Handover | None, *, site_name: str, zone: ZoneInfo, now: datetime
+    view: DeviceView | Equipment, handover: Handover | None, *, site_name: str, zone: ZoneInfo, now: datetime
 ) -> bytes:
     """Return the form of a device as a PDF; blank but for the device where no handover is given."""
     form = handover.over.form if handover else _form_of(view)
@@ -54,11 +64,11 @@ def handover_form(
     return bytes(sheet.output())
 
 
-def _form_of(view: DeviceView) -> HandoverForm:
+def _form_of(view: DeviceView | Equipment) -> HandoverForm:
     return HandoverForm.CONTROLLED_AREA if view.kind == "scanner" else HandoverForm.GENERAL
 
 
-def _equipment(sheet: Sheet, view: DeviceView, handover: Handover | None, site_name: str) -> None:
+def _equipment(sheet: Sheet, view: DeviceView | Equipment, handover: Handover | None, site_name: str) -> None:
     sheet.section("Equipment")
     kind = "Bone densitometer (DXA scanner)" if view.kind == "scanner" else view.kind.capitalize()
     sheet.row(Box("Site", site_name, 2), Box("Department and room", "", 2), Box("Device", view.id))
@@ -118,7 +128,7 @@ def _stage_2(sheet: Sheet, handover: Handover | None, zone: ZoneInfo, *, area: b
     sheet.row(Box("Engineer: name", back.engineer if back else ""), _signature(_signed_back(back, at)))
 
 
-def _stage_3(sheet: Sheet, view: DeviceView, handover: Handover | None, zone: ZoneInfo) -> None:
+def _stage_3(sheet: Sheet, view: DeviceView | Equipment, handover: Handover | None, zone: ZoneInfo) -> None:
     scanner = view.kind == "scanner"
     qc = "the manufacturer's QC and the independent phantom" if scanner else "a check with every standard"
     sheet.section(

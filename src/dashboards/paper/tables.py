@@ -1,15 +1,11 @@
-"""Sheets of paper: a PDF with a title, headings, plain text, pairs and tables; every report and form is made of these.
+"""Sheets of paper: a PDF with a title, headings, plain text, pairs and tables; every report is made of these."""
 
-The letters are those every reader of PDF has (Helvetica, Latin-1): a letter that it lacks is written without its mark,
-or as a question mark.
-"""
-
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Literal
 
-from fpdf import FPDF
+from fpdf import FPDF, ViewerPreferences
 from fpdf.fonts import FontFace
 
 MARGIN_MM: Final = 15
@@ -17,23 +13,13 @@ INK: Final = (27, 39, 48)
 FAINT: Final = (81, 96, 107)
 RULE: Final = (190, 190, 184)
 HEAD: Final = (236, 234, 227)
-FONT: Final = "helvetica"
-LINE_MM: Final = 5.0
+FONT: Final = "DejaVu"
+LINE_MM: Final = 4.7
+BOX_MM: Final = 16
+_FONTS: Final = Path(__file__).parent / "fonts"
 
 Align = Literal["L", "R"]
-_INSTEAD: Final = str.maketrans("\u2013\u2014\u2212\u2018\u2019\u201c\u201d", "---''\"\"")
-"""Dashes and quotation marks."""
-
-
-def latin(text: str) -> str:
-    """Return text in the letters there are."""
-    said = []
-    for letter in text.translate(_INSTEAD):
-        plain = letter
-        if ord(letter) > 255:
-            plain = "".join(one for one in unicodedata.normalize("NFKD", letter) if ord(one) < 256) or "?"
-        said.append(plain)
-    return "".join(said)
+Colour = tuple[int, int, int]
 
 
 class Paper(FPDF):
@@ -53,52 +39,61 @@ class Paper(FPDF):
 
     def __init__(self, title: str, foot: str, made_at: datetime, *, wide: bool = False) -> None:
         super().__init__(orientation="landscape" if wide else "portrait", format="A4")
-        self._foot = latin(foot)
+        self._foot = foot
+        self.add_font(FONT, "", _FONTS / "DejaVuSansCondensed.ttf")
+        self.add_font(FONT, "B", _FONTS / "DejaVuSansCondensed-Bold.ttf")
         self.set_title(title)
         self.set_creator("Bonewatch")
         self.set_lang("en-GB")
+        self.viewer_preferences = ViewerPreferences(display_doc_title=True)
         self.set_creation_date(made_at)
         self.set_margins(MARGIN_MM, MARGIN_MM)
+        self.c_margin = 0
         self.set_auto_page_break(auto=True, margin=MARGIN_MM + 5)
         self.alias_nb_pages()
         self.add_page()
-        self._ink(17, "B")
-        self.multi_cell(0, 8, latin(title), new_x="LMARGIN", new_y="NEXT", align="L")
+        self.pen(17, bold=True)
+        self.multi_cell(0, 8, title, new_x="LMARGIN", new_y="NEXT", align="L")
 
     def footer(self) -> None:
         """Write the foot of a page; called by fpdf2."""
         self.set_y(-MARGIN_MM)
-        self.set_font(FONT, size=8)
-        self.set_text_color(*FAINT)
-        self.cell(0, 5, self._foot)
-        self.set_x(self.l_margin)
-        self.cell(0, 5, f"Page {self.page_no()} of {{nb}}", align="R")
+        self.pen(8, ink=FAINT)
+        self.multi_cell(self.epw - 25, 3.6, self._foot, align="L", new_y="TOP")
+        self.set_xy(self.l_margin + self.epw - 25, -MARGIN_MM)
+        self.cell(25, 3.6, f"Page {self.page_no()} of {{nb}}", align="R")
 
     def heading(self, text: str) -> None:
-        """Write a heading that does not stand alone at the end of a page."""
+        """Write a heading that does not stand alone at the end of a page; readers list it as a bookmark."""
         if self.will_page_break(30):
             self.add_page()
-        self.ln(5)
-        self._ink(13, "B")
-        self.multi_cell(0, 7, latin(text), new_x="LMARGIN", new_y="NEXT", align="L")
+        self.ln(4.5)
+        self.start_section(text)
+        self.pen(13, bold=True)
+        self.multi_cell(0, 7, text, new_x="LMARGIN", new_y="NEXT", align="L")
 
-    def text_block(self, text: str, *, faint: bool = False) -> None:
+    def text_block(self, text: str, *, faint: bool = False, ink: Colour = INK) -> None:
         """Write a paragraph."""
-        self._ink(10)
-        if faint:
-            self.set_text_color(*FAINT)
-        self.multi_cell(0, LINE_MM, latin(text), new_x="LMARGIN", new_y="NEXT", align="L")
+        self.pen(9.5, ink=FAINT if faint else ink)
+        self.multi_cell(0, LINE_MM, text, new_x="LMARGIN", new_y="NEXT", align="L")
+
+    def point(self, text: str, *, ink: Colour = INK, strong: bool = False) -> None:
+        """Write a sentence of a list."""
+        if self.will_page_break(LINE_MM):
+            self.add_page()
+        self.pen(9.5, bold=strong, ink=ink)
+        self.cell(4.5, LINE_MM, "•")
+        self.multi_cell(self.epw - 4.5, LINE_MM, text, new_x="LMARGIN", new_y="NEXT", align="L")
 
     def pairs(self, pairs: Sequence[tuple[str, str]], *, name_mm: float = 55) -> None:
         """Write names with their values, one pair a line."""
         for name, value in pairs:
             if self.will_page_break(LINE_MM):
                 self.add_page()
-            self._ink(10)
-            self.set_text_color(*FAINT)
-            self.cell(name_mm, LINE_MM, latin(name))
-            self._ink(10)
-            self.multi_cell(0, LINE_MM, latin(value), new_x="LMARGIN", new_y="NEXT", align="L")
+            self.pen(9.5, ink=FAINT)
+            self.cell(name_mm, LINE_MM, name)
+            self.pen(9.5)
+            self.multi_cell(0, LINE_MM, value, new_x="LMARGIN", new_y="NEXT", align="L")
 
     def grid(
         self,
@@ -110,27 +105,46 @@ class Paper(FPDF):
         strong_last: bool = False,
     ) -> None:
         """Write a table whose head is repeated on every page; `widths` are shares."""
-        self._ink(9)
+        self.pen(8.5)
         self.set_draw_color(*RULE)
+        self.set_line_width(0.2)
         self.ln(1)
         style = FontFace(emphasis="BOLD", fill_color=HEAD, color=INK)
         with self.table(
             headings_style=style,
             col_widths=tuple(widths),
             text_align=tuple("RIGHT" if one == "R" else "LEFT" for one in (aligns or ["L"] * len(head))),
-            line_height=LINE_MM,
-            padding=0.6,
+            line_height=4.2,
+            padding=(0.5, 1.0, 0.5, 0.6),
             borders_layout="HORIZONTAL_LINES",
         ) as table:
-            table.row([latin(cell) for cell in head])
+            table.row(list(head))
             for place, row in enumerate(rows):
                 is_last = strong_last and place == len(rows) - 1
-                table.row([latin(cell) for cell in row], style=FontFace(emphasis="BOLD") if is_last else None)
+                table.row(list(row), style=FontFace(emphasis="BOLD") if is_last else None)
+
+    def signature(self, words: str, boxes: Sequence[str]) -> None:
+        """Draw boxes to sign in, under what is signed; never apart from it."""
+        if self.will_page_break(BOX_MM + 4 * LINE_MM):
+            self.add_page()
+        self.ln(2)
+        self.text_block(words)
+        self.ln(1.5)
+        width, x, y = self.epw / len(boxes), self.l_margin, self.get_y()
+        self.set_draw_color(*RULE)
+        self.set_line_width(0.25)
+        for place, box in enumerate(boxes):
+            self.rect(x + place * width, y, width, BOX_MM)
+            self.pen(7.5, ink=FAINT)
+            self.set_xy(x + place * width + 1.2, y + 0.8)
+            self.cell(width - 2, 3.4, box)
+        self.set_xy(x, y + BOX_MM)
 
     def bytes(self) -> bytes:
         """Return the finished file."""
         return bytes(self.output())
 
-    def _ink(self, size: int, style: Literal["", "B"] = "") -> None:
-        self.set_font(FONT, style=style, size=size)
-        self.set_text_color(*INK)
+    def pen(self, size: float, *, bold: bool = False, ink: Colour = INK) -> None:
+        """Take up letters of a size and a colour."""
+        self.set_font(FONT, style="B" if bold else "", size=size)
+        self.set_text_color(*ink)

@@ -1,9 +1,8 @@
 """Uptime as CSV: one row a line of the report, hours with a point, one column a cause."""
 
-import csv
-import io
 from typing import Final
 
+from dashboards.csv_cells import csv_from
 from dashboards.uptime.figures import Figures, ReportFigures
 from streams.messages import ReasonCode
 from streams.uptime.account import NOT_WATCHED
@@ -43,19 +42,12 @@ COLUMNS: Final = (
     *(f"lost_{code.value}_h" for code in ReasonCode),
     "rebook",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_from_report(report: ReportFigures) -> str:
-    """Return the whole table; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+    """Return the whole table."""
     scopes = (("device", report.devices), ("make", report.makes), ("site", (report.whole,)))
-    for scope, lines in scopes:
-        for line in lines:
-            writer.writerow([_cell(value) for value in _row(scope, line, report)])
-    return out.getvalue()
+    return csv_from(COLUMNS, (_row(scope, line, report) for scope, lines in scopes for line in lines))
 
 
 def _row(scope: str, line: Figures, report: ReportFigures) -> list[object]:
@@ -90,11 +82,3 @@ def _row(scope: str, line: Figures, report: ReportFigures) -> list[object]:
         *(lost.get(code.value, 0.0) for code in ReasonCode),
         " ".join(one.accession_number for one in line.rebook),
     ]
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

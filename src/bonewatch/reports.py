@@ -1,0 +1,21 @@
+"""The reports of a configured site, from its log."""
+
+from pathlib import Path
+
+from bonewatch.config_file import Config
+from bonewatch.uptime import logged_uptime
+from dashboards.reports.source import Reports
+from streams.record.reader import LoggedRecords
+
+
+def site_reports(config: Config, log: Path) -> Reports:
+    """Return what makes a site's reports.
+
+    Raises
+    ------
+    LogError
+        There is no log yet.
+    """
+    uptime = logged_uptime(config, log)
+    names = {device.id: config.key(device.id) for device in config.device}
+    return Reports(config.site.name or config.site.id, LoggedRecords(log, names), uptime)

@@ -1,0 +1,1 @@
+"""The monthly QA report of one device."""

@@ -1,0 +1,1 @@
+"""What a device's log says, for reports and for inspections."""
