@@ -38,6 +38,7 @@ for place, name, words in (
     ("access_cli:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
     ("pseudonym_cli:pseudonym_app", "pseudonym", "Versions of the keys of patients' pseudonyms."),
     ("publish_cli:publish_app", "publish", "Programs that are told of news: webhooks and HL7 messages."),
+    ("grafana_cli:grafana_app", "grafana", "Dashboards for Grafana."),
     ("fleet_cli:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
     (
         "study_cli:study_app",
