@@ -163,6 +163,8 @@ def timeline(
         .show_value(shapes.VisibilityMode.NEVER)
         .merge_values(True)  # noqa: FBT003 - the SDK's signature
         .row_height(0.8)
+        .line_width(0)
+        .fill_opacity(70)
         .mappings([states()])
         .transformations(
             [
