@@ -97,9 +97,7 @@ class Grafana:
         except ValueError:
             read = None
         if not isinstance(read, dict):
-            raise GrafanaError(
-                f"{self._where}{path} answers as no Grafana does: is another server in front of it?"
-            )
+            raise GrafanaError(f"{self._where}{path} answers as no Grafana does: is another server in front of it?")
         return read
 
 

@@ -254,11 +254,10 @@ def _charts() -> tuple[Panel, ...]:
 def _lists() -> tuple[Panel, ...]:
     return (
         rows("Readings to look at", "Readings that failed, signalled or could not be judged; newest first, at most"
-                    " 500.",
-             JUDGED, width=24, empty="Every reading passed and was quiet"),
+             " 500.", JUDGED, width=24, empty="Every reading passed and was quiet"),
         rows("Baselines", "Each accepted baseline of this phantom. Readings of two epochs may be compared only when a"
              " physicist has reviewed the step.", EPOCHS, width=14, empty="No baseline yet"),
-        over_time("Constants of the scanner", "The constants k and d0 that a Hologic states with a scan; a recalibration moves them.",
-                  CONSTANTS, width=10, looks={"d0": {"custom.axisPlacement": "right"}},
+        over_time("Constants of the scanner", "The constants k and d0 that a Hologic states with a scan; a"
+                  " recalibration moves them.", CONSTANTS, width=10, looks={"d0": {"custom.axisPlacement": "right"}},
                   empty="This scanner states none"),
     )  # fmt: skip
