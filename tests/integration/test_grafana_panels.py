@@ -89,10 +89,10 @@ def test_a_panel_gets_the_columns_and_types_that_it_expects_and_rows(reader: Db,
     assert PSEUDONYM not in told
 
 
-@pytest.mark.parametrize(("uid", "query"), [one for one in QUERIES if one.values[1].raw])  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("uid", "query"), [one for one in QUERIES if one.values[1].aggregate])  # type: ignore[attr-defined]
 def test_an_aggregate_says_what_the_rows_behind_it_say(reader: Db, uid: str, query: SqlQuery) -> None:
     whole = TimeRange(*(when.replace(hour=0, minute=0, second=0, microsecond=0) for when in YEAR))
-    aggregate, raw = (ask(reader, sql, whole) for sql in (query.sql, query.raw))
+    aggregate, raw = (ask(reader, sql, whole) for sql in (query.aggregate, query.sql))
     assert len(aggregate) == len(raw) > 0, uid
     for column in query.columns:
         said, behind = ([row[column.name] for row in rows] for rows in (aggregate, raw))

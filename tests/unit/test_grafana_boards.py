@@ -137,7 +137,7 @@ def test_a_look_for_a_column_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("query", each(SqlQuery))
 def test_no_question_names_what_is_linked_to_patients(query: SqlQuery) -> None:
     for word in ("accession", "pseudonym", "current_", "amended_", "review_measurements", "equipment_log", "incidents"):
-        assert word not in query.sql + query.raw
+        assert word not in query.sql + query.aggregate
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -42,13 +42,17 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class SqlQuery(msgspec.Struct, frozen=True):
-    """A question to PostgreSQL; `raw` is the same question to the rows behind an aggregate, where it asks one."""
+    """A question to PostgreSQL.
+
+    `aggregate` is the same question to a view of days, where there is one: a plain view without TimescaleDB, and slower
+    there than the rows themselves, which are read by month. Panels ask `sql`.
+    """
 
     name: str
     sql: str
     columns: tuple[Column, ...]
     format: Format = Format.TABLE
-    raw: str = ""
+    aggregate: str = ""
 
 
 class PromQuery(msgspec.Struct, frozen=True):

@@ -132,3 +132,46 @@ LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
     SELECT coalesce(sum(extract(epoch FROM upper(r) - lower(r))), 0)::double precision FROM unnest(seconds_in.times) r;
 END;
+
+-- Of every review what lists and counts want, without what review_status looks up one by one.
+CREATE INDEX review_decisions_by_id ON review_decisions (device, review_id, device_seq);
+CREATE VIEW review_log AS
+SELECT r.device, split_part(r.device, '/', 1) AS site, split_part(r.device, '/', 2) AS device_id, r.review_id,
+       r.phantom_id, r.bases, r.opened_at, d.decided_at, coalesce(d.verdict, '') AS verdict,
+       coalesce(d.decision, '') AS decision, d.device_seq IS NULL AS is_open
+FROM (
+    SELECT device, review_id, (array_agg(phantom_id ORDER BY revision DESC, device_seq DESC))[1] AS phantom_id,
+           array_agg(DISTINCT basis ORDER BY basis) AS bases, min(recorded_at) AS opened_at
+    FROM reviews WHERE review_id <> '' GROUP BY device, review_id
+) r
+LEFT JOIN (
+    SELECT DISTINCT ON (device, review_id) * FROM review_decisions_in_force
+    ORDER BY device, review_id, device_seq DESC
+) d USING (device, review_id);
+COMMENT ON VIEW review_log IS 'opened reviews of all devices with the decision in force';
+
+CREATE INDEX fault_reports_by_fault ON fault_reports (device, fault_id, device_seq);
+CREATE VIEW open_faults AS
+SELECT r.device, split_part(r.device, '/', 1) AS site, split_part(r.device, '/', 2) AS device_id, r.fault_id, r.text,
+       r.stops_scanning, r.recorded_at AS logged_at, r.person AS logged_by, r.code, r.severity, r.component
+FROM fault_reports r
+WHERE NOT r.is_cleared AND NOT EXISTS (
+    SELECT 1 FROM fault_reports c
+    WHERE c.device = r.device AND c.fault_id = r.fault_id AND c.is_cleared AND c.device_seq > r.device_seq
+);
+COMMENT ON VIEW open_faults IS 'the open ones of faults';
+
+DO $$
+DECLARE
+    who text;
+BEGIN
+    FOREACH who IN ARRAY ARRAY['bonewatch_reader', 'bonewatch_clinical'] LOOP
+        IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = who) THEN
+            EXECUTE format('GRANT SELECT ON review_log, open_faults TO %I', who);
+        END IF;
+    END LOOP;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE NOTICE 'review_log and open_faults were not granted: %', SQLERRM;
+END
+$$;

@@ -23,7 +23,7 @@ OPEN: Final = SqlQuery(
     f"""SELECT device AS "Device", logged_at AS "Since", severity AS "Severity", code AS "Code",
        component AS "Component", text AS "Fault", stops_scanning AS "Stops scanning",
        extract(epoch FROM now() - logged_at)::double precision / 86400 AS "Days open"
-FROM bonewatch.faults WHERE {CHOSEN} AND is_open ORDER BY stops_scanning DESC, logged_at""",
+FROM bonewatch.open_faults WHERE {CHOSEN} ORDER BY stops_scanning DESC, logged_at""",
     (
         text("Device"), time("Since"), text("Severity"), text("Code"), text("Component"), text("Fault"),
         flag("Stops scanning"), number("Days open", DAYS, 0),

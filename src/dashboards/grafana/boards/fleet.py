@@ -33,8 +33,8 @@ FROM bonewatch.gate_now WHERE {CHOSEN}""",
 
 WAITING: Final = SqlQuery(
     "waiting",
-    f"""SELECT (SELECT count(*) FROM bonewatch.review_status WHERE {CHOSEN} AND is_open) AS "Reviews",
-       (SELECT count(*) FROM bonewatch.faults WHERE {CHOSEN} AND is_open) AS "Open faults",
+    f"""SELECT (SELECT count(*) FROM bonewatch.review_log WHERE {CHOSEN} AND is_open) AS "Reviews",
+       (SELECT count(*) FROM bonewatch.open_faults WHERE {CHOSEN}) AS "Open faults",
        (SELECT count(*) FROM bonewatch.handovers WHERE {CHOSEN} AND decided_at IS NULL) AS "With engineers",
        (SELECT count(*) FROM bonewatch.duty_now WHERE {CHOSEN} AND standing = 'overdue') AS "Work overdue\"""",
     (number("Reviews"), number("Open faults"), number("With engineers"), number("Work overdue")),
@@ -65,29 +65,29 @@ ORDER BY g.status = 'open', g.device, g.mode""",
 
 FAILURES: Final = SqlQuery(
     "readings_by_day",
-    f"""SELECT day AS "time", sum(failed)::bigint AS "Outside tolerance", sum(signals)::bigint AS "Signals"
-FROM bonewatch.qc_daily WHERE {CHOSEN} AND $__timeFilter(day) GROUP BY day ORDER BY day""",
-    (time(), number("Outside tolerance"), number("Signals")),
-    Format.TIME_SERIES,
-    raw=f"""SELECT date_trunc('day', measured_at, 'UTC') AS "time",
+    f"""SELECT date_trunc('day', measured_at, 'UTC') AS "time",
        count(*) FILTER (WHERE verdict IN ('fail', 'fail_confirmed')) AS "Outside tolerance",
        count(*) FILTER (WHERE signal) AS "Signals"
 FROM bonewatch.qc_chart WHERE {CHOSEN} AND $__timeFilter(measured_at) GROUP BY 1 ORDER BY 1""",
+    (time(), number("Outside tolerance"), number("Signals")),
+    Format.TIME_SERIES,
+    aggregate=f"""SELECT day AS "time", sum(failed)::bigint AS "Outside tolerance", sum(signals)::bigint AS "Signals"
+FROM bonewatch.qc_daily WHERE {CHOSEN} AND $__timeFilter(day) GROUP BY day ORDER BY day""",
 )
 
 DRIFT: Final = SqlQuery(
     "largest_deviations",
     """SELECT device AS "Device", mean AS "Deviation" FROM (
-    SELECT device, phantom_id, sum(mean_deviation_percent * charted) / sum(charted) AS mean
-    FROM bonewatch.qc_daily
-    WHERE device IN (${device:sqlstring}) AND day > now() - interval '30 days' AND mean_deviation_percent IS NOT NULL
-    GROUP BY device, phantom_id
-) m ORDER BY abs(mean) DESC LIMIT 10""",
-    (text("Device"), number("Deviation", PERCENT, 2)),
-    raw="""SELECT device AS "Device", mean AS "Deviation" FROM (
     SELECT device, phantom_id, avg(deviation_percent) AS mean FROM bonewatch.qc_chart
     WHERE device IN (${device:sqlstring}) AND measured_at > now() - interval '30 days'
       AND deviation_percent IS NOT NULL
+    GROUP BY device, phantom_id
+) m ORDER BY abs(mean) DESC LIMIT 10""",
+    (text("Device"), number("Deviation", PERCENT, 2)),
+    aggregate="""SELECT device AS "Device", mean AS "Deviation" FROM (
+    SELECT device, phantom_id, sum(mean_deviation_percent * charted) / sum(charted) AS mean
+    FROM bonewatch.qc_daily
+    WHERE device IN (${device:sqlstring}) AND day > now() - interval '30 days' AND mean_deviation_percent IS NOT NULL
     GROUP BY device, phantom_id
 ) m ORDER BY abs(mean) DESC LIMIT 10""",
 )

@@ -16,7 +16,7 @@ COUNTS: Final = SqlQuery(
        count(*) FILTER (WHERE $__timeFilter(decided_at)) AS "Decided",
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - opened_at)::double precision)
            FILTER (WHERE $__timeFilter(decided_at)) / 86400 AS "Median wait"
-FROM bonewatch.review_status WHERE {CHOSEN}""",
+FROM bonewatch.review_log WHERE {CHOSEN}""",
     (
         number("Waiting"), number("Longest wait", DAYS, 1), number("Opened"), number("Decided"),
         number("Median wait", DAYS, 1),
@@ -25,11 +25,14 @@ FROM bonewatch.review_status WHERE {CHOSEN}""",
 
 WAITING: Final = SqlQuery(
     "reviews_waiting",
-    f"""SELECT device AS "Device", phantom_id AS "Phantom", {listed("bases")} AS "Why",
+    f"""SELECT w.device AS "Device", phantom_id AS "Phantom", {listed("bases")} AS "Why",
        opened_at AS "Opened", since AS "Since", until AS "Until", text AS "What was seen", shape AS "Shape",
        measurements AS "Measurements",
        extract(epoch FROM now() - opened_at)::double precision / 86400 AS "Days waiting"
-FROM bonewatch.review_worklist WHERE {CHOSEN} ORDER BY opened_at""",
+FROM (SELECT device, review_id FROM bonewatch.review_log WHERE {CHOSEN} AND is_open) o
+CROSS JOIN LATERAL (
+    SELECT * FROM bonewatch.review_worklist w WHERE w.device = o.device AND w.review_id = o.review_id OFFSET 0
+) w ORDER BY opened_at""",
     (
         text("Device"), text("Phantom"), text("Why"), time("Opened"), time("Since"), time("Until"),
         text("What was seen"), text("Shape"), number("Measurements"), number("Days waiting", DAYS, 0),
@@ -41,10 +44,10 @@ BY_MONTH: Final = SqlQuery(
     f"""SELECT month AS "time", sum(opened)::bigint AS "Opened", sum(decided)::bigint AS "Decided"
 FROM (
     SELECT date_trunc('month', opened_at, 'UTC') AS month, 1 AS opened, 0 AS decided
-    FROM bonewatch.review_status WHERE {CHOSEN} AND $__timeFilter(opened_at)
+    FROM bonewatch.review_log WHERE {CHOSEN} AND $__timeFilter(opened_at)
     UNION ALL
     SELECT date_trunc('month', decided_at, 'UTC'), 0, 1
-    FROM bonewatch.review_status WHERE {CHOSEN} AND $__timeFilter(decided_at)
+    FROM bonewatch.review_log WHERE {CHOSEN} AND $__timeFilter(decided_at)
 ) r GROUP BY month ORDER BY month""",
     (time(), number("Opened"), number("Decided")),
     Format.TIME_SERIES,
@@ -55,7 +58,7 @@ BY_BASIS: Final = SqlQuery(
     f"""SELECT {words('basis')} AS "Why", count(*) AS "Reviews",
        count(*) FILTER (WHERE is_open) AS "Waiting", count(*) FILTER (WHERE verdict = 'none') AS "Nothing to do",
        count(*) FILTER (WHERE verdict NOT IN ('', 'none')) AS "Measurements concerned"
-FROM bonewatch.review_status CROSS JOIN unnest(bases) basis
+FROM bonewatch.review_log CROSS JOIN unnest(bases) basis
 WHERE {CHOSEN} AND $__timeFilter(opened_at) GROUP BY basis ORDER BY 2 DESC""",
     (
         text("Why"), number("Reviews"), number("Waiting"), number("Nothing to do"), number("Measurements concerned"),
@@ -68,7 +71,7 @@ DECIDED: Final = SqlQuery(
        opened_at AS "Opened", decided_at AS "Decided",
        CASE verdict WHEN 'none' THEN 'No action' ELSE {words('verdict')} END AS "Verdict",
        decision AS "Decision"
-FROM bonewatch.review_status WHERE {CHOSEN} AND NOT is_open AND $__timeFilter(decided_at)
+FROM bonewatch.review_log WHERE {CHOSEN} AND NOT is_open AND $__timeFilter(decided_at)
 ORDER BY decided_at DESC LIMIT 500""",
     (
         text("Device"), text("Phantom"), text("Why"), time("Opened"), time("Decided"), text("Verdict"),

@@ -88,17 +88,17 @@ ORDER BY measured_at""",
 
 DEVIATION_BY_MONTH: Final = SqlQuery(
     "deviation_by_month",
-    f"""SELECT date_trunc('month', day, 'UTC') AS "time",
-       sum(mean_deviation_percent * charted) / sum(charted) AS "Mean deviation", sum(charted)::bigint AS "Readings"
-FROM bonewatch.qc_daily
-WHERE {ONE_CHART} AND $__timeFilter(day) AND mean_deviation_percent IS NOT NULL
-GROUP BY 1 ORDER BY 1""",
-    (time(), number("Mean deviation", PERCENT, 2), number("Readings")),
-    Format.TIME_SERIES,
-    raw=f"""SELECT date_trunc('month', measured_at, 'UTC') AS "time", avg(deviation_percent) AS "Mean deviation",
+    f"""SELECT date_trunc('month', measured_at, 'UTC') AS "time", avg(deviation_percent) AS "Mean deviation",
        count(*) AS "Readings"
 FROM bonewatch.qc_chart
 WHERE {ONE_CHART} AND $__timeFilter(measured_at) AND deviation_percent IS NOT NULL
+GROUP BY 1 ORDER BY 1""",
+    (time(), number("Mean deviation", PERCENT, 2), number("Readings")),
+    Format.TIME_SERIES,
+    aggregate=f"""SELECT date_trunc('month', day, 'UTC') AS "time",
+       sum(mean_deviation_percent * charted) / sum(charted) AS "Mean deviation", sum(charted)::bigint AS "Readings"
+FROM bonewatch.qc_daily
+WHERE {ONE_CHART} AND $__timeFilter(day) AND mean_deviation_percent IS NOT NULL
 GROUP BY 1 ORDER BY 1""",
 )
 
