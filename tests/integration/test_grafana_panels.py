@@ -42,6 +42,7 @@ TYPES: Final = {
 }
 BOARDS = boards()
 QUERIES = [pytest.param(b.uid, q, id=f"{b.uid}-{q.name}") for b in BOARDS for q in b.sql]
+OF_DAYS = [pytest.param(b.uid, q, id=f"{b.uid}-{q.name}") for b in BOARDS for q in b.sql if q.aggregate]
 
 
 def as_reader(database: ServerDatabase) -> Db:
@@ -89,7 +90,7 @@ def test_a_panel_gets_the_columns_and_types_that_it_expects_and_rows(reader: Db,
     assert PSEUDONYM not in told
 
 
-@pytest.mark.parametrize(("uid", "query"), [one for one in QUERIES if one.values[1].aggregate])  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("uid", "query"), OF_DAYS)
 def test_an_aggregate_says_what_the_rows_behind_it_say(reader: Db, uid: str, query: SqlQuery) -> None:
     whole = TimeRange(*(when.replace(hour=0, minute=0, second=0, microsecond=0) for when in YEAR))
     aggregate, raw = (ask(reader, sql, whole) for sql in (query.aggregate, query.sql))
@@ -264,3 +265,21 @@ def test_deadlines_of_a_site_that_was_not_running_are_told_as_they_passed(databa
     told = states.fetchall()
     assert told == intervals.fetchall()
     assert {status for status, _, _ in told} == {"held"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "quick", "whole", "condition"),
+    [
+        ("review_id, site, phantom_id, bases, opened_at, decided_at, verdict, decision, is_open", "review_log",
+         "review_status", "true"),
+        ("fault_id, text, stops_scanning, logged_at, logged_by, code", "open_faults", "faults", "is_open"),
+    ],
+)  # fmt: skip
+def test_the_quick_lists_say_what_the_whole_ones_say(
+    filled: ServerDatabase, columns: str, quick: str, whole: str, condition: str
+) -> None:
+    db = filled.connect()
+    rows = db.execute(f"SELECT device, {columns} FROM {quick} ORDER BY 1, 2".encode()).fetchall()
+    other = db.execute(f"SELECT device, {columns} FROM {whole} WHERE {condition} ORDER BY 1, 2".encode()).fetchall()
+    assert rows == other
+    assert rows

@@ -12,8 +12,7 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models import prometheus
-from grafana_foundation_sdk.models.units import __dict__ as named_units
+from grafana_foundation_sdk.models import prometheus, units
 
 from dashboards.grafana.board import COLUMNS, Board
 from dashboards.grafana.catalogue import boards, documents
@@ -26,6 +25,7 @@ from dashboards.grafana.sources import Sources, SqlDataquery, register
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
 BOARDS = boards()
+UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
 NOON = TimeRange(datetime(2026, 11, 2, 12, tzinfo=UTC), datetime(2026, 11, 3, 12, 30, 0, 500_000, tzinfo=UTC))
 
 
@@ -40,7 +40,7 @@ def each(kind: type) -> list[Any]:
 
 def covered(uid: str) -> list[tuple[int, int]]:
     """Every cell of the grid that a panel takes, once for each panel that does."""
-    cells = []
+    cells: list[tuple[int, int]] = []
     for panel in read(uid)["panels"]:
         at = panel["gridPos"]
         cells += product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"]))
@@ -112,12 +112,11 @@ def test_units_and_decimals_of_a_column_are_those_of_the_panel(query: SqlQuery) 
     (place,) = (n for n, panel in enumerate(board.panels) if query in panel.queries)
     overrides = read(board.uid)["panels"][place]["fieldConfig"]["overrides"]
     by_name = {one["matcher"]["options"]: {p["id"]: p["value"] for p in one["properties"]} for one in overrides}
-    known = {value for name, value in named_units.items() if isinstance(value, str) and not name.startswith("_")}
     for column in query.columns:
         if column.type is ColumnType.NUMBER:
             assert by_name[column.name]["unit"] == column.unit
             assert by_name[column.name]["decimals"] == column.decimals
-            assert column.unit.startswith("suffix: ") or column.unit in known
+            assert column.unit.startswith("suffix: ") or column.unit in UNITS
     if query.format is Format.TIME_SERIES:
         assert query.columns[0] == time_column()
         assert "ORDER BY" in query.sql
@@ -125,7 +124,7 @@ def test_units_and_decimals_of_a_column_are_those_of_the_panel(query: SqlQuery) 
 
 @pytest.mark.parametrize("query", each(PromQuery))
 def test_units_of_metrics_are_those_of_grafana(query: PromQuery) -> None:
-    assert query.unit in {value for value in named_units.values() if isinstance(value, str)}
+    assert query.unit in UNITS
 
 
 def test_a_look_for_a_column_that_is_not_there_is_refused() -> None:

@@ -144,9 +144,27 @@ FROM (
            array_agg(DISTINCT basis ORDER BY basis) AS bases, min(recorded_at) AS opened_at
     FROM reviews WHERE review_id <> '' GROUP BY device, review_id
 ) r
-LEFT JOIN (
-    SELECT DISTINCT ON (device, review_id) * FROM review_decisions_in_force
-    ORDER BY device, review_id, device_seq DESC
+LEFT JOIN (  -- as review_decisions_in_force says, joined by what is equal
+    SELECT DISTINCT ON (c.device, c.review_id) c.*
+    FROM (
+        SELECT r.device, r.review_id, d.device_seq, d.recorded_at AS decided_at, d.verdict, d.decision
+        FROM (SELECT device, review_id, min(device_seq) AS first FROM reviews WHERE review_id <> '' GROUP BY 1, 2) r
+        JOIN review_decisions d ON d.device = r.device AND d.review_id = r.review_id
+        WHERE NOT d.is_release AND d.device_seq > r.first
+        UNION ALL
+        SELECT r.device, r.review_id, d.device_seq, d.recorded_at, d.verdict, d.decision
+        FROM (
+            SELECT device, review_id, phantom_id, min(device_seq) AS first
+            FROM reviews WHERE review_id <> '' GROUP BY 1, 2, 3
+        ) r
+        JOIN review_decisions d ON d.device = r.device AND d.phantom_id = r.phantom_id AND d.review_id = ''
+        WHERE NOT d.is_release AND d.device_seq > r.first
+    ) c
+    WHERE NOT EXISTS (
+        SELECT 1 FROM decision_withdrawals w
+        WHERE w.device = c.device AND w.review_id = c.review_id AND w.device_seq > c.device_seq
+    )
+    ORDER BY c.device, c.review_id, c.device_seq DESC
 ) d USING (device, review_id);
 COMMENT ON VIEW review_log IS 'opened reviews of all devices with the decision in force';
 

@@ -46,7 +46,7 @@ DEVICES: Final = SqlQuery(
     SELECT DISTINCT ON (device) device, measured_at, deviation_percent, verdict,
            greatest(cusum_upper_sigmas, cusum_lower_sigmas) AS cusum
     FROM bonewatch.qc_chart
-    WHERE device IN (${{device:sqlstring}}) AND measured_at > now() - interval '30 days' AND target_g_cm2 IS NOT NULL
+    WHERE device IN (${{device:sqlstring}}) AND $__timeFilter(measured_at) AND target_g_cm2 IS NOT NULL
     ORDER BY device, measured_at DESC
 )
 SELECT g.device AS "Device", g.mode AS "Mode", d.make AS "Make", d.model AS "Model", d.stage AS "Stage",
@@ -79,7 +79,7 @@ DRIFT: Final = SqlQuery(
     "largest_deviations",
     """SELECT device AS "Device", mean AS "Deviation" FROM (
     SELECT device, phantom_id, avg(deviation_percent) AS mean FROM bonewatch.qc_chart
-    WHERE device IN (${device:sqlstring}) AND measured_at > now() - interval '30 days'
+    WHERE device IN (${device:sqlstring}) AND $__timeFilter(measured_at)
       AND deviation_percent IS NOT NULL
     GROUP BY device, phantom_id
 ) m ORDER BY abs(mean) DESC LIMIT 10""",
@@ -87,7 +87,7 @@ DRIFT: Final = SqlQuery(
     aggregate="""SELECT device AS "Device", mean AS "Deviation" FROM (
     SELECT device, phantom_id, sum(mean_deviation_percent * charted) / sum(charted) AS mean
     FROM bonewatch.qc_daily
-    WHERE device IN (${device:sqlstring}) AND day > now() - interval '30 days' AND mean_deviation_percent IS NOT NULL
+    WHERE device IN (${device:sqlstring}) AND $__timeFilter(day) AND mean_deviation_percent IS NOT NULL
     GROUP BY device, phantom_id
 ) m ORDER BY abs(mean) DESC LIMIT 10""",
 )
@@ -126,9 +126,9 @@ def board() -> Board:
                       bars=True,
                       looks={"Outside tolerance": {"color": fixed(RED)}, "Signals": {"color": fixed(VIOLET)}},
                       empty="No reading in this time"),
-            ranking("Farthest from their baselines", "Mean deviation of the last 30 days, the ten largest."
+            ranking("Farthest from their baselines", "Mean deviation in the time chosen, the ten largest."
                     " Tolerance is 1.5 % where nothing else is configured.", DRIFT, width=10,
-                    steps=((None, AMBER), (-1.0, BLUE), (1.0, AMBER)), empty="No reading in 30 days"),
+                    steps=((None, AMBER), (-1.0, BLUE), (1.0, AMBER)), empty="No reading in this time"),
             rows("What there is", "Scanners by make and model.", BY_VERSION, width=24, height=7),
         ),
         tuple(device_variables("scanner")),
