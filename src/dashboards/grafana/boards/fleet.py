@@ -116,7 +116,7 @@ def board() -> Board:
                     empty="No gate is known"),
             figures("Waiting for somebody", "Reviews for a physicist, faults not put right, scanners with"
                     " engineers, work that is overdue.", WAITING, width=12, steps=((None, GREY), (1, AMBER))),
-            rows("Scanners", "Those that may not scan come first. Last phantom: within 30 days; empty means"
+            rows("Scanners", "Those that may not scan come first. Last phantom: in the time chosen; empty means"
                     " none.", DEVICES,
                  width=24, height=14, looks={"Device": scanner_link(), "Gate": state_look()},
                  empty="No scanner is known"),
