@@ -51,6 +51,20 @@ def bench_api(*, short: bool = False, as_json: AsJson = False) -> int:
     return measure(SHORT if short else FULL, as_json=as_json)
 
 
+@bench_app.command(name="dashboards")
+def bench_dashboards(*, short: bool = False, as_json: AsJson = False) -> int:
+    """Time every panel's question with ten years of 400 scanners, on aggregates and raw rows; and the console's pages.
+
+    Parameters
+    ----------
+    short
+        A few scanners and months: shows that it runs, and measures nothing.
+    """
+    from bonewatch.bench.dashboards import FULL, SHORT, measure  # noqa: PLC0415 - only where it is asked for
+
+    return measure(SHORT if short else FULL, as_json=as_json)
+
+
 @bench_app.command(name="collect")
 def bench_collect(*, lines: int = 20_000, objects: int = 400, as_json: AsJson = False) -> int:
     """Count what the front ends take in a second: frames of each serial protocol, syslog lines, DICOM objects.

@@ -39,6 +39,7 @@ for place, name, words in (
     ("pseudonym_cli:pseudonym_app", "pseudonym", "Versions of the keys of patients' pseudonyms."),
     ("publish_cli:publish_app", "publish", "Programs that are told of news: webhooks and HL7 messages."),
     ("alerts_cli:alerts_app", "alerts", "Messages to people: how they stand, a test message, taking an alert."),
+    ("grafana_cli:grafana_app", "grafana", "Dashboards for Grafana."),
     ("fleet_cli:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
     (
         "study_cli:study_app",

@@ -104,7 +104,8 @@ def test_a_database_newer_than_the_program_is_left_alone(bare_database: ServerDa
     db = bare_database.connect()
     migrate(db)
     folder = copied(tmp_path)
-    for path in sorted(folder.glob("*.sql"))[-1:]:
+    newest = max(path.name for path in folder.glob("*.sql")).partition("_")[0]
+    for path in folder.glob(f"{newest}_*.sql"):
         path.unlink()
     with pytest.raises(MigrationError, match="newer than this program"):
         migrate(db, folder=folder)

@@ -51,6 +51,8 @@ VIEWS = (
     "shared_step_devices",
     "review_status",
     "review_worklist",
+    "review_log",
+    "open_faults",
     "review_decisions_in_force",
 )
 CLINICAL_VIEWS = (

@@ -1,0 +1,200 @@
+"""Dashboards with ten years of 400 scanners: how long every panel's question takes, and pages of the console.
+
+The database is a private embedded PostgreSQL with fsync off, filled by SQL with invented data; one asker, warm cache.
+Questions are asked with the rights of Grafana's role, rows fetched, times in the caller. Each choice of devices and
+end of the time is another.
+"""
+
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from bonewatch.bench.dashboard_data import PHANTOM, SCANNERS_OF_A_SITE, Sizes, began, fill
+from bonewatch.bench.pages import PageFigure, page_figures
+from dashboards.grafana.catalogue import boards
+from dashboards.grafana.expansion import TimeRange, expand
+from dashboards.grafana.queries import SqlQuery
+from storage.connection import Db
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import migrate
+
+AIM_P95_MS: Final = 200.0
+FULL: Final = Sizes(100, 120, 40)
+SHORT: Final = Sizes(2, 5, 3)
+LONG_ENOUGH_S: Final = 10.0
+LEAST_ASKS: Final = 3
+"""A question that takes long is asked no more often than this."""
+WIDE: Final = {"bonewatch-fleet", "bonewatch-faults", "bonewatch-reviews", "bonewatch-pipeline"}
+"""Dashboards that one opens for every site; of the others one site, or one scanner."""
+
+_SPANS: Final[Mapping[str, timedelta]] = {
+    "now-24h": timedelta(hours=24),
+    "now-14d": timedelta(days=14),
+    "now-30d": timedelta(days=30),
+    "now-90d": timedelta(days=90),
+    "now-1y": timedelta(days=365),
+}
+
+
+class Asked(NamedTuple):
+    """One way of asking a panel's question, and how long it took."""
+
+    board: str
+    query: str
+    devices: str
+    span: str
+    daily: bool
+    rows: int
+    p50_ms: float
+    p95_ms: float
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is what somebody sees who opens the dashboard: the aim is for these."""
+        return self.span == "as opened" and not self.daily and self.devices != "every device"
+
+
+class Way(NamedTuple):
+    """Which devices are chosen and over what time."""
+
+    devices: str
+    span: str
+    length: timedelta
+
+
+def measure(sizes: Sizes, *, as_json: bool) -> int:
+    """Run it, print the figures; 1 if a panel as it is opened misses the aim, or a page does."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    with tempfile.TemporaryDirectory(prefix="bonewatch-bench-", dir=Path.cwd()) as folder:
+        asked = _panels(Path(folder) / "fleet", sizes, show=not as_json)
+        pages = page_figures(Path(folder) / "site", sizes)
+    slow = [one for one in asked if one.is_usual and one.p95_ms >= AIM_P95_MS]
+    missed = [page for page in pages if not page.is_within]
+    if as_json:
+        found = {"panels": [one._asdict() for one in asked], "pages": [one._asdict() for one in pages]}
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        _print(sizes, asked, pages)
+    return 1 if slow or missed else 0
+
+
+def _panels(folder: Path, sizes: Sizes, *, show: bool) -> list[Asked]:
+    now = datetime.now(UTC)
+    server = EmbeddedPostgres(folder)
+    try:
+        with server.connect() as db:
+            migrate(db)
+            db.execute("ALTER SYSTEM SET fsync = off")  # only filling is quicker for it
+            db.execute("SELECT pg_reload_conf()")
+            with Progress(SpinnerColumn(), TextColumn("{task.description}"), transient=True, disable=not show) as shown:
+                task = shown.add_task("filling")
+                for part in fill(db, sizes, now):
+                    shown.update(task, description=f"filling: {part}")
+                shown.update(task, description="asking")
+                return list(figures(db, sizes, now))
+    finally:
+        server.stop()
+
+
+def figures(db: Db, sizes: Sizes, now: datetime) -> Iterator[Asked]:
+    """Ask every panel's question of a filled database in each of its ways."""
+    db.execute("SET ROLE bonewatch_reader")
+    for board in boards():
+        for query in board.sql:
+            for way in _ways(board.uid, _SPANS[board.since], sizes, now):
+                for daily in (False, True) if query.aggregate else (False,):
+                    yield _ask(db, sizes, now, board.uid, query, way=way, daily=daily)
+
+
+def _ways(uid: str, opened: timedelta, sizes: Sizes, now: datetime) -> Iterator[Way]:
+    whole = now - began(sizes, now)
+    usual = "every device" if uid in WIDE else "one device" if uid == "bonewatch-scanner" else "one site"
+    opened_as = "all sites" if usual == "every device" else usual
+    yield Way(opened_as, "as opened", opened)
+    yield Way(opened_as, "ten years", whole)
+    if usual == "one site":
+        yield Way("every device", "as opened", opened)
+
+
+def _ask(db: Db, sizes: Sizes, now: datetime, uid: str, query: SqlQuery, *, way: Way, daily: bool) -> Asked:
+    rng = random.Random(f"{uid}{query.name}")  # noqa: S311 - which devices are looked at
+    seconds: list[float] = []
+    rows = 0
+    for _ in range(sizes.asks + 1):
+        if sum(seconds) > LONG_ENOUGH_S and len(seconds) >= LEAST_ASKS:
+            break
+        until = now - timedelta(minutes=rng.randrange(60))
+        chosen = _chosen(rng, uid, way, sizes)
+        sql = expand(query.aggregate if daily else query.sql, TimeRange(until - way.length, until), chosen)
+        started = time.perf_counter()
+        rows = len(db.execute(sql.encode()).fetchall())
+        seconds.append(time.perf_counter() - started)
+    seconds = seconds[1:] or seconds  # the first finds nothing in the cache, and no plan's tables
+    cuts = statistics.quantiles(seconds, n=20, method="inclusive")
+    return Asked(uid, query.name, way.devices, way.span, daily, rows, 1e3 * cuts[9], 1e3 * cuts[18])
+
+
+def _chosen(rng: random.Random, uid: str, way: Way, sizes: Sizes) -> dict[str, Sequence[str]]:
+    kinds = {
+        "bonewatch-checks": ["scale-1", "stadiometer-1"],
+        "bonewatch-faults": [*_scanners(), "scale-1", "stadiometer-1"],
+        "bonewatch-reviews": [*_scanners(), "scale-1", "stadiometer-1"],
+    }
+    names = kinds.get(uid, _scanners())
+    sites = [f"site-{site:03}" for site in range(1, sizes.sites + 1)]
+    if way.devices in {"one site", "one device"}:
+        sites = [rng.choice(sites)]
+    devices = [f"{site}/{name}" for site in sites for name in names]
+    if way.devices == "one device":
+        devices = [rng.choice(devices)]
+    return {"site": sites, "make": ["Hologic"], "device": devices, "phantom": [PHANTOM]}
+
+
+def _scanners() -> list[str]:
+    return [f"dxa-{n}" for n in range(1, SCANNERS_OF_A_SITE + 1)]
+
+
+def _print(sizes: Sizes, asked: Sequence[Asked], pages: Sequence[PageFigure]) -> None:
+    console = Console(width=max(120, Console().width))
+    years = f"{sizes.months / 12:g} years of {sizes.scanners} scanners"
+    title = f"Panels of {years}: p95 in ms, {sizes.asks} asks; aim as opened: < {AIM_P95_MS:g}"
+    table = Table(title=title, title_justify="left")
+    ways = list(dict.fromkeys((one.span, one.devices == "every device", one.daily) for one in asked))
+    for name in ("dashboard", "question"):
+        table.add_column(name, no_wrap=True)
+    for span, is_every, daily in ways:
+        name = span + (", every device" if is_every else "") + (", by days" if daily else "")
+        table.add_column(name, justify="right")
+    for board, query in dict.fromkeys((one.board, one.query) for one in asked):
+        found = {
+            (one.span, one.devices == "every device", one.daily): one
+            for one in asked
+            if (one.board, one.query) == (board, query)
+        }
+        table.add_row(board.removeprefix("bonewatch-"), query, *(_cell(found.get(way)) for way in ways))
+    console.print(table)
+    shown = Table(title="Pages of a site's console: time until its answer is whole", title_justify="left")
+    for name in ("page", "p50 ms", "p95 ms", "aim ms"):
+        shown.add_column(name, justify="left" if name == "page" else "right")
+    for page in pages:
+        shown.add_row(page.page, f"{page.p50_ms:.1f}", f"{page.p95_ms:.1f}", f"{page.aim_ms:g}")
+    console.print(shown)
+
+
+def _cell(one: Asked | None) -> str:
+    if one is None:
+        return ""
+    told = f"{one.p95_ms:,.0f}" if one.p95_ms >= 10 else f"{one.p95_ms:.1f}"
+    return f"[bold red]{told}[/]" if one.is_usual and one.p95_ms >= AIM_P95_MS else told

@@ -1,0 +1,141 @@
+"""How long a site's console takes to answer: status board, device, reviews, due work, uptime; with a past to show."""
+
+import re
+import secrets
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import httpx
+
+from bonewatch.bench.dashboard_data import Sizes
+from bonewatch.config import parse
+from bonewatch.config_file import Config
+from bonewatch.data_folder import USERS_FILE
+from bonewatch.demo_history import Entry, ScannerStory, history
+from bonewatch.site import Site
+from dashboards.users import UserStore
+from simulators.series import BmdSeries
+from storage.connection import Database
+from storage.errors import StorageError
+from storage.opening import connect_to_running, database_of
+from streams.roles import Role
+
+AIM_MS: Final = 300.0
+NAME: Final = "Bench"
+CAUGHT_UP_WITHIN_S: Final = 300.0
+PAGES: Final = ("/", "/wall", "/devices/dxa-1", "/devices/dxa-1/log", "/reviews", "/due", "/uptime", "/engineer")
+_TOKEN: Final = re.compile(r'name="_csrf_token" value="([0-9a-f]+)"')
+
+_SITE: Final = """
+[site]
+id = "bench"
+time_zone = "UTC"
+[dicom]
+port = 0
+[http]
+port = 0
+[database]
+enabled = true
+"""
+_SCANNER: Final = """
+[[device]]
+id = "dxa-{n}"
+kind = "scanner"
+make = "Invented"
+ae_title = "DXA{n}"
+enforcement = "worklist"
+  [[device.phantom]]
+  role = "independent"
+  patient_id = "SPINE-{n:04}"
+[[clinic]]
+device = "dxa-{n}"
+days = ["mon", "tue", "wed", "thu", "fri"]
+starts = "08:30"
+ends = "16:30"
+slot_minutes = 20
+"""
+
+
+class PageFigure(NamedTuple):
+    """How long one page took until it was whole, at whoever asks in the same process."""
+
+    page: str
+    p50_ms: float
+    p95_ms: float
+    aim_ms: float = AIM_MS
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the aim is met."""
+        return self.p95_ms < self.aim_ms
+
+
+def page_figures(folder: Path, sizes: Sizes) -> list[PageFigure]:
+    """Run a site with a past and ask for its pages, as a physicist who is signed in."""
+    scanners, days = min(20, sizes.scanners), min(730, sizes.months * 30)
+    config = parse(_SITE + "".join(_SCANNER.format(n=n) for n in range(1, scanners + 1)), "the benchmark's site")
+    folder.mkdir()
+    password = secrets.token_urlsafe(16)
+    users = UserStore(folder / USERS_FILE)
+    users.add_user(NAME, Role.PHYSICIST, password)
+    users.close()
+    past = _past(config, scanners, days)
+    site = Site(config, folder).start(iter(past))
+    try:
+        _caught_up(database_of(config.database, folder), len(past))
+        with httpx.Client(base_url=site.url, timeout=60.0) as client:
+            _sign_in(client, password)
+            return list(_timed(client, sizes.asks))
+    finally:
+        site.stop()
+
+
+def _past(config: Config, scanners: int, days: int) -> list[Entry]:
+    """Two years of every scanner's phantom; every third drifts, so that there are reviews."""
+    stories = tuple(
+        ScannerStory(
+            f"dxa-{n}",
+            f"SPINE-{n:04}",
+            BmdSeries(1.0, 0.35, 0.006 if n % 3 == 0 else 0.0, drift_from_day=days // 2, seed=n),
+        )
+        for n in range(1, scanners + 1)
+    )
+    return history(config.devices(), "bench", stories, datetime.now(UTC) - timedelta(hours=1), days=days)
+
+
+def _caught_up(database: Database, events: int) -> None:
+    """Wait until the database has every event that was imported."""
+    until, count = time.monotonic() + CAUGHT_UP_WITHIN_S, 0
+    while time.monotonic() < until:
+        try:
+            with connect_to_running(database) as db:
+                ((count,),) = db.execute(b"SELECT count(*) FROM bonewatch.events").fetchall()
+        except (StorageError, LookupError):
+            count = 0
+        if count >= events:
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"the database holds {count} of {events} events after {CAUGHT_UP_WITHIN_S:g} s")
+
+
+def _sign_in(client: httpx.Client, password: str) -> None:
+    token = _TOKEN.search(client.get("/sign-in").text)
+    if token is None:
+        raise RuntimeError("the sign-in page has no form")
+    fields = {"_csrf_token": token[1], "name": NAME, "password": password, "next": "/"}
+    client.post("/sign-in", data=fields)
+
+
+def _timed(client: httpx.Client, asks: int) -> Iterator[PageFigure]:
+    for page in PAGES:
+        seconds = []
+        for _ in range(asks):
+            started = time.perf_counter()
+            client.get(page).raise_for_status()
+            seconds.append(time.perf_counter() - started)
+        cuts = statistics.quantiles(seconds, n=20, method="inclusive")
+        yield PageFigure(page, 1e3 * cuts[9], 1e3 * cuts[18])
