@@ -181,7 +181,9 @@ class Site:
         if not settings.enabled:
             return None
         database = database_of(settings, self._data_dir)
-        measurements = DatabaseMeasurements(lambda: connect_to_running(database), self._config.measurements)
+        measurements = DatabaseMeasurements(
+            lambda: connect_to_running(database), self._config.site.id, self._config.measurements
+        )
         self._stack.callback(measurements.close)
         return measurements
 
