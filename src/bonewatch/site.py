@@ -52,6 +52,7 @@ from streams.site import EventConflictError, SiteUnavailableError
 from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from streams.studies import StudyData
+from streams.what_if.reader import LoggedPast
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
@@ -347,6 +348,7 @@ class Site:
             measurements=self._measurements(),
             published=published,
             pseudonyms=self._pseudonyms,
+            past=LoggedPast(self._data_dir),
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

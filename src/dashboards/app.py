@@ -44,6 +44,7 @@ from streams.readings import Readings
 from streams.site import SitePort
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
+from streams.what_if.reader import LoggedPast
 
 MAX_BODY_BYTES: Final = 65_536
 """No form of ours is longer."""
@@ -66,6 +67,7 @@ def create_app(
     measurements: Measurements | None = None,
     published: PublishedLog | None = None,
     pseudonyms: PseudonymKeys | None = None,
+    past: LoggedPast | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -94,6 +96,7 @@ def create_app(
         measurements=measurements,
         published=published,
         pseudonyms=pseudonyms,
+        past=past,
     )
     credentials = Credentials(console)
 

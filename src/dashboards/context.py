@@ -24,6 +24,7 @@ from streams.readings import DeviceView, Readings
 from streams.site import SitePort
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
+from streams.what_if.reader import LoggedPast
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Console:
     measurements: Measurements | None = None
     published: PublishedLog | None = None
     pseudonyms: PseudonymKeys | None = None
+    past: LoggedPast | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -21,6 +21,7 @@ from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
 from dashboards.console.templates import STATIC
 from dashboards.console.uptime import uptime_handlers
+from dashboards.console.what_if import what_if_handlers
 
 
 @get("/favicon.ico", opt=PUBLIC, sync_to_thread=True)
@@ -46,6 +47,7 @@ def console_router(*, demo: bool) -> Router:
         *paper_handlers,
         *sign_in_handlers,
         *uptime_handlers,
+        *what_if_handlers,
         reviews_page,
         *before_scan_handlers,
         events,
