@@ -265,9 +265,33 @@ def read_report(file: Path, *, config: ConfigFile) -> int:
 
 
 @app.command
-def replay(config: ConfigFile | None = None, *, data_dir: Path | None = None, as_json: AsJson = False) -> int:
-    """Rebuild states and outcomes from the events alone and compare them with the log's."""
+def replay(
+    config: ConfigFile | None = None,
+    *,
+    data_dir: Path | None = None,
+    proposed: Annotated[Path | None, Parameter(name="--with")] = None,
+    device: str = "",
+    since: str = "2y",
+    as_json: AsJson = False,
+) -> int:
+    """Rebuild states and outcomes from the events alone and compare them with the log's; records nothing.
+
+    Parameters
+    ----------
+    proposed
+        A configuration file with other rules: say what they would have said of each scanner's past instead.
+    device
+        With other rules: one scanner alone, such as dxa-1.
+    since
+        With other rules: from when they are taken to be in force, such as 2y, 6m, 90d or 2025-01-31.
+    """
     from bonewatch.config import folder_of  # noqa: PLC0415 - see run
+
+    if proposed is not None:
+        from bonewatch import what_if  # noqa: PLC0415 - see run
+
+        what_if.show(what_if.ask(folder_of(config, data_dir), proposed, device, since, err), out, as_json=as_json)
+        return 0
     from bonewatch.data_folder import open_log  # noqa: PLC0415 - see run
     from streams.refold import replay as replay_log  # noqa: PLC0415 - see run
 

@@ -56,6 +56,7 @@ from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
+from streams.what_if.reader import LoggedPast
 
 if TYPE_CHECKING:
     from bonewatch.fleet import SiteForwarder
@@ -186,7 +187,9 @@ class Site:
         if not settings.enabled:
             return None
         database = database_of(settings, self._data_dir)
-        measurements = DatabaseMeasurements(lambda: connect_to_running(database), self._config.measurements)
+        measurements = DatabaseMeasurements(
+            lambda: connect_to_running(database), self._config.site.id, self._config.measurements
+        )
         self._stack.callback(measurements.close)
         return measurements
 
@@ -355,6 +358,7 @@ class Site:
             pseudonyms=self._pseudonyms,
             data_dir=self._data_dir,
             alerts=alerts.desk if alerts else None,
+            past=LoggedPast(self._data_dir),
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

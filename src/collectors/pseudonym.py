@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import threading
+import unicodedata
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -47,6 +48,13 @@ class Key(NamedTuple):
     made_at: datetime
 
 
+class Keys(NamedTuple):
+    """The keys that are there at one moment, by version, and the newest version then; 0 before there is any."""
+
+    known: dict[int, Key]
+    newest: int
+
+
 class Pseudonyms:
     """Makes a site's pseudonyms; safe from any thread, and beside a rotation in another process.
 
@@ -59,24 +67,22 @@ class Pseudonyms:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir
         self._lock = threading.Lock()
-        self._known: dict[int, Key] = {}
-        self._newest = 0
+        self._held = Keys({}, 0)
         self._is_told = False
 
     @property
     def version(self) -> int:
         """The newest key's version; 0 before there is any."""
-        self._keys()
-        return self._newest
+        return self._keys().newest
 
     def held(self) -> list[Key]:
         """Return every key that is there, by version."""
-        return [key for _, key in sorted(self._keys().items())]
+        return [key for _, key in sorted(self._keys().known.items())]
 
     def missing(self) -> list[int]:
         """Return the versions whose keys are lost."""
         keys = self._keys()
-        return [version for version in range(1, self._newest + 1) if version not in keys]
+        return [version for version in range(1, keys.newest + 1) if version not in keys.known]
 
     def of(self, patient_id: str) -> str:
         """Return a patient's pseudonym: 144 bits of HMAC-SHA-256 after the newest key's version.
@@ -90,7 +96,8 @@ class Pseudonyms:
         """
         if not self.version:
             self._write(1, begins_anew=False)
-        name = next((one for one in self.all_of(patient_id) if _version_of(one) == self._newest), "")
+        keys = self._keys()  # one moment's: a rotation meanwhile must not leave a patient without a name
+        name = next((one for one in _names(keys, patient_id) if _version_of(one) == keys.newest), "")
         if not name and not self._is_told:
             self._is_told = True
             _log.error("pseudonym_key_missing", versions=self.missing(), see="bonewatch pseudonym status")
@@ -98,17 +105,11 @@ class Pseudonyms:
 
     def all_of(self, patient_id: str) -> tuple[str, ...]:
         """Return a patient's pseudonyms of every version that the keys reach, the newest first."""
-        keys = self._keys()
-        found = list[str]()
-        for key in keys.values():
-            if key.version == 1 or key.begins_anew:
-                name = _name(key, patient_id.strip().casefold())
-                found += [name, *self._upwards(name)]
-        return tuple(sorted(found, key=_version_of, reverse=True))
+        return _names(self._keys(), patient_id)
 
     def newest(self, pseudonym: str) -> str:
         """Return a pseudonym in the highest version that the keys bring it to; what is none of ours stays."""
-        return ([pseudonym, *self._upwards(pseudonym)])[-1]
+        return ([pseudonym, *_upwards(self._keys(), pseudonym)])[-1]
 
     def note_lost(self, recorded: int) -> None:
         """Put an empty file in the place of a recorded version's key that is not there, so that no other takes it.
@@ -147,21 +148,15 @@ class Pseudonyms:
         self._write(version, begins_anew=begin_anew)
         return version
 
-    def _upwards(self, pseudonym: str) -> Iterator[str]:
-        """Yield a pseudonym in each later version that the keys lead to."""
-        keys, version = self._keys(), _version_of(pseudonym)
-        while version and (key := keys.get(version + 1)) is not None and not key.begins_anew:
-            version, pseudonym = key.version, _name(key, pseudonym)
-            yield pseudonym
-
-    def _keys(self) -> dict[int, Key]:
+    def _keys(self) -> Keys:
         """Return the keys, read again when a later version is there."""
         with self._lock:
-            if not self._newest or any((self._folder / name).exists() for name in _file_names(self._newest + 1)):
+            newest = self._held.newest
+            if not newest or any((self._folder / name).exists() for name in _file_names(newest + 1)):
                 found = _files(self._folder)
-                self._newest = max(found, default=0)
-                self._known = {version: key for version, path in found.items() if (key := _read(version, path))}
-            return self._known
+                known = {version: key for version, path in found.items() if (key := _read(version, path))}
+                self._held = Keys(known, max(found, default=0))
+            return self._held
 
     def _write(self, version: int, *, begins_anew: bool, secret: bytes | None = None) -> None:
         """Write a key where there is none of this version yet; who comes second uses the first one's."""
@@ -180,12 +175,14 @@ class Pseudonyms:
 
 
 def append_once(site: SitePort, drafts: Sequence[Draft], names: Sequence[str]) -> Receipt:
-    """Record facts of one person; what stands under the person's pseudonym of an older version is the same fact.
+    """Record facts of one person; what stands under another pseudonym of the person, or under none, is the same fact.
+
+    It stands under none where it came while a key was lost; a draft has none where a key is lost now.
 
     Parameters
     ----------
     names
-        The person's pseudonyms, the newest first (`Pseudonyms.all_of`); none: that of the drafts alone counts.
+        The person's pseudonyms (`Pseudonyms.all_of`); none: that of the drafts alone counts.
 
     Raises
     ------
@@ -195,16 +192,39 @@ def append_once(site: SitePort, drafts: Sequence[Draft], names: Sequence[str]) -
     try:
         return site.append(drafts)
     except EventConflictError:
-        for older in names[1:]:
+        for name in (*names, "") if names else ():
             with suppress(EventConflictError):
-                return site.append([_under(draft, older) for draft in drafts])
+                return site.append([_under(draft, name) for draft in drafts])
         raise
 
 
 def _under(draft: Draft, name: str) -> Draft:
-    """Return a draft with another pseudonym, where it has one."""
+    """Return a draft with another pseudonym, where its fact is of a patient."""
     fact = draft.fact
-    return replace(draft, fact=replace(fact, pseudonym=name)) if getattr(fact, "pseudonym", "") else draft
+    return replace(draft, fact=replace(fact, pseudonym=name)) if hasattr(fact, "pseudonym") else draft
+
+
+def _names(keys: Keys, patient_id: str) -> tuple[str, ...]:
+    """Return a patient's pseudonyms of every version that the keys reach, the newest first."""
+    found = list[str]()
+    for key in keys.known.values():
+        if key.version == 1 or key.begins_anew:
+            name = _name(key, _same_id(patient_id))
+            found += [name, *_upwards(keys, name)]
+    return tuple(sorted(found, key=_version_of, reverse=True))
+
+
+def _upwards(keys: Keys, pseudonym: str) -> Iterator[str]:
+    """Yield a pseudonym in each later version that the keys lead to."""
+    version = _version_of(pseudonym)
+    while version and (key := keys.known.get(version + 1)) is not None and not key.begins_anew:
+        version, pseudonym = key.version, _name(key, pseudonym)
+        yield pseudonym
+
+
+def _same_id(patient_id: str) -> str:
+    """Return an id as it counts: without outer blanks, in one case, in one Unicode form however it was typed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", patient_id.strip()).casefold())
 
 
 def _name(key: Key, of: str) -> str:

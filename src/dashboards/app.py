@@ -49,6 +49,7 @@ from streams.readings import Readings
 from streams.site import SitePort
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
+from streams.what_if.reader import LoggedPast
 
 MAX_BODY_BYTES: Final = 65_536
 """No form of ours is longer."""
@@ -74,6 +75,7 @@ def create_app(
     data_dir: Path | None = None,
     alerts: Desk | None = None,
     reports: Reports | None = None,
+    past: LoggedPast | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
@@ -105,6 +107,7 @@ def create_app(
         pseudonyms=pseudonyms,
         alerts=alerts,
         reports=reports,
+        past=past,
     )
     credentials = Credentials(console)
 

@@ -26,6 +26,7 @@ from streams.site import SitePort
 from streams.site_time import SiteTime
 from streams.studies import StudyData
 from streams.uptime.reader import LoggedUptime
+from streams.what_if.reader import LoggedPast
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Console:
     pseudonyms: PseudonymKeys | None = None
     alerts: Desk | None = None
     reports: Reports | None = None
+    past: LoggedPast | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

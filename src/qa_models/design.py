@@ -239,16 +239,47 @@ def compare_charts(
     for shift in shifts_percent:
         _refuse_percent("shift_percent", shift)
 
-    def detection(chart: Chart, shift: float) -> Detection:
+    return tuple(
+        chart_design(name, chart, cv_percent, scans_per_week, shifts_percent) for name, chart in charts.items()
+    )
+
+
+def chart_design(
+    name: str,
+    chart: Chart,
+    cv_percent: float,
+    scans_per_week: float,
+    shifts_percent: tuple[float, ...] = SHIFTS_PERCENT,
+) -> ChartDesign:
+    """Return what to expect of one chart, for observations in true standard deviations from the mean.
+
+    Parameters
+    ----------
+    cv_percent
+        True standard deviation of the scanner's phantom scans in percent of their mean.
+    scans_per_week
+        Phantom scans a week.
+    shifts_percent
+        Lasting shifts to detect, in percent of the mean.
+
+    Raises
+    ------
+    ValueError
+        If the chart has no exact run length.
+
+    Examples
+    --------
+    >>> round(chart_design("cusum", TabularCusum(0.0, 1.0), 0.5, 5, (0.5,)).detections[0].scans, 2)
+    10.38
+    """
+    arl0 = chart_arl(chart, 0.0)
+
+    def detection(shift: float) -> Detection:
         scans = chart_arl(chart, shift / cv_percent)
         return Detection(shift, scans, scans * 7 / scans_per_week)
 
-    def design(name: str, chart: Chart) -> ChartDesign:
-        arl0 = chart_arl(chart, 0.0)
-        per_year = scans_per_week * WEEKS_PER_YEAR / arl0
-        return ChartDesign(name, arl0, per_year, tuple(detection(chart, shift) for shift in shifts_percent))
-
-    return tuple(design(name, chart) for name, chart in charts.items())
+    per_year = scans_per_week * WEEKS_PER_YEAR / arl0
+    return ChartDesign(name, arl0, per_year, tuple(detection(shift) for shift in shifts_percent))
 
 
 def thin_baselines(

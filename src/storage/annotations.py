@@ -20,7 +20,7 @@ VERSION: Final = {
     "height_loss": 1,
     "last_comparable": 1,
     "not_comparable": 1,
-    "follow_up_scanner": 1,
+    "follow_up_scanner": 2,
     "last_visit": 1,
 }
 """The version of each rule, by the kind of its annotation."""
@@ -66,7 +66,11 @@ def annotations_of(
         *_weight(one, newest_first, rules),
         *_height(one, newest_first, rules),
         *(note for region, found in comparisons for note in _region(one, region, found, newest_first)),
-        *_follow_up(one, [found for _, found in comparisons if found is not None]),
+        *(
+            note
+            for side in dict.fromkeys(region.laterality for region in one.regions)
+            for note in _follow_up(one, side, [f for region, f in comparisons if f and region.laterality == side])
+        ),
         *_last_visit(one, newest_first),
     ]
 
@@ -211,12 +215,15 @@ def _as_other(measured: Measurement, region: RawRegion, device: str, record: Com
 # --- the follow-up and the last visit ----------------------------------------------------------------------
 
 
-def _follow_up(one: Measurement, found: Sequence[Compared]) -> Iterator[Annotation]:
+def _follow_up(one: Measurement, side: str, found: Sequence[Compared]) -> Iterator[Annotation]:
+    """Yield where to measure a side again: the other hip may have been measured elsewhere."""
     if found:
         last = max((compared.earlier for compared in found), key=lambda m: (m.measured_at, m.event_id))
         kind = "follow_up_scanner"
-        text = f"Book the follow-up on {last.device}: the last comparable measurement is from there"
-        yield Annotation(kind, VERSION[kind], text, (last.event_id, one.event_id), device=last.device)
+        of_side = f" ({side})" if side else ""
+        text = f"Book the follow-up{of_side} on {last.device}: the last comparable measurement is from there"
+        made_from = (last.event_id, one.event_id)
+        yield Annotation(kind, VERSION[kind], text, made_from, device=last.device, laterality=side)
 
 
 def _last_visit(one: Measurement, earlier: Sequence[Measurement]) -> Iterator[Annotation]:

@@ -8,7 +8,7 @@ from storage.annotations import Comparability
 from streams.measurements import Measurement
 from streams.visits import FollowUp, LastVisit, Stature, VisitMeasurement
 
-FOLLOW_UP_VERSION: Final = 1
+FOLLOW_UP_VERSION: Final = 2
 WHY_NOT: Final = {
     "step": "a step of the scanner since then is not reviewed",
     "replaced": "the scanner has been replaced since then",
@@ -73,12 +73,12 @@ def _shown(one: Measurement) -> VisitMeasurement:
 
 
 def _follow_ups(usable: Sequence[Measurement], record: Comparability, serials: Mapping[str, str]) -> Iterator[FollowUp]:
-    """Yield for each site of the body where to measure it again, by name."""
-    scans = [one for one in usable if one.regions]
-    for anatomy in sorted({one.anatomy for one in scans}):
-        of_it = [one for one in scans if one.anatomy == anatomy]
+    """Yield for each site of the body where to measure it again, by name and side."""
+    scans = [(one, side) for one in usable for side in dict.fromkeys(region.laterality for region in one.regions)]
+    for anatomy, side in sorted({(one.anatomy, side) for one, side in scans}):
+        of_it = [one for one, its in scans if (one.anatomy, its) == (anatomy, side)]
         judged = [(one, _why_not(one, record, serials)) for one in of_it]
-        yield _follow_up(anatomy, *next((pair for pair in judged if not pair[1]), judged[0]))
+        yield _follow_up(anatomy, side, *next((pair for pair in judged if not pair[1]), judged[0]))
 
 
 def _why_not(one: Measurement, record: Comparability, serials: Mapping[str, str]) -> str:
@@ -95,8 +95,8 @@ def _why_not(one: Measurement, record: Comparability, serials: Mapping[str, str]
     return "step" if has_stepped else ""
 
 
-def _follow_up(anatomy: str, one: Measurement, why_not: str) -> FollowUp:
-    name = anatomy or "of a site that is not known"
+def _follow_up(anatomy: str, side: str, one: Measurement, why_not: str) -> FollowUp:
+    name = " ".join(filter(None, (side, anatomy or "of a site that is not known")))
     text = (
         f"The last measurement ({name}) is from {one.device} and cannot be compared: {WHY_NOT[why_not]}."
         " Ask a physicist before it is booked"
@@ -116,4 +116,5 @@ def _follow_up(anatomy: str, one: Measurement, why_not: str) -> FollowUp:
         is_amended=bool(one.amendments),
         version=FOLLOW_UP_VERSION,
         text=text,
+        laterality=side,
     )

@@ -77,12 +77,15 @@ class DatabaseMeasurements:
     ----------
     connect
         Returns a connection in autocommit, the schema first in its search path.
+    site
+        Whose people are looked up: several sites may share the database, and their requests' numbers are their own.
     rules
         Limits of the annotations that are local policy.
     """
 
-    def __init__(self, connect: Callable[[], Db], rules: AnnotationRules | None = None) -> None:
+    def __init__(self, connect: Callable[[], Db], site: str, rules: AnnotationRules | None = None) -> None:
         self._connect = connect
+        self._site = site
         self._rules = rules or AnnotationRules()
         self._free: queue.LifoQueue[Db] = queue.LifoQueue(KEPT)
 
@@ -133,7 +136,7 @@ class DatabaseMeasurements:
     def last_visit(self, person: PersonQuery) -> LastVisit | None:
         """Return somebody's last visit, or None where nothing was measured."""
         with self._session() as db:
-            measured = _of_person(db, person)
+            measured = _of_person(db, self._site, person)
             return last_visit_of(measured, _comparability(db, measured), _serials(db, measured))
 
     def reviews(self, *, waiting: bool, after: Place | None, limit: int) -> Sequence[Review]:
@@ -211,29 +214,32 @@ def _one(db: Db, event_id: str) -> Measurement | None:
     return found[0] if found else None
 
 
-def _of_person(db: Db, person: PersonQuery) -> list[Measurement]:
-    """Return all that stands of a person, with the weights and heights that came under the same requests' numbers.
+def _of_person(db: Db, site: str, person: PersonQuery) -> list[Measurement]:
+    """Return all that stands of a site's person, with weights and heights that came under the same requests' numbers.
 
     Raises
     ------
     SeveralPeopleError
         A number stands for several.
     """
-    names, numbers = set(person.pseudonyms), {person.accession_number} - {""}
+    names, numbers, home = set(person.pseudonyms), {person.accession_number} - {""}, {"site": f"{site}/"}
     if numbers:
-        query = "SELECT DISTINCT pseudonym FROM measurements WHERE accession_number = ANY (%(numbers)s)"
-        names = {row["pseudonym"] for row in _rows(db, query, {"numbers": list(numbers)})} - {""}
+        query = (
+            "SELECT DISTINCT pseudonym FROM measurements WHERE accession_number = ANY (%(numbers)s)"
+            " AND starts_with(device, %(site)s)"
+        )
+        names = {row["pseudonym"] for row in _rows(db, query, {"numbers": list(numbers), **home})} - {""}
         if len(names) > 1:
             raise SeveralPeopleError
-    stands = "m.status IN ('validated', 'released', 'withheld')"
-    named, _ = _page(db, Ask(["m.pseudonym = ANY (%(names)s)", stands], {"names": list(names)}))
+    stands = "m.status IN ('validated', 'released', 'withheld') AND starts_with(m.device, %(site)s)"
+    named, _ = _page(db, Ask(["m.pseudonym = ANY (%(names)s)", stands], {"names": list(names), **home}))
     numbers |= {one.accession_number for one in named} - {""}
     of_nobody_else = (
         "NOT EXISTS (SELECT 1 FROM measurements o WHERE o.accession_number = m.accession_number"
-        " AND o.pseudonym <> '' AND o.pseudonym <> ALL (%(names)s))"
+        " AND o.pseudonym <> '' AND o.pseudonym <> ALL (%(names)s) AND starts_with(o.device, %(site)s))"
     )
     conditions = ["m.accession_number = ANY (%(numbers)s)", "m.pseudonym = ''", of_nobody_else, stands]
-    nameless, _ = _page(db, Ask(conditions, {"numbers": list(numbers), "names": list(names)}))
+    nameless, _ = _page(db, Ask(conditions, {"numbers": list(numbers), "names": list(names), **home}))
     return [*named, *nameless]
 
 

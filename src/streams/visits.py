@@ -35,8 +35,9 @@ class VisitMeasurement(msgspec.Struct, frozen=True):
 class FollowUp(msgspec.Struct, frozen=True):
     """Where a site of the body is best measured again: on the scanner of the last one that can be compared.
 
-    `version` is the rule's. Where none can be compared it is that of the last one, and `why_not` is ``step`` (of the
-    scanner since then, not reviewed) or ``replaced`` (the scanner is another one now).
+    `laterality` is the side, blank where there is none or it is not known. `version` is the rule's. Where none
+    can be compared it is that of the last one, and `why_not` is ``step`` (of the scanner since then, not reviewed) or
+    ``replaced`` (the scanner is another one now).
     """
 
     anatomy: str
@@ -49,6 +50,7 @@ class FollowUp(msgspec.Struct, frozen=True):
     is_amended: bool
     version: int
     text: str
+    laterality: str = ""
 
 
 class Stature(msgspec.Struct, frozen=True):

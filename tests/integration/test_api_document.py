@@ -132,7 +132,7 @@ def test_what_is_asked_of_the_api_is_answered_as_its_document_says(
             streams=StreamSettings(lasts_s=0),  # each ends when it has told what there is
         ),
         clock=stage._clock,
-        measurements=DatabaseMeasurements(database.connect),
+        measurements=DatabaseMeasurements(database.connect, "test-site"),
         published=published,
         alerts=Desk(queue, links(), unreached_s=600.0, clock=stage._clock),
         uptime=uptime,

@@ -159,7 +159,7 @@ def site(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     for made in (hospital, scale, elsewhere):
         apply(sink, made.log.rows)
     sink.close()
-    measurements = DatabaseMeasurements(database.connect)
+    measurements = DatabaseMeasurements(database.connect, "test-site")
     limits = ApiSettings(requests_a_minute=0, unknown_requests_a_minute=0)
     folder = tmp_path_factory.mktemp("fhir")
     with serving(folder, api=limits, measurements=measurements) as (rig, client):
@@ -594,7 +594,9 @@ def test_a_search_by_post_is_kept_under_no_key_and_takes_a_form_alone(site: Made
 
 
 def test_a_search_that_cannot_be_put_on_record_is_not_answered_by_post_either(site: Made, tmp_path: Path) -> None:
-    with serving(tmp_path, trail=BrokenTrail(), measurements=DatabaseMeasurements(site.database.connect)) as both:
+    with serving(
+        tmp_path, trail=BrokenTrail(), measurements=DatabaseMeasurements(site.database.connect, "test-site")
+    ) as both:
         rig, client = both
         answer = client.post(
             "/fhir/Observation/_search", data={"identifier": "HIP"}, headers=rig.token(Scope.FHIR_READ)
@@ -662,7 +664,7 @@ def test_too_many_requests_a_database_that_is_away_and_a_fault_of_ours_are_outco
         raise DatabaseAwayError("the embedded database is not up yet")
 
     limits = ApiSettings(requests_a_minute=3)
-    with serving(tmp_path, api=limits, measurements=DatabaseMeasurements(away)) as (rig, client):
+    with serving(tmp_path, api=limits, measurements=DatabaseMeasurements(away, "test-site")) as (rig, client):
         header = rig.token(Scope.FHIR_READ)
         answers = [client.get("/fhir/Observation?identifier=A", headers=header)]
         rig.site.views["dxa-1"] = replace(rig.site.views["dxa-1"], id="x" * 80)

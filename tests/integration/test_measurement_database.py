@@ -335,7 +335,7 @@ def test_pages_end_where_the_next_begins(database: ServerDatabase, tmp_path: Pat
     made, patients = failing()
     taken(database, made)
     trail = MemoryTrail()
-    with served(tmp_path, DatabaseMeasurements(database.connect), trail) as (client, token):
+    with served(tmp_path, DatabaseMeasurements(database.connect, "test-site"), trail) as (client, token):
         told, address = [], "/api/v1/measurements?limit=2"
         while address:
             answer = client.get(address, headers=token)
@@ -361,7 +361,7 @@ def test_one_measurement_says_what_it_rests_on_and_keeps_raw_and_serial_values_a
     made = scanner()
     name = patient(made, "ACC1", regions=(SPINE, NECK), anatomy="hip")
     taken(database, made)
-    with served(tmp_path, DatabaseMeasurements(database.connect)) as (client, token):
+    with served(tmp_path, DatabaseMeasurements(database.connect, "test-site")) as (client, token):
         one = client.get(f"/api/v1/measurements/{name}", headers=token).json()
         rests = client.get(f"/api/v1/measurements/{name}/provenance", headers=token).json()
         notes = client.get(f"/api/v1/measurements/{name}/annotations", headers=token)
@@ -380,7 +380,7 @@ def test_reviews_are_listed_with_their_measurements(database: ServerDatabase, tm
     made, patients = failing()
     name = review_of(made)
     taken(database, made)
-    with served(tmp_path, DatabaseMeasurements(database.connect)) as (client, token):
+    with served(tmp_path, DatabaseMeasurements(database.connect, "test-site")) as (client, token):
         (review,) = client.get("/api/v1/reviews", headers=token).json()
         assert (review["review_id"], review["bases"], review["measurements"]) == (name, ["failure"], 3)
         assert review["sizes"][0]["size"] == pytest.approx(3.0)
@@ -398,7 +398,7 @@ def test_reviews_come_by_pages_also_those_that_opened_at_one_time(database: Serv
         made, _ = failing(log, f"test-site/dxa-{number}")
     taken(database, made)  # all three: it is one log
     opened = [one.outcome for row in log.rows for one in row.outcomes if isinstance(one.outcome, ReviewOpened)]
-    with served(tmp_path, DatabaseMeasurements(database.connect)) as (client, token):
+    with served(tmp_path, DatabaseMeasurements(database.connect, "test-site")) as (client, token):
         told, address = [], "/api/v1/reviews?limit=2"
         while address:
             answer = client.get(address, headers=token)
@@ -417,6 +417,6 @@ def test_without_a_database_and_with_one_that_is_away_it_says_what_to_do(tmp_pat
         answer = client.get("/api/v1/measurements", headers=token)
         assert (answer.status_code, "[database] enabled = true" in answer.json()["detail"]) == (503, True)
     (tmp_path / "b").mkdir()
-    with served(tmp_path / "b", DatabaseMeasurements(away)) as (client, token):
+    with served(tmp_path / "b", DatabaseMeasurements(away, "test-site")) as (client, token):
         answer = client.get("/api/v1/reviews", headers=token)
         assert (answer.status_code, "not up yet" in answer.json()["detail"]) == (503, True)

@@ -56,7 +56,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, database: ServerDatabase, connect: Callable[[], Db] | None = None) -> Iterator[Served]:
+def serving(
+    folder: Path, database: ServerDatabase, connect: Callable[[], Db] | None = None, site: str = "test-site"
+) -> Iterator[Served]:
     rig = Rig(folder, api=ApiSettings(), openid=OpenIdSettings(), trail=None, public=True)
     names, trail = Pseudonyms(folder), SqliteTrail(folder / "audit.sqlite")
     app = create_app(
@@ -66,7 +68,7 @@ def serving(folder: Path, database: ServerDatabase, connect: Callable[[], Db] | 
         settings=HttpSettings(site_name="Test hospital", public_status=True),
         clock=lambda: NOW,
         audit=trail,
-        measurements=DatabaseMeasurements(connect or database.connect),
+        measurements=DatabaseMeasurements(connect or database.connect, site),
         pseudonyms=names,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
@@ -135,6 +137,28 @@ def test_a_number_of_several_people_is_refused_and_names_nobody(served: Served) 
     assert served.asked(patient_id=SOMEBODY)["weight"] is None, "whose it is nobody knows"
 
 
+def test_another_site_of_the_same_database_is_not_looked_at_though_its_numbers_are_the_same(
+    tmp_path: Path, database: ServerDatabase
+) -> None:
+    theirs = Pseudonyms(tmp_path / "theirs")
+    away = measured(theirs, (ANOTHER, "ACC1"), device="test-site-2/dxa-1")
+    patient(away, "ACC1", acquisition="their scale", regions=(), weight_kg=99.5)
+    patient(away, "ACC2", acquisition="their other scale", regions=(), weight_kg=88.5)
+    with serving(tmp_path, database) as served:
+        here = measured(served.names, (SOMEBODY, "ACC1"), (SOMEBODY, "ACC2"))
+        patient(here, "ACC1", acquisition="scale", regions=(), weight_kg=61.5)
+        taken(database, here, away)
+        found = served.asked(accession_number="ACC1")
+        assert found["weight"]["value"] == 61.5
+        assert {one["device"] for one in found["measurements"]} == {"test-site/dxa-1"}
+        assert served.asked(patient_id=SOMEBODY) == found
+        assert served.asked(patient_id=ANOTHER) is None
+    there = tmp_path / "there"
+    there.mkdir()
+    with serving(there, database, site="test-site-2") as served:
+        assert served.asked(accession_number="ACC1")["weight"]["value"] == 99.5
+
+
 def test_what_is_no_question_is_refused_without_repeating_it(served: Served) -> None:
     bodies: list[tuple[dict[str, Any], int]] = [
         ({}, 422),
@@ -177,7 +201,12 @@ def test_without_the_database_it_says_so(tmp_path: Path, database: ServerDatabas
 # --- on the console ----------------------------------------------------------------------------------------
 
 
-def test_an_operator_sees_it_before_the_scan_and_an_engineer_does_not(served: Served) -> None:
+def test_an_operator_sees_it_before_the_scan_and_an_engineer_does_not(tmp_path: Path, database: ServerDatabase) -> None:
+    with serving(tmp_path, database, site="bath") as served:
+        _look_before_the_scan(served)
+
+
+def _look_before_the_scan(served: Served) -> None:
     taken(served.database, measured(served.names, (SOMEBODY, "ACC1"), device="bath/dxa-2"))
     visitor = Visitor(served.client)
     assert visitor.get("/before-the-scan").headers["location"].startswith("/sign-in")

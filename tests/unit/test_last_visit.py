@@ -44,6 +44,14 @@ def test_the_last_visit_is_one_request_or_the_same_half_day_and_tells_what_the_d
     assert found.accession_numbers == ("of-bad", "of-hip", "of-spine")
 
 
+def test_each_hip_is_measured_again_where_that_hip_was() -> None:
+    right = (RawRegion("Total", "right", 0.82),)
+    found = last(measured("left", years=2), measured("right", years=1, device="bath/dxa-2", regions=right))
+    told = [(one.anatomy, one.laterality, one.device) for one in found.follow_up]
+    assert told == [("hip", "left", "bath/dxa-1"), ("hip", "right", "bath/dxa-2")]
+    assert "right hip" in found.follow_up[1].text
+
+
 def test_each_site_is_measured_again_where_the_last_comparable_one_was_made() -> None:
     step = Step("bath/dxa-1", "SPINE-1", NOW - YEAR)
     found = last(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from collectors import pseudonym
 from collectors.pseudonym import KeyMissingError, Pseudonyms, append_once
 from streams.engine import SiteEngine
 from streams.messages import Draft, PatientMeasured, RegionMeasured, event_id
@@ -112,6 +113,54 @@ def test_a_version_that_begins_anew_is_of_the_id_and_nothing_leads_to_it(tmp_pat
     names.rotate()
     assert names.newest(anew) == names.of(PERSON)
     assert names.all_of(PERSON) == (names.of(PERSON), anew, first)
+
+
+def test_a_rotation_while_a_name_is_made_leaves_nobody_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Pseudonyms(tmp_path)
+    names.of(PERSON)
+    made = pseudonym._names  # the place between the keys' reading and the choice of the newest name
+
+    def rotated_meanwhile(keys: pseudonym.Keys, patient_id: str) -> tuple[str, ...]:
+        found = made(keys, patient_id)
+        (tmp_path / "pseudonym-2.key").write_bytes(bytes(32))
+        assert names.version == 2, "another thread has read the keys again"
+        return found
+
+    monkeypatch.setattr(pseudonym, "_names", rotated_meanwhile)
+    first = names.of(PERSON)
+    monkeypatch.undo()
+    assert first == by_openssl(1, tmp_path / "pseudonym.key", PERSON.casefold())
+    assert names.newest(first) == names.of(PERSON)
+
+
+def test_an_id_is_the_same_in_either_case_and_unicode_form(tmp_path: Path) -> None:
+    names = Pseudonyms(tmp_path)
+    composed, decomposed = "NOBODY-\u00c9", "nobody-e\u0301"
+    assert names.of(decomposed) == names.of(composed) == by_openssl(1, tmp_path / "pseudonym.key", "nobody-\u00e9")
+
+
+@pytest.mark.parametrize("is_lost_first", [True, False])
+def test_what_is_sent_again_with_a_key_lost_or_put_back_is_the_same_fact(
+    tmp_path: Path, *, is_lost_first: bool
+) -> None:
+    names = Pseudonyms(tmp_path)
+    name = names.of(PERSON)
+    first, again = ("", name) if is_lost_first else (name, "")
+    fact = PatientMeasured("ACC1", MONDAY, "scan", pseudonym=first, regions=(RegionMeasured("L1-L4", 0.9),))
+    with SqliteEventLog(tmp_path / "log.sqlite") as log:
+        site = SiteEngine(log, clock=lambda: MONDAY)
+        site.start({DEVICE: (POLICY, WEEKDAY_CLINIC)})
+        try:
+            site.append([Draft(event_id("a"), DEVICE, fact)])
+            sent = Draft(event_id("a"), DEVICE, replace(fact, pseudonym=again))
+            assert append_once(site, [sent], names.all_of(PERSON)).duplicates == (event_id("a"),)
+            other = replace(sent, fact=replace(sent.fact, accession_number="ACC2"))
+            with pytest.raises(EventConflictError):
+                append_once(site, [other], names.all_of(PERSON))
+        finally:
+            site.stop()
 
 
 def test_what_is_sent_again_after_a_rotation_is_the_same_fact(tmp_path: Path) -> None:

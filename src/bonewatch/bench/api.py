@@ -149,7 +149,7 @@ def _run(folder: Path, sizes: Sizes) -> Figures:
             asked = _ask(site.url, token, sizes, began)
             times = [began + timedelta(days=sizes.days * n / sizes.asks) for n in range(sizes.asks)]
             bare = [_bare(db, at) for at in times]
-            reader = DatabaseMeasurements(lambda: connect_to_running(database))
+            reader = DatabaseMeasurements(lambda: connect_to_running(database), config.site.id)
             port = [_by_port(reader, at) for at in times]
             reader.close()
     finally:

@@ -15,6 +15,7 @@ from dashboards.console.templates import page
 from dashboards.context import Console
 from streams.messages import GateChanged
 from streams.readings import DeviceView
+from streams.roles import Permission, may
 
 RANGES: Final = {"30 days": 30, "90 days": 90, "1 year": 365, "All": 0}
 """Spans of the chart; 0 shows everything."""
@@ -54,6 +55,9 @@ def device_page(
         since=since,
         done=action.done if action else "",
         view=view,
+        may_try=console.past is not None
+        and request.user is not None
+        and may(request.user.role, Permission.DECIDE_REVIEW),
         **parts,
     )
 

@@ -23,6 +23,7 @@ from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
 from dashboards.console.templates import STATIC
 from dashboards.console.uptime import uptime_handlers
+from dashboards.console.what_if import what_if_handlers
 
 
 @get("/favicon.ico", opt=PUBLIC, sync_to_thread=True)
@@ -50,6 +51,7 @@ def console_router(*, demo: bool) -> Router:
         *sign_in_handlers,
         *uptime_handlers,
         *report_handlers,
+        *what_if_handlers,
         reviews_page,
         *before_scan_handlers,
         events,

@@ -19,6 +19,9 @@ const TONES = {
 };
 const said = inZone({ weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
+// Limits that are only proposed, by time of the reading: [time, lower, upper].
+const proposed = new Map(JSON.parse(holder?.dataset.proposed ?? "[]").map(([at, ...limits]) => [Date.parse(at), limits]));
+
 let points = [];
 let epochs = [];
 let plots = [];
@@ -48,6 +51,8 @@ async function read() {
   draw();
 }
 
+const proposedOf = (point) => proposed.get(Date.parse(point.measured_at));
+
 function bmdColumns() {
   const column = (pick) => points.map((point) => (point.limits ? pick(point.limits) : null));
   return [
@@ -56,6 +61,7 @@ function bmdColumns() {
     column((limits) => limits.lower),
     column((limits) => limits.target),
     points.map((point) => point.bmd_g_cm2),
+    ...(proposed.size ? [1, 0].map((side) => points.map((point) => proposedOf(point)?.[side] ?? null)) : []),
   ];
 }
 
@@ -79,8 +85,8 @@ function bmdRange() {
     const margin = (high - low || high * 0.02) * 0.15;
     return [low - margin, high + margin];
   }
-  const lower = Math.min(...judged.map((point) => point.limits.lower));
-  const upper = Math.max(...judged.map((point) => point.limits.upper));
+  const lower = Math.min(...judged.map((point) => Math.min(point.limits.lower, proposedOf(point)?.[0] ?? Infinity)));
+  const upper = Math.max(...judged.map((point) => Math.max(point.limits.upper, proposedOf(point)?.[1] ?? -Infinity)));
   const half = (upper - lower) / 2;
   const near = points.map((point) => point.bmd_g_cm2).filter((value) => value > lower - 2.5 * half && value < upper + 2.5 * half);
   return [Math.min(lower, ...near) - half * 0.35, Math.max(upper, ...near) + half * 0.35];
@@ -234,7 +240,7 @@ function options(kind, width) {
     scales: { x: { time: true, range: timeRange }, y: { range: bmd ? bmdRange : cusumRange } },
     axes: axes(bmd ? 3 : 0),
     series: bmd
-      ? [{}, line(css("--limit"), limit), line(css("--limit"), limit), line(css("--ink-2"), { width: 1 }), line("transparent", { width: 0 })]
+      ? [{}, line(css("--limit"), limit), line(css("--limit"), limit), line(css("--ink-2"), { width: 1 }), line("transparent", { width: 0 }), ...(proposed.size ? [line(css("--up")), line(css("--up"))] : [])]
       : [{}, line(css("--limit"), limit), line(css("--limit"), limit), line(css("--up")), line(css("--down"))],
     bands: bmd ? [{ series: [1, 2], fill: css("--band") }] : [],
     hooks: { draw: [(plot) => drawEpochs(plot, bmd), bmd ? drawPoints : drawSignals], setCursor: [readOut] },
@@ -269,7 +275,7 @@ function draw() {
   if (!points.length) return;
   for (const [kind, columns] of [["bmd", bmdColumns()], ["cusum", cusumColumns()]]) {
     const place = holder.querySelector(`[data-plot="${kind}"]`);
-    plots.push(new uPlot(options(kind, place.clientWidth), columns, place));
+    if (place) plots.push(new uPlot(options(kind, place.clientWidth), columns, place));
   }
   holder.dataset.points = points.length;
 }
