@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
+import psycopg
 
 from bonewatch.bench.dashboard_data import Sizes
 from bonewatch.config import parse
@@ -114,7 +115,7 @@ def _caught_up(database: Database, events: int) -> None:
         try:
             with connect_to_running(database) as db:
                 ((count,),) = db.execute(b"SELECT count(*) FROM bonewatch.events").fetchall()
-        except (StorageError, LookupError):
+        except (StorageError, psycopg.errors.UndefinedTable):  # it is being made
             count = 0
         if count >= events:
             return
