@@ -77,6 +77,7 @@ def create_app(
     """
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live))
+    trail = audit or MemoryTrail()
     console = Console(
         site,
         readings,
@@ -94,6 +95,7 @@ def create_app(
         measurements=measurements,
         published=published,
         pseudonyms=pseudonyms,
+        audit=trail,
     )
     credentials = Credentials(console)
 
@@ -113,7 +115,7 @@ def create_app(
         guards=[require_sign_in],
         middleware=[
             SessionMiddleware(console, credentials),
-            AuditMiddleware(console, audit or MemoryTrail()),
+            AuditMiddleware(console, trail),
             IdempotencyMiddleware(users.answers),
             EtagMiddleware(),
         ],

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from litestar.exceptions import NotFoundException
 
+from dashboards.audit.trail import AuditTrail
 from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
@@ -46,6 +47,7 @@ class Console:
     measurements: Measurements | None = None
     published: PublishedLog | None = None
     pseudonyms: PseudonymKeys | None = None
+    audit: AuditTrail | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -84,11 +84,19 @@ class Epoch(msgspec.Struct, frozen=True):
     baseline: BaselineAccepted
 
 
+class MeasuredToday(msgspec.Struct, frozen=True):
+    """How many patients a device has measured on the site's day so far, in how many scans; it names nobody."""
+
+    patients: int = 0
+    scans: int = 0
+
+
 class ReviewStatus(msgspec.Struct, frozen=True):
     """A review as it stands: what told of it, what it covers, how far off the device was, what was decided.
 
     `sizes` are in `unit` (percent of BMD, kg, cm), the estimate where one is on record, else what the reading told;
-    `verdict` is empty while it waits. `is_assessed` is false while a drift's onset is not estimated yet.
+    `verdict` is empty while it waits. `outcome_id` names what opened it in the log. `is_assessed` is false while a
+    drift's onset is not estimated yet.
     """
 
     review_id: str
@@ -108,6 +116,7 @@ class ReviewStatus(msgspec.Struct, frozen=True):
     decision: str = ""
     decided_by: str = ""
     decided_at: datetime | None = None
+    outcome_id: str = ""
 
 
 class DeviceView(msgspec.Struct, frozen=True):
@@ -150,6 +159,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     due: tuple[DueItem, ...] = ()
     incidents: tuple[OpenIncident, ...] = ()
     reviews: tuple[ReviewStatus, ...] = ()
+    measured_today: MeasuredToday = MeasuredToday()
 
 
 class Readings(Protocol):

@@ -40,6 +40,7 @@ class Permission(StrEnum):
     WRITE_LOG = "write_log"
     CLOSE_INCIDENT = "close_incident"
     RETIRE_DEVICE = "retire_device"
+    READ_AUDIT = "read_audit"
     MANAGE_USERS = "manage_users"
 
 
@@ -70,6 +71,7 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.WRITE_LOG: frozenset({Role.OPERATOR, Role.PHYSICIST, Role.ENGINEER, Role.MANAGER}),
     Permission.CLOSE_INCIDENT: frozenset({Role.PHYSICIST, Role.MANAGER}),
     Permission.RETIRE_DEVICE: frozenset({Role.PHYSICIST, Role.ADMIN}),
+    Permission.READ_AUDIT: frozenset({Role.MANAGER, Role.ADMIN}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
 }
 """Who may ask for what. An operator's override of a failed QC also needs a named physicist's advice.

@@ -34,6 +34,7 @@ from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
 from streams.sqlite_equipment_log import SqliteEquipmentLog
 from streams.sqlite_reviews import device_reviews
+from streams.sqlite_scans import ScansToday
 from streams.studies import DeviceReplaced, StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
@@ -97,6 +98,7 @@ class SqliteReadings:
         self.equipment_log = SqliteEquipmentLog(path, names)
         self._charted: dict[str, _Charted] = {}
         self._newest: dict[str, _Newest] = {}
+        self._scans = ScansToday(self._query)
         self._lock = threading.Lock()
 
     def devices(self) -> Sequence[DeviceView]:
@@ -152,6 +154,7 @@ class SqliteReadings:
             incidents=tuple(self.equipment_log.open_incidents(device_id)),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
             reviews=device_reviews(key, state, self._query),
+            measured_today=self._scans.of(key, now, state.calendar.time_zone),
         )
 
     def qc(
