@@ -239,16 +239,27 @@ def compare_charts(
     for shift in shifts_percent:
         _refuse_percent("shift_percent", shift)
 
-    def detection(chart: Chart, shift: float) -> Detection:
+    return tuple(design(name, chart, cv_percent, scans_per_week, shifts_percent) for name, chart in charts.items())
+
+
+def design(
+    name: str, chart: Chart, cv_percent: float, scans_per_week: float, shifts_percent: tuple[float, ...]
+) -> ChartDesign:
+    """Return false alarms and time to detection of one chart, set up in true standard deviations.
+
+    Raises
+    ------
+    ValueError
+        If the chart's rules have no exact run length.
+    """
+
+    def detection(shift: float) -> Detection:
         scans = chart_arl(chart, shift / cv_percent)
         return Detection(shift, scans, scans * 7 / scans_per_week)
 
-    def design(name: str, chart: Chart) -> ChartDesign:
-        arl0 = chart_arl(chart, 0.0)
-        per_year = scans_per_week * WEEKS_PER_YEAR / arl0
-        return ChartDesign(name, arl0, per_year, tuple(detection(chart, shift) for shift in shifts_percent))
-
-    return tuple(design(name, chart) for name, chart in charts.items())
+    arl0 = chart_arl(chart, 0.0)
+    per_year = scans_per_week * WEEKS_PER_YEAR / arl0
+    return ChartDesign(name, arl0, per_year, tuple(detection(shift) for shift in shifts_percent))
 
 
 def thin_baselines(

@@ -11,7 +11,17 @@ import msgspec
 
 from streams.due import DueItem
 from streams.equipment_log import OpenIncident
-from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, Onset, QcJudged, RecordedOutcome, SizeAt
+from streams.messages import (
+    BaselineAccepted,
+    BypassDetected,
+    CheckJudged,
+    Onset,
+    PatientMeasured,
+    QcJudged,
+    RecordedOutcome,
+    SizeAt,
+)
+from streams.policy import QcRules
 from streams.site import CurrentSession, Gate
 from streams.studies import StudyVersion
 
@@ -160,6 +170,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     incidents: tuple[OpenIncident, ...] = ()
     reviews: tuple[ReviewStatus, ...] = ()
     measured_today: MeasuredToday = MeasuredToday()
+    qc_rules: QcRules = QcRules()
 
 
 class Readings(Protocol):
@@ -183,6 +194,9 @@ class Readings(Protocol):
 
     def epochs(self, device_id: str) -> Sequence[Epoch]:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
+
+    def measured(self, device_id: str, event_id: str) -> PatientMeasured | None:
+        """Return what the record holds of a patient's measurement on a device, or None."""
 
     def studies(self, device_id: str) -> Sequence[StudyVersion]:
         """Return every version of every cross-calibration of a device, oldest first."""

@@ -26,6 +26,7 @@ from streams.messages import (
     DeviceReconfigured,
     DeviceRegistered,
     Event,
+    PatientMeasured,
     QcJudged,
     RecordedOutcome,
     Verdict,
@@ -154,6 +155,7 @@ class SqliteReadings:
             incidents=tuple(self.equipment_log.open_incidents(device_id)),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
             reviews=device_reviews(key, state, self._query),
+            qc_rules=policy.qc,
             measured_today=self._scans.of(key, now, state.calendar.time_zone),
         )
 
@@ -176,6 +178,13 @@ class SqliteReadings:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
         events = self._events(self._names.get(device_id, ""), _BASELINE)
         return [Epoch(event.recorded_at, event.fact) for event in events if isinstance(event.fact, BaselineAccepted)]
+
+    def measured(self, device_id: str, event_id: str) -> PatientMeasured | None:
+        """Return what the record holds of a patient's measurement, or None."""
+        query = "SELECT body FROM events WHERE event_id = ? AND device = ? AND type = 'bonewatch.patient-measured.v1'"
+        rows = self._query(query, (event_id, self._names.get(device_id, "")))
+        fact = codec.decode_event(rows[0][0]).fact if rows else None
+        return fact if isinstance(fact, PatientMeasured) else None
 
     def studies(self, device_id: str) -> Sequence[StudyVersion]:
         """Return every version of every cross-calibration of a device, oldest first."""

@@ -11,6 +11,7 @@ from litestar.response import Template
 
 from dashboards.auth import Visit
 from dashboards.console.catalogue import ACTIONS, barred, offered
+from dashboards.console.chart_costs import costs
 from dashboards.console.comments import comments_by_subject, subject
 from dashboards.console.templates import page
 from dashboards.context import Console
@@ -53,6 +54,7 @@ def device_page(
         request,
         "device.html",
         chosen=chosen,
+        costs=costs(console, view, chosen),
         ranges=RANGES,
         days=days,
         since=since,

@@ -16,6 +16,7 @@ from dashboards.console.engineer import engineer_page
 from dashboards.console.equipment_log import log_handlers
 from dashboards.console.events import events
 from dashboards.console.forms import form_handlers
+from dashboards.console.measurements import measurement_handlers
 from dashboards.console.paper import paper_handlers
 from dashboards.console.people import people_handlers
 from dashboards.console.reviews import review_handlers
@@ -54,6 +55,7 @@ def console_router(*, demo: bool) -> Router:
         *review_handlers,
         *audit_handlers,
         *people_handlers,
+        *measurement_handlers,
         whole_log_page,
         *before_scan_handlers,
         events,
