@@ -24,6 +24,8 @@ LOOKS: Final[list[tuple[int, Literal["light", "dark"]]]] = [
     (390, "light"),
 ]
 
+TOO_WIDE: Final = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
 NO_PAGES: Final = {
     "/events": "a stream",
     "/favicon.ico": "an image",
@@ -156,6 +158,8 @@ def test_axe_finds_nothing_on_any_page_of_a_role(browser: Browser, site: Accessi
             page.goto(site.url + address)
             seen += 1
             wrong += [f"{width} {scheme} {address}: {one}" for one in violations(page)]
+            if page.evaluate(TOO_WIDE):
+                wrong.append(f"{width} {scheme} {address}: wider than the screen")
     window.close()
     assert wrong == []
     assert seen >= len(PUBLIC_TO_ROLES)
