@@ -19,6 +19,7 @@ from streams.messages import (
     GateChanged,
     GateStatus,
     Onset,
+    PatientMeasured,
     Person,
     QcJudged,
     Reason,
@@ -141,6 +142,10 @@ class FakeSite:
         return [
             Epoch(judged.measured_at, accepted(phantom_id, epoch)) for (phantom_id, epoch), judged in firsts.items()
         ]
+
+    def measured(self, device_id: str, event_id: str) -> PatientMeasured | None:
+        del device_id, event_id
+        return None
 
     def history(self, device_id: str, *, limit: int = 100) -> Sequence[RecordedOutcome]:
         return [recorded for recorded in reversed(self._history) if recorded.device.endswith(f"/{device_id}")][:limit]

@@ -66,7 +66,12 @@ def compose_faults(document: Any) -> list[str]:
 
 
 def from_npm(path: str) -> Any:
-    """Return a schema from the packages that the lock file names; skip where there is no npm (never in CI)."""
+    """Return a schema from the packages that the lock file names."""
+    return json.loads(npm_file(path).read_bytes())
+
+
+def npm_file(path: str) -> Path:
+    """Return a file of the packages that the lock file names; skip where there is no npm (never in CI)."""
     if shutil.which("npm") is None:
         reason = "npm is not installed (tests/system-packages.txt names its package)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
@@ -78,4 +83,4 @@ def from_npm(path: str) -> Any:
             done = subprocess.run(command, cwd=SCHEMAS, capture_output=True, text=True, check=False, timeout=240)
             assert done.returncode == 0, done.stderr
             installed.write_text(lock)
-    return json.loads((SCHEMAS / "node_modules" / path).read_bytes())
+    return SCHEMAS / "node_modules" / path

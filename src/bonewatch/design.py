@@ -1,16 +1,14 @@
-"""Charts compared for a scanner: in words on a terminal, in JSON for a program.
-
-Figures are rounded to what they are worth: nobody waits for the 61.45th day.
-"""
+"""Charts compared for a scanner: in words on a terminal, in JSON for a program."""
 
 import math
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dashboards.run_length_words import two_digits, words_from_days, words_from_rate
 from qa_models.design import (
     MEDIAN_SCANS,
     SHIFTS_PERCENT,
@@ -21,9 +19,6 @@ from qa_models.design import (
     compare_charts,
     thin_baselines,
 )
-
-DAYS_PER_YEAR: Final = 365.25
-LONG_YEARS: Final = 100
 
 
 class Scanner(NamedTuple):
@@ -138,27 +133,6 @@ def title(name: str, scanner: Scanner) -> str:
     }[name]
 
 
-def words_from_days(days: float) -> str:
-    """Return a length of time in words, to two digits at most: ``17 days``, ``2.3 years``, ``> 100 years``."""
-    years = days / DAYS_PER_YEAR
-    if years >= LONG_YEARS:
-        return f"> {LONG_YEARS} years"
-    if years >= 1:
-        return _counted(_two_digits(years), "year")
-    if days < 0.95:
-        return "< 1 day"
-    return _counted(_two_digits(round(days)), "day")
-
-
-def words_from_rate(per_year: float) -> str:
-    """Return a rate in words: ``2.8 a year``, ``0.6 a year``, ``1 in 22 years``, ``< 1 in 100 years``."""
-    if per_year * LONG_YEARS <= 1:
-        return f"< 1 in {LONG_YEARS} years"
-    if per_year < 0.15:
-        return f"1 in {_two_digits(1 / per_year)} years"
-    return f"{_two_digits(round(per_year, 1) if per_year < 1 else per_year)} a year"
-
-
 def words_from_probability(probability: float) -> str:
     """Return a probability in whole percent; the calculation is good to about one."""
     percent = 100 * probability
@@ -166,15 +140,4 @@ def words_from_probability(probability: float) -> str:
 
 
 def _median(scans: float) -> str:
-    return f"> {MEDIAN_SCANS}" if math.isinf(scans) else _two_digits(scans)
-
-
-def _counted(number: str, unit: str) -> str:
-    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
-
-
-def _two_digits(number: float) -> str:
-    """Return a positive number to two significant digits, without an exponent."""
-    places = 1 - math.floor(math.log10(number))
-    rounded = round(number, places)
-    return f"{rounded:.1f}" if rounded < 10 and rounded != round(rounded) else f"{rounded:.0f}"
+    return f"> {MEDIAN_SCANS}" if math.isinf(scans) else two_digits(scans)

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bonewatch.design import Scanner, words_from_days
+from bonewatch.design import Scanner
+from dashboards.run_length_words import words_from_days
 from qa_models.cusum import CusumPoint, TabularCusum
 from qa_models.design import (
     CUSUM_H,

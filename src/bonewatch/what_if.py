@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from bonewatch.config import load
 from bonewatch.data_folder import open_log
-from bonewatch.design import words_from_days, words_from_rate
 from bonewatch.errors import ConfigError
+from dashboards.run_length_words import words_from_days, words_from_rate
 from streams.messages import Verdict
 from streams.policy import DeviceKind
 from streams.what_if.differences import Difference, Side

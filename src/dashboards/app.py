@@ -88,6 +88,7 @@ def create_app(
     """
     live = LiveHub(site, settings.heartbeat_s)
     metrics = MetricsPage(SiteCollector(site, readings, live, zone=settings.zone, data_dir=data_dir))
+    trail = audit or MemoryTrail()
     console = Console(
         site,
         readings,
@@ -108,6 +109,7 @@ def create_app(
         alerts=alerts,
         reports=reports,
         past=past,
+        audit=trail,
     )
     credentials = Credentials(console)
 
@@ -133,7 +135,7 @@ def create_app(
         middleware=[
             timed_requests(),
             SessionMiddleware(console, credentials),
-            AuditMiddleware(console, audit or MemoryTrail()),
+            AuditMiddleware(console, trail),
             IdempotencyMiddleware(users.answers),
             EtagMiddleware(),
         ],

@@ -15,11 +15,16 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from dashboards.access.caller import Caller
 from dashboards.access.credentials import Credentials, require_scope
 from dashboards.access.needs import is_api, method_of, needs_of
+from dashboards.access.scopes import Scope as Part
+from dashboards.access.tokens import TokenError
 from dashboards.context import Console
 from dashboards.sessions import Session
 from streams.roles import Permission
 
 SESSION_COOKIE: Final = "bonewatch_session"
+
+SCREEN_COOKIE: Final = "bonewatch_screen"
+"""Holds the token with which a screen on the wall shows the status where the site does not show it to everybody."""
 
 PUBLIC: Final = {"public": "always"}
 """Option of a route that needs no sign-in."""
@@ -55,6 +60,12 @@ class SessionMiddleware(ASGIMiddleware):
             return
         scope["user"] = session
         scope["auth"] = connection.cookies.get(SESSION_COOKIE) if session else None
+        if (
+            session is None
+            and not self._console.settings.public_status
+            and (token := connection.cookies.get(SCREEN_COOKIE))
+        ):
+            scope["state"]["is_screen"] = await sync_to_thread(opens_status, self._console, token)
         await next_app(scope, receive, send)
 
 
@@ -65,6 +76,14 @@ async def session_of(connection: ASGIConnection[Any, Any, Any, Any], console: Co
     if session is not None and session.demo and console.demo is None:
         return None
     return session
+
+
+def opens_status(console: Console, token: str) -> bool:
+    """Whether a token lets a screen show the status: it counts now, and has the scope for gates."""
+    try:
+        return Part.GATES_READ in console.users.tokens.find(token).scopes
+    except TokenError:
+        return False
 
 
 def require_sign_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -80,7 +99,7 @@ def require_sign_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if public == "always" or connection.scope.get("user") is not None:
         return
     console: Console = connection.app.state.console
-    if public == "status" and console.settings.public_status:
+    if public == "status" and (console.settings.public_status or connection.scope["state"].get("is_screen")):
         return
     raise NotAuthorizedException("Sign in first")
 

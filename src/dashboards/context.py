@@ -8,6 +8,7 @@ from functools import cached_property
 from litestar.exceptions import NotFoundException
 
 from alerts.desk import Desk
+from dashboards.audit.trail import AuditTrail
 from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
 from dashboards.manner.paging import Cursors
@@ -52,6 +53,7 @@ class Console:
     alerts: Desk | None = None
     reports: Reports | None = None
     past: LoggedPast | None = None
+    audit: AuditTrail | None = None
 
     @cached_property
     def cursors(self) -> Cursors:

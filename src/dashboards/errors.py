@@ -40,7 +40,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         words = _NOT_RIGHT if status == 400 and errors else detail
         return told(request.url.path, status, words, errors=errors, headers=headers)
     if isinstance(error, NotAuthorizedException):
-        return _to_sign_in(request)
+        return _to_sign_in(request, "/wall/open" if request.url.path == "/wall" else "/sign-in")
     return _page(request, status, detail)
 
 
@@ -84,12 +84,12 @@ def problem(
     return Response(told, status_code=status, media_type=PROBLEM, headers=dict(headers or {}))
 
 
-def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
+def _to_sign_in(request: Request[Any, Any, Any], entrance: str) -> Response[Any]:
     there = quote(request.url.path if request.method == "GET" else "/", safe="/")
     if request.headers.get("hx-request"):
         return Response(b"", status_code=401, headers={"HX-Redirect": "/sign-in"})
     if request.method == "GET":
-        return Redirect(f"/sign-in?next={there}")
+        return Redirect(entrance if entrance != "/sign-in" else f"/sign-in?next={there}")
     return _page(request, 401, "You are not signed in, or your sign-in has ended. Nothing was recorded.")
 
 

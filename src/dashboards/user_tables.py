@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS answer (
     caller TEXT NOT NULL, key_hash BLOB NOT NULL, asked_hash BLOB NOT NULL, begun_at REAL NOT NULL,
     status INTEGER, media_type TEXT, body BLOB, PRIMARY KEY (caller, key_hash)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS last_sign_in (account_key TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS secret (purpose TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from msgspec.structs import replace
 
 from dashboards.access.lockout import Lockout, SignInError
 from dashboards.access.tokens import TokenStore
@@ -36,6 +37,7 @@ class User(msgspec.Struct, frozen=True):
     role: Role
     enabled: bool
     created_at: datetime
+    last_sign_in: datetime | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -131,12 +133,21 @@ class UserStore:
     def sign_in(self, name: str, password: str, lasts: timedelta) -> str:
         """Verify and begin a session; return its token. Raises what `verify` raises."""
         user = self.verify(name, password)
+        with self._tables.transaction() as connection:
+            connection.execute(
+                "INSERT INTO last_sign_in VALUES (?, ?) ON CONFLICT (account_key) DO UPDATE SET at = excluded.at",
+                (_key(user.name), self._clock().timestamp()),
+            )
         return self.sessions.start(user.name, user.role, lasts, account_key=_key(user.name))
 
     def users(self) -> Sequence[User]:
         """Return every account by name."""
         return [
-            _user(row) for row in self._tables.rows("SELECT name, role, enabled, created_at FROM account ORDER BY key")
+            replace(_user(row), last_sign_in=datetime.fromtimestamp(float(str(row[4])), UTC) if row[4] else None)
+            for row in self._tables.rows(
+                "SELECT name, role, enabled, created_at, at FROM account"
+                " LEFT JOIN last_sign_in ON account_key = key ORDER BY key"
+            )
         ]
 
     def account(self, name: str) -> Account | None:

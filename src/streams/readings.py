@@ -11,7 +11,17 @@ import msgspec
 
 from streams.due import DueItem
 from streams.equipment_log import OpenIncident
-from streams.messages import BaselineAccepted, BypassDetected, CheckJudged, Onset, QcJudged, RecordedOutcome, SizeAt
+from streams.messages import (
+    BaselineAccepted,
+    BypassDetected,
+    CheckJudged,
+    Onset,
+    PatientMeasured,
+    QcJudged,
+    RecordedOutcome,
+    SizeAt,
+)
+from streams.policy import QcRules
 from streams.site import CurrentSession, Gate
 from streams.studies import StudyVersion
 
@@ -84,11 +94,19 @@ class Epoch(msgspec.Struct, frozen=True):
     baseline: BaselineAccepted
 
 
+class MeasuredToday(msgspec.Struct, frozen=True):
+    """How many patients a device has measured on the site's day so far, in how many scans; it names nobody."""
+
+    patients: int = 0
+    scans: int = 0
+
+
 class ReviewStatus(msgspec.Struct, frozen=True):
     """A review as it stands: what told of it, what it covers, how far off the device was, what was decided.
 
     `sizes` are in `unit` (percent of BMD, kg, cm), the estimate where one is on record, else what the reading told;
-    `verdict` is empty while it waits. `is_assessed` is false while a drift's onset is not estimated yet.
+    `verdict` is empty while it waits. `outcome_id` names what opened it in the log. `is_assessed` is false while a
+    drift's onset is not estimated yet.
     """
 
     review_id: str
@@ -108,6 +126,7 @@ class ReviewStatus(msgspec.Struct, frozen=True):
     decision: str = ""
     decided_by: str = ""
     decided_at: datetime | None = None
+    outcome_id: str = ""
 
 
 class DeviceView(msgspec.Struct, frozen=True):
@@ -150,6 +169,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     due: tuple[DueItem, ...] = ()
     incidents: tuple[OpenIncident, ...] = ()
     reviews: tuple[ReviewStatus, ...] = ()
+    measured_today: MeasuredToday = MeasuredToday()
+    qc_rules: QcRules = QcRules()
 
     @property
     def title(self) -> str:
@@ -178,6 +199,9 @@ class Readings(Protocol):
 
     def epochs(self, device_id: str) -> Sequence[Epoch]:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
+
+    def measured(self, device_id: str, event_id: str) -> PatientMeasured | None:
+        """Return what the record holds of a patient's measurement on a device, or None."""
 
     def studies(self, device_id: str) -> Sequence[StudyVersion]:
         """Return every version of every cross-calibration of a device, oldest first."""

@@ -42,6 +42,7 @@ class Permission(StrEnum):
     RETIRE_DEVICE = "retire_device"
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
     TAKE_EVIDENCE = "take_evidence"
+    READ_AUDIT = "read_audit"
     MANAGE_USERS = "manage_users"
 
 
@@ -74,6 +75,7 @@ PERMITTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.RETIRE_DEVICE: frozenset({Role.PHYSICIST, Role.ADMIN}),
     Permission.ACKNOWLEDGE_ALERT: frozenset(Role) - {Role.SERVICE},
     Permission.TAKE_EVIDENCE: frozenset({Role.PHYSICIST, Role.MANAGER, Role.ADMIN}),
+    Permission.READ_AUDIT: frozenset({Role.MANAGER, Role.ADMIN}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
 }
 """Who may ask for what. An operator's override of a failed QC also needs a named physicist's advice.

@@ -26,6 +26,7 @@ from streams.messages import (
     DeviceReconfigured,
     DeviceRegistered,
     Event,
+    PatientMeasured,
     QcJudged,
     RecordedOutcome,
     Verdict,
@@ -34,6 +35,7 @@ from streams.policy import DeviceKind, Phantom, PhantomRole
 from streams.readings import BYPASSES_SHOWN_FOR, DeviceView, Epoch, Fault, PhantomStatus, StandardStatus, WithEngineer
 from streams.sqlite_equipment_log import SqliteEquipmentLog
 from streams.sqlite_reviews import device_reviews
+from streams.sqlite_scans import ScansToday
 from streams.studies import DeviceReplaced, StudyVersion, versions
 
 _QC: Final = "bonewatch.qc-judged.v1"
@@ -97,6 +99,7 @@ class SqliteReadings:
         self.equipment_log = SqliteEquipmentLog(path, names)
         self._charted: dict[str, _Charted] = {}
         self._newest: dict[str, _Newest] = {}
+        self._scans = ScansToday(self._query)
         self._lock = threading.Lock()
 
     def devices(self) -> Sequence[DeviceView]:
@@ -152,6 +155,8 @@ class SqliteReadings:
             incidents=tuple(self.equipment_log.open_incidents(device_id)),
             bypasses=tuple(self._bypasses(key, now)) if policy.kind is DeviceKind.SCANNER else (),
             reviews=device_reviews(key, state, self._query),
+            qc_rules=policy.qc,
+            measured_today=self._scans.of(key, now, state.calendar.time_zone),
         )
 
     def qc(
@@ -173,6 +178,13 @@ class SqliteReadings:
         """Return the accepted baselines of all the device's phantoms, oldest first."""
         events = self._events(self._names.get(device_id, ""), _BASELINE)
         return [Epoch(event.recorded_at, event.fact) for event in events if isinstance(event.fact, BaselineAccepted)]
+
+    def measured(self, device_id: str, event_id: str) -> PatientMeasured | None:
+        """Return what the record holds of a patient's measurement, or None."""
+        query = "SELECT body FROM events WHERE event_id = ? AND device = ? AND type = 'bonewatch.patient-measured.v1'"
+        rows = self._query(query, (event_id, self._names.get(device_id, "")))
+        fact = codec.decode_event(rows[0][0]).fact if rows else None
+        return fact if isinstance(fact, PatientMeasured) else None
 
     def studies(self, device_id: str) -> Sequence[StudyVersion]:
         """Return every version of every cross-calibration of a device, oldest first."""

@@ -14,7 +14,7 @@ from streams.readings import ReviewStatus
 Query = Callable[[str, tuple[object, ...]], list[tuple[Any, ...]]]
 
 _OUTCOMES: Final = (
-    "SELECT o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"
+    "SELECT o.body, e.recorded_at, o.outcome_id FROM outcomes o JOIN events e ON e.position = o.event_position"
     " WHERE o.device = ? AND o.type = 'bonewatch.review-opened.v1' ORDER BY o.position DESC LIMIT 500"
 )
 _FACTS: Final = (
@@ -74,12 +74,12 @@ def _as_known(key: str, one: Review, state: DeviceState) -> ReviewStatus:
 
 def _opened(key: str, query: Query) -> Iterator[ReviewStatus]:
     """Yield each review as it was last opened, with the time of its first opening."""
-    firsts: dict[str, datetime] = {}
+    firsts: dict[str, tuple[datetime, str]] = {}
     lasts: dict[str, tuple[ReviewOpened, tuple[str, ...]]] = {}
-    for body, at in reversed(query(_OUTCOMES, (key,))):
+    for body, at, name in reversed(query(_OUTCOMES, (key,))):
         outcome = codec.decode_outcome(body).outcome
         if isinstance(outcome, ReviewOpened):
-            firsts.setdefault(outcome.review_id, datetime.fromisoformat(at))
+            firsts.setdefault(outcome.review_id, (datetime.fromisoformat(at), name))
             before = lasts.get(outcome.review_id)
             texts = (*(before[1] if before else ()), outcome.text)
             sizes = (
@@ -95,10 +95,11 @@ def _opened(key: str, query: Query) -> Iterator[ReviewStatus]:
             subject=last.phantom_id,
             bases=(last.basis,),
             text="; ".join(texts),
-            opened_at=firsts[review_id],
+            opened_at=firsts[review_id][0],
             since=last.since,
             until=None,
             modes=last.modes,
             unit=last.unit,
             sizes=last.sizes,
+            outcome_id=firsts[review_id][1],
         )

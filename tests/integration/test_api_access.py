@@ -15,7 +15,7 @@ from dashboards.access.lockout import FAILURES_ALLOWED, LOCKED_FOR
 from dashboards.access.needs import refuse_unnamed
 from dashboards.access.scopes import Scope
 from dashboards.access.settings import ApiSettings, OpenIdSettings
-from dashboards.audit.trail import AuditEntry, AuditError
+from dashboards.audit.trail import AuditEntry, AuditError, MemoryTrail
 from streams.commands import RecordDuty
 from tests.accounts import PASSWORD
 from tests.api_rig import Rig, serving
@@ -183,7 +183,7 @@ def test_nothing_that_a_caller_made_up_gets_into_the_record(served: tuple[Rig, C
     assert "Jones" not in repr(rig.trail.entries)
 
 
-class BrokenTrail:
+class BrokenTrail(MemoryTrail):
     """A record on a full disk."""
 
     def append(self, entry: AuditEntry) -> "Future[None]":

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonewatch import cli
-from bonewatch.design import words_from_days, words_from_probability, words_from_rate
+from bonewatch.design import words_from_probability
+from dashboards.run_length_words import words_from_days, words_from_rate
 from qa_models.cusum import TabularCusum
 from qa_models.design import (
     EWMA_LAM,

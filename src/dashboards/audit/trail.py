@@ -4,6 +4,7 @@ One append-only SQLite file; each link of its chain covers what is before it. No
 but those that named something the site has.
 """
 
+import math
 import queue
 import sqlite3
 import threading
@@ -79,6 +80,12 @@ class AuditTrail(Protocol):
     def append(self, entry: AuditEntry) -> "Future[None]":
         """Put a use on record; done when it cannot be lost any more, AuditError if it could not be."""
 
+    def between(self, since: datetime, until: datetime) -> Sequence[AuditEntry]:
+        """Return the uses from one moment up to another, oldest first; AuditError if they cannot be read."""
+
+    def verified(self) -> "Verified":
+        """Follow the chain from its beginning; AuditError if it cannot be read."""
+
 
 class MemoryTrail:
     """A record that ends with the process, for an application that is made without a folder."""
@@ -93,6 +100,14 @@ class MemoryTrail:
         done.set_result(None)
         return done
 
+    def between(self, since: datetime, until: datetime) -> Sequence[AuditEntry]:
+        """Return the uses from one moment up to another."""
+        return [entry for entry in self.entries if since <= entry.at < until]
+
+    def verified(self) -> "Verified":
+        """Nothing is chained that ends with the process."""
+        return Verified(len(self.entries), [], "")
+
 
 class SqliteTrail:
     """The record's file, written by one thread that commits what waits together.
@@ -106,6 +121,7 @@ class SqliteTrail:
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600, exist_ok=True)
         path.chmod(0o600)
+        self._path = path
         try:
             self._db = _writing(path)
         except sqlite3.Error as error:
@@ -122,6 +138,14 @@ class SqliteTrail:
             return done
         self._waiting.put((entry, done))
         return done
+
+    def between(self, since: datetime, until: datetime) -> Sequence[AuditEntry]:
+        """Return the uses from one moment up to another, oldest first."""
+        return list(uses(self._path, since=since, until=until))
+
+    def verified(self) -> "Verified":
+        """Follow the chain from its beginning."""
+        return verify(self._path)
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -175,11 +199,12 @@ class Verified(NamedTuple):
     head: str
 
 
-def uses(path: Path, *, since: datetime | None = None) -> Iterator[AuditEntry]:
+def uses(path: Path, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
     """Yield what is on record, oldest first; beside a running site or without one."""
     with _reading(path) as db:
         rows = db.execute(
-            "SELECT body FROM entry WHERE at >= ? ORDER BY position", (since.timestamp() if since else 0,)
+            "SELECT body FROM entry WHERE at >= ? AND at < ? ORDER BY position",
+            (since.timestamp() if since else 0, until.timestamp() if until else math.inf),
         )
         for (body,) in rows:
             yield msgspec.json.decode(body, type=AuditEntry)

@@ -25,6 +25,7 @@ class FieldKind(StrEnum):
     MOMENT = "moment"
     DAY = "day"
     HIDDEN = "hidden"
+    PASSWORD = "password"  # noqa: S105 - a kind of field
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,10 +25,14 @@ _SENT_BEFORE: Final = Refusal(
 
 
 class CarriedOut(msgspec.Struct, frozen=True):
-    """How it went: an HTTP status and perhaps a refusal; what is wrong with a field stands with the values."""
+    """How it went: an HTTP status and perhaps a refusal; what is wrong with a field stands with the values.
+
+    `device_seq` is how far the device's log reaches with what was recorded; 0 where nothing was.
+    """
 
     status: int
     refusal: Refusal | None = None
+    device_seq: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -63,7 +67,7 @@ def execute(console: Console, command: Command, expected_device_seq: int) -> Car
         return CarriedOut(503, Refusal("unavailable", text))
     if isinstance(result, Refusal):
         return CarriedOut(_STATUS_OF_REFUSAL.get(result.code, 422), result)
-    return CarriedOut(DONE)
+    return CarriedOut(DONE, device_seq=max((event.device_seq for event in result.events), default=0))
 
 
 def asked_by(view: DeviceView, session: Session, typed: Typed) -> Asked:

@@ -11,8 +11,11 @@ from litestar.response import Template
 
 from dashboards.auth import Visit
 from dashboards.console.catalogue import ACTIONS, barred, offered
+from dashboards.console.chart_costs import costs
+from dashboards.console.comments import comments_by_subject, subject
 from dashboards.console.templates import page
 from dashboards.context import Console
+from streams.equipment_log import LogKind
 from streams.messages import GateChanged
 from streams.readings import DeviceView
 from streams.roles import Permission, may
@@ -20,12 +23,13 @@ from streams.roles import Permission, may
 RANGES: Final = {"30 days": 30, "90 days": 90, "1 year": 365, "All": 0}
 """Spans of the chart; 0 shows everything."""
 
-PARTS: Final = ("gate", "actions", "phantoms", "verdicts", "line", "standards")
+PARTS: Final = ("gate", "actions", "phantoms", "verdicts", "line", "standards", "comments")
 """What a live page reads anew; the chart reads the API."""
 
 VERDICTS_SHOWN: Final = 15
 HISTORY_READ: Final = 60
 CHANGES_SHOWN: Final = 10
+COMMENTS_SHOWN: Final = 5
 
 
 @get("/devices/{device_id:str}", sync_to_thread=True)
@@ -50,6 +54,7 @@ def device_page(
         request,
         "device.html",
         chosen=chosen,
+        costs=costs(console, view, chosen),
         ranges=RANGES,
         days=days,
         since=since,
@@ -76,7 +81,14 @@ def device_part(
 def _part(console: Console, visit: Visit, view: DeviceView, name: str) -> dict[str, Any]:
     """Return what one part shows; each reads no more than it needs, for live pages ask often."""
     if name == "verdicts":
-        return {"verdicts": list(console.readings.qc(view.id, limit=VERDICTS_SHOWN))[::-1]}
+        return {
+            "verdicts": list(console.readings.qc(view.id, limit=VERDICTS_SHOWN))[::-1],
+            "comments": comments_by_subject(console, view),
+            "may_comment": visit.user is not None and visit.user.may(Permission.WRITE_LOG),
+        }
+    if name == "comments":
+        items = console.equipment_log.items(view.id, kinds=(LogKind.COMMENT,), limit=COMMENTS_SHOWN)
+        return {"latest": [(item, subject(console, view, getattr(item.matter, "about", ""))) for item in items]}
     if name == "actions":
         return {"actions": offered(view, visit.user), "barred": barred(view, visit.user)}
     if name == "line":

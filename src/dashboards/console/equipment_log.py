@@ -18,6 +18,7 @@ from dashboards.auth import Visit, require
 from dashboards.console.action import Action, Asked, Field
 from dashboards.console.carrying_out import DONE, CarriedOut, asked_by, carry_out
 from dashboards.console.catalogue import ACTIONS
+from dashboards.console.comments import subject
 from dashboards.console.log_words import KINDS
 from dashboards.console.templates import page
 from dashboards.console.typed import Typed
@@ -112,6 +113,7 @@ def item_page(
         view=view,
         item=item,
         around=console.equipment_log.about(view.id, item.id),
+        about=subject(console, view, about) if (about := getattr(item.matter, "about", "")) else None,
         may_write=request.user is not None and request.user.may(Permission.WRITE_LOG),
         may_close=request.user is not None and request.user.may(Permission.CLOSE_INCIDENT),
         done=ADD_FILE.done if done == ADD_FILE.slug else "",

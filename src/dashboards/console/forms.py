@@ -16,6 +16,7 @@ from dashboards.auth import Visit, require
 from dashboards.console.action import Action
 from dashboards.console.carrying_out import carry_out
 from dashboards.console.catalogue import ACTIONS
+from dashboards.console.comments import subject
 from dashboards.console.templates import page
 from dashboards.console.typed import Typed
 from dashboards.context import Console
@@ -86,7 +87,7 @@ def _form(
         action=action,
         view=view,
         fields=fields,
-        about=console.equipment_log.item(view.id, about) if about else None,
+        about=subject(console, view, about) if about else None,
         typed=typed,
         refusal=refusal,
         request_id=kept_id or secrets.token_hex(16),

@@ -3,8 +3,9 @@
 from typing import Final
 
 from dashboards.console.review_actions import VERDICTS
+from dashboards.console.wording import device_name
 from streams.messages import ReviewBasis
-from streams.readings import ReviewStatus
+from streams.readings import DeviceView, ReviewStatus
 from streams.site_time import SiteTime
 
 _UNITS: Final = {"percent": "%", "kg": "kg", "cm": "cm"}
@@ -16,6 +17,11 @@ def title(waiting: int) -> str:
     if not waiting:
         return "Reviews: none waits"
     return f"Reviews: {waiting} wait{'s' if waiting == 1 else ''} for a physicist"
+
+
+def name(view: DeviceView, review: ReviewStatus | None) -> str:
+    """Name a review by its device and what told of it."""
+    return f"{device_name(view)}: {review.text}" if review is not None else f"{device_name(view)}: a review"
 
 
 def span(review: ReviewStatus, time: SiteTime) -> str:

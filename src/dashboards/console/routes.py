@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from dashboards.auth import PUBLIC
 from dashboards.console.alerts import alert_handlers
+from dashboards.console.audit import audit_handlers
 from dashboards.console.before_scan import before_scan_handlers
 from dashboards.console.demo import run_demo_action
 from dashboards.console.device import device_handlers
@@ -16,14 +17,18 @@ from dashboards.console.engineer import engineer_page
 from dashboards.console.equipment_log import log_handlers
 from dashboards.console.events import events
 from dashboards.console.forms import form_handlers
+from dashboards.console.measurements import measurement_handlers
 from dashboards.console.paper import paper_handlers
+from dashboards.console.people import people_handlers
 from dashboards.console.reports import report_handlers
-from dashboards.console.reviews import reviews_page
+from dashboards.console.reviews import review_handlers
+from dashboards.console.screen import screen_handlers
 from dashboards.console.sign_in import demo_sign_in, sign_in_handlers
 from dashboards.console.status import status_handlers
 from dashboards.console.templates import STATIC
 from dashboards.console.uptime import uptime_handlers
 from dashboards.console.what_if import what_if_handlers
+from dashboards.console.whole_log import whole_log_page
 
 
 @get("/favicon.ico", opt=PUBLIC, sync_to_thread=True)
@@ -42,6 +47,7 @@ def console_router(*, demo: bool) -> Router:
     handlers: list[ControllerRouterHandler] = [
         *status_handlers,
         *alert_handlers,
+        *screen_handlers,
         *device_handlers,
         *form_handlers,
         *due_handlers,
@@ -52,7 +58,11 @@ def console_router(*, demo: bool) -> Router:
         *uptime_handlers,
         *report_handlers,
         *what_if_handlers,
-        reviews_page,
+        *review_handlers,
+        *audit_handlers,
+        *people_handlers,
+        *measurement_handlers,
+        whole_log_page,
         *before_scan_handlers,
         events,
         favicon,

@@ -12,6 +12,7 @@ from litestar.template.config import TemplateConfig
 
 from dashboards.auth import Visit
 from dashboards.console import log_words, wording
+from dashboards.console.navigation import links
 from dashboards.context import Console
 
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -30,6 +31,7 @@ def template_config() -> TemplateConfig[JinjaTemplateEngine]:
     environment.globals["asset"] = asset
     environment.globals["say"] = wording
     environment.globals["log"] = log_words
+    environment.globals["navigation"] = links
     environment.filters["bmd"] = lambda value: "–" if value is None else f"{value:.4f}"  # noqa: RUF001 - a dash
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
 

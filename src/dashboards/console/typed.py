@@ -40,6 +40,15 @@ class Typed:
             self.errors.setdefault(name, missing)
         return text
 
+    def secret(self, name: str, missing: str) -> str:
+        """Return a password as typed, blanks at its ends included; `missing` says what to do if there is none."""
+        text = self.values.get(name, "")
+        if not text:
+            self.errors.setdefault(name, missing)
+        elif len(text) > MAX_CHARACTERS:
+            self.errors[name] = f"Shorten this to {MAX_CHARACTERS} characters"
+        return text
+
     def choice(self, name: str, choices: Mapping[str, str], missing: str) -> str:
         """Return the choice made among `choices`."""
         chosen = self.optional(name)

@@ -158,6 +158,15 @@ def bypassed(view: DeviceView) -> str:
     )
 
 
+def measured_today(view: DeviceView) -> str:
+    """``7 patients, 14 scans``; of what is no scanner how many patients."""
+    count = view.measured_today
+    people = f"{count.patients} patient{'' if count.patients == 1 else 's'}"
+    if view.kind != "scanner" or not count.scans:
+        return people if count.patients else "nobody yet"
+    return f"{people}, {count.scans} scan{'' if count.scans == 1 else 's'}"
+
+
 def evidence(value: BypassEvidence) -> str:
     """Say what told of a patient's scan."""
     return _EVIDENCE[value]

@@ -3,3 +3,16 @@ import { ErrorSummary, NotificationBanner, SkipLink, createAll } from "../vendor
 
 document.body.classList.add("js-enabled", "nhsuk-frontend-supported");
 for (const component of [ErrorSummary, NotificationBanner, SkipLink]) createAll(component);
+
+// On a narrow screen the pages stand behind a button; without this script they are all shown.
+const menu = document.querySelector(".places__menu");
+if (menu) {
+  menu.hidden = false;
+  const open = (is) => menu.setAttribute("aria-expanded", String(is));
+  menu.addEventListener("click", () => open(menu.getAttribute("aria-expanded") !== "true"));
+  menu.parentElement.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    open(false);
+    menu.focus();
+  });
+}

@@ -9,6 +9,8 @@ const banner = document.getElementById("not-live");
 const sign = document.querySelector("[data-live-sign]");
 const heartbeatMs = Number(body.dataset.heartbeat) * 1000;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: body.dataset.zone });
+const isWall = body.classList.contains("wall");
+const clockS = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: body.dataset.zone });
 
 let lastHeard = Date.now(); // an event arrived
 let lastRead = Date.now(); // the page's parts were read
@@ -69,9 +71,10 @@ function show(live) {
   if (live === banner.hidden) return;
   banner.hidden = live;
   const since = clock.format(new Date(Math.min(lastHeard, lastRead)));
+  const words = isWall ? `No connection since ${since}. Do not rely on this screen.` : null;
   banner.textContent = live
     ? ""
-    : `Not live since ${since}. What you see may be out of date: do not rely on it. It reconnects by itself; ` +
+    : words ?? `Not live since ${since}. What you see may be out of date: do not rely on it. It reconnects by itself; ` +
       "until then check each scanner's own QC record before you scan.";
 }
 
@@ -101,6 +104,8 @@ function tick() {
   judge();
   const shown = document.querySelector("[data-clock]");
   if (shown) shown.textContent = clock.format(new Date());
+  const lastLive = isWall && body.dataset.live === "yes" && document.querySelector("[data-read-at]");
+  if (lastLive) lastLive.textContent = clockS.format(new Date(Math.max(lastHeard, lastRead)));
 }
 
 connect();
