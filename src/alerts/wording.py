@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-from alerts.book import Alert
+from alerts.book import Alert, AlertState
 from alerts.condition import Condition, Kind, Severity
 from alerts.notes import Contents
 from alerts.rules import AlertRules
@@ -16,7 +16,19 @@ IN_FULL: Final = 3
 """Up to so many alerts of one sort are told in full in one message; more become a list."""
 SORTS: Final = 3
 """Where what to do differs more often than this among one sort, the list says to look at each device."""
-_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+_SAY_WHEN: Final = frozenset(Kind) - {
+    Kind.QC_FAILED,
+    Kind.GATE_HELD,
+    Kind.BYPASS,
+    Kind.DEVICE_SILENT,
+    Kind.DEVICE_PARKED,
+    Kind.RETURN_UNDECIDED,
+    Kind.NOT_READY,
+    Kind.NOT_DELIVERED,
+}
+"""Kinds whose sentence says since when itself, or for which nothing but the day's beginning could be said."""
+_WHERE: Final = {"/due": "due work", "/reviews": "reviews", "/uptime": "uptime"}
+"""What the console calls the page on which the rest of a list stands; else it is the board."""
 _ORDER: Final = (Severity.URGENT, Severity.PROMPT, Severity.DIGEST)
 
 
@@ -28,11 +40,14 @@ def written(contents: Contents, at: datetime, rules: AlertRules, time_zone: str)
     taken = [_taken(alert, time) for alert in contents.taken]
     parts = list(_told(alerts, rules, time))
     parts += ["\n".join(_at_most(lines, rules.max_lines)) for lines in (endings, taken) if lines]
+    parts += _untaken(contents.alerts, time)
     return _subject(alerts, endings, time), "\n\n".join(parts) + "\n"
 
 
-def _urgency(condition: Condition) -> tuple[int, datetime, datetime, str]:
-    return (_ORDER.index(condition.severity), condition.needs_by or _LATEST, condition.since, condition.key)
+def _urgency(condition: Condition) -> tuple[int, bool, datetime, datetime, str]:
+    """Return what sorts alerts: a patient scanned past a held gate before all, then by when it matters."""
+    by = condition.needs_by or condition.since
+    return (_ORDER.index(condition.severity), condition.kind is not Kind.BYPASS, by, condition.since, condition.key)
 
 
 def _subject(alerts: Sequence[Condition], endings: Sequence[str], time: SiteTime) -> str:
@@ -83,7 +98,7 @@ def _in_full(condition: Condition, time: SiteTime) -> str:
     if condition.needs_by is not None:
         first += f" {_needs_by(condition, time)}."
     lines = [first]
-    if condition.kind is not Kind.QC_NOT_DONE:
+    if condition.kind not in _SAY_WHEN:
         lines.append(f"Since {time.when(condition.since)}.")
     if condition.advice:
         lines.append(f"What to do: {condition.advice}")
@@ -116,7 +131,7 @@ def _list(group: Sequence[Condition], named: Sequence[Condition], time: SiteTime
     yield f"{_counted(group)}. {by.pop()}." if len(by) == 1 and by != {""} else f"{_counted(group)}."
     yield from (f"- {_line(one, time, is_timed=len(by) > 0)}" for one in named)
     if len(group) > len(named):
-        yield f"- and {len(group) - len(named)} more: see the board"
+        yield f"- and {len(group) - len(named)} more: see {_WHERE.get(group[0].page, 'the board')}"
     advice = {one.advice for one in group}
     yield f"What to do: {advice.pop() if len(advice) == 1 else 'see the page of each.'}"
     ring = {one.ring for one in group if one.ring}
@@ -136,6 +151,16 @@ def _uncapitalised(text: str) -> str:
 def _at_most(lines: Sequence[str], most: int) -> list[str]:
     more = len(lines) - most
     return [*lines[:most], *([f"and {more} more: see the board"] if more > 0 else [])]
+
+
+def _untaken(alerts: Sequence[Alert], time: SiteTime) -> list[str]:
+    """Say of what was escalated since when nobody has taken it."""
+    told = [one.counted_from for one in alerts if one.state is AlertState.ESCALATED and one.counted_from is not None]
+    if not told:
+        return []
+    some = "them" if len(told) == len(alerts) else f"{len(told)} of these"
+    what = "it" if len(alerts) == 1 else some
+    return [f"First told at {time.when(min(told))}: nobody has taken {what} yet."]
 
 
 def _taken(alert: Alert, time: SiteTime) -> str:

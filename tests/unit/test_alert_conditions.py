@@ -253,3 +253,27 @@ def test_a_phantom_that_failed_is_not_told_as_not_done_as_well() -> None:
     one = only(found(AT_0745, view))
     assert one.headline == "Scanner 2 is not cleared: this morning's phantom failed (+1.9 %)"
     assert one.parts == {"failed:scan-1"}
+
+
+@pytest.mark.parametrize(
+    ("failed", "at", "said"),
+    [
+        ("2026-01-05T11:59", "2026-01-05T12:30", "this morning's phantom failed (+1.9 %)"),
+        ("2026-01-05T12:00", "2026-01-05T12:30", "today's phantom failed (+1.9 %)"),
+        ("2026-01-04T15:00", "2026-01-05T07:45", "phantom SPINE-1 failed (+1.9 %) yesterday"),
+        ("2026-01-02T15:00", "2026-01-05T07:45", "phantom SPINE-1 failed (+1.9 %) on Fri 2 Jan"),
+    ],
+)
+def test_a_failure_is_said_by_when_it_was(failed: str, at: str, said: str) -> None:
+    assert only(found(utc(at), failed_at(utc(failed)))).headline == f"Scanner 2 is not cleared: {said}"
+
+
+def test_a_scanner_whose_worklist_is_not_refused_is_told_of_with_that() -> None:
+    view = replace(failed_at(AT_0710), enforcement="advisory")
+    assert only(found(AT_0745, view)).advice.endswith("Its worklist is not refused: do not scan patients on it.")
+
+
+def test_a_gate_held_by_a_fault_alone_names_it() -> None:
+    fault = Reason(ReasonCode.FAULT_STOPS_SCANNING, "a fault stops scanning", "An engineer clears it.")
+    one = only(found(AT_0745, scanner(held(fault, since=AT_0710))))
+    assert (one.kind, one.headline) == (Kind.GATE_HELD, "Scanner 2 is not cleared: a fault stops scanning")

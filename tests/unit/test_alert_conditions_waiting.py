@@ -225,3 +225,21 @@ def test_keys_are_of_one_condition_each() -> None:
     views = [failed_at(AT_0710, device_id=f"dxa-{n}") for n in range(5)]
     keys = [one.key for one in found(AT_0745, *views)]
     assert len(keys) == len(set(keys)) == len(views)
+
+
+def test_a_channel_that_delivers_nothing_is_told_to_administrators() -> None:
+    trouble = Trouble("mail", MONDAY, "Messages by mail do not get out: 3 waiting", "IT looks at the channel.")
+    (one,) = find(Situation(AT_0745, LONDON, undelivered=(trouble,)), RULES).conditions
+    assert (one.key, one.audience, one.severity) == ("undelivered:mail", (Role.ADMIN,), Severity.PROMPT)
+    assert one.advice == "IT looks at the channel."
+
+
+def test_what_works_again_is_said() -> None:
+    stands = situation(AT_0745, scanner(opened(MONDAY)))
+    endings = find(stands, RULES).endings
+    assert endings["not_ready"] == "Bonewatch records again."
+    assert endings["parked:dxa-2"] == "Bonewatch watches Scanner 2 again."
+    trouble = Trouble("disk", MONDAY, "Bonewatch cannot record")
+    blind = find(replace(stands, not_ready=trouble), RULES)
+    assert blind.is_partial
+    assert "not_ready" not in blind.endings

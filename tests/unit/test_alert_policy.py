@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from alerts.book import AlertState, Book, decode, encode
 from alerts.condition import Condition, Findings, Severity
+from alerts.digest import digest_at
 from alerts.policy import NotAcknowledged, acknowledge, step
 from alerts.rota import Person, Rota, Shift
 from alerts.rules import Timetable
@@ -430,3 +431,8 @@ def test_a_failure_after_0745_is_told_at_once() -> None:
     watch = Watch()
     (note,) = watch.see(utc("2026-01-05T09:00"), failed_at(utc("2026-01-05T08:59")))
     assert "Clinic started 08:30." in note.text
+
+
+def test_a_digest_on_no_day_of_the_week_is_refused() -> None:
+    with pytest.raises(ValueError, match="names no day"):
+        digest_at(START, replace(RULES, digest_weekdays=()), LONDON)

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from alerts.condition import Condition, Severity
+from alerts.condition import Condition, Kind, Severity
 from alerts.conditions import find
 from alerts.policy import Note
 from alerts.rota import Rota
-from alerts.situation import Situation
+from alerts.situation import LineView, Situation
 from streams.equipment_log import OpenIncident
 from streams.messages import BypassDetected, BypassEvidence, ReasonCode
 from streams.policy import Clinic, ClinicCalendar, Closure, Enforcement
@@ -117,6 +117,14 @@ def test_a_clinic_is_said_by_when_it_is(needs_by: str, said: str) -> None:
     assert f"a is wrong. Clinic {said}" in message(condition("a", needs_by=utc(needs_by))).text
 
 
+def test_who_is_told_later_reads_since_when_nobody_has_taken_it() -> None:
+    watch = Watch()
+    watch.stand(AT_0745, AT_0745 + timedelta(minutes=20), findings(condition()))
+    first, later = (note for _, note in watch.sent)
+    assert "nobody has taken" not in first.text
+    assert later.text.endswith("\nFirst told at 07:45 today: nobody has taken it yet.\n")
+
+
 def test_the_first_patient_is_said_where_it_is_known() -> None:
     stands = situation(AT_0745, HUNDRED[0], first_patient_at=utc("2026-01-05T08:40"))
     text = message(*find(stands, RULES).conditions).text
@@ -176,3 +184,35 @@ def test_a_whole_day_sends_one_message_before_a_clinic_and_none_without(
     day: str, calendar: ClinicCalendar, told: list[tuple[str, str]]
 ) -> None:
     assert day_of(day, calendar) == told
+
+
+def test_a_patient_scanned_past_a_held_gate_comes_before_everything_else() -> None:
+    note = message(
+        condition("gate", needs_by=utc("2026-01-05T07:00")),
+        condition("bypass", kind=Kind.BYPASS, since=utc("2026-01-05T07:44")),
+    )
+    assert note.subject == "bypass is wrong, and 1 more alert"
+    assert note.text.startswith("bypass is wrong.\n")
+
+
+def test_the_rest_of_a_list_is_where_it_stands() -> None:
+    many = [condition(f"due:{n:02}", page="/due", many="pieces of work are due", advice="Do it.") for n in range(12)]
+    assert message(*many).text == (
+        "12 pieces of work are due.\n"
+        + "".join(f"- due:{n:02} is wrong\n" for n in range(10))
+        + "- and 2 more: see due work\nWhat to do: Do it.\n"
+    )
+
+
+def test_the_message_of_a_line_that_is_silent_says_why_once() -> None:
+    line = LineView("silent", "nothing has come for 30 s: is it switched on?", AT_0710)
+    view = scanner(opened(AT_0710), device_id="scale-1", name="", kind="scale")
+    stands = situation(AT_0745, view)
+    stands = replace(stands, devices=(replace(stands.devices[0], line=line),))
+    assert message(*(replace(one, severity=Severity.URGENT) for one in find(stands, RULES).conditions)).text == (
+        "Scale scale-1 sends nothing (nothing has come for 30 s: is it switched on?). Clinic starts 08:30.\n"
+        "Since 07:10 today.\n"
+        "What to do: See that it is switched on and its cable is in. Until then write down by hand what it shows. "
+        "No scanner is held by this.\n"
+        "Whom to ring: Medical physics, 01225 000 000\n"
+    )

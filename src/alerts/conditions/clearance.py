@@ -148,7 +148,8 @@ def _failure(failure: Failure, time: SiteTime) -> str:
     local = failure.measured_at.astimezone(time.zone)
     size = f" ({failure.size})" if failure.size else ""
     if local.date() != time.now.date():
-        return f"{failure.name} failed{size} {time.day(failure.measured_at)}"
+        day = time.day(failure.measured_at)
+        return f"{failure.name} failed{size} " + (day if day == "yesterday" else f"on {day}")
     if not failure.is_phantom:
         return f"{failure.name} failed today{size}"
     when = "this morning's" if local.hour < 12 else "today's"

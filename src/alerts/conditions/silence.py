@@ -73,7 +73,7 @@ def _line_down(device: DeviceSituation, clinic: ClinicSpan, rules: AlertRules, t
         rules,
         since=line.since or time.now,
         news=line.state,
-        headline=what + (f": {line.why}" if line.why else ""),
+        headline=what + (f" ({line.why})" if line.why else ""),
         brief=what,
         advice="See that it is switched on and its cable is in. Until then write down by hand what it shows. "
         "No scanner is held by this.",
