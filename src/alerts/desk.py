@@ -76,7 +76,7 @@ class Desk:
     # --- looking -------------------------------------------------------------------------------------------
 
     def open(self) -> list[AlertView]:
-        """Return the alerts that stand, the most urgent first, then by when they matter and since when."""
+        """Return the alerts that stand, the most urgent first, of those what nobody takes, by when they matter."""
         return self._views(sorted(self._queue.book().alerts.values(), key=_urgency))
 
     def resolved(self, most: int = 20) -> list[AlertView]:
@@ -193,10 +193,11 @@ class Desk:
             listener()
 
 
-def _urgency(alert: Alert) -> tuple[int, bool, str, datetime]:
+def _urgency(alert: Alert) -> tuple[int, bool, bool, str, datetime]:
     needs_by = alert.condition.needs_by
     later = "" if needs_by is None else needs_by.isoformat()
-    return list(Severity).index(alert.condition.severity), needs_by is None, later, alert.raised_at
+    rank = list(Severity).index(alert.condition.severity)
+    return rank, bool(alert.acknowledged_by), needs_by is None, later, alert.raised_at
 
 
 def _telling(row: HistoryRow) -> Telling:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from alerts.rules_checks import problems
 from alerts.settings import AlertsSettings, ChannelSettings, DutyHours, PersonSettings
 from streams.roles import Role
 
@@ -19,6 +20,7 @@ Fault = tuple[str, str]
 def alerts_faults(alerts: AlertsSettings) -> list[Fault]:
     """Return (path, words) of what is wrong with the alerts of a site."""
     faults = _limits(alerts)
+    faults += [(f"$.alerts.rules.{words.split()[0]}", words) for words in problems(alerts.rules)]
     names, channels = set[str](), set[str]()
     for place, channel in enumerate(alerts.channel):
         path = f"$.alerts.channel[{place}]"

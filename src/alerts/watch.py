@@ -33,7 +33,9 @@ TICK_S: Final = 15.0
 SOONEST_S: Final = 1.0
 """Commits that come faster are looked at together."""
 REST: Final = 9.0
-"""So many times as long as a look takes it rests at least: a tenth of a processor, whatever comes in."""
+"""So many times as long as a look takes it rests: a tenth of a processor, whatever comes in."""
+LONGEST_REST_S: Final = 5.0
+"""And no longer than this: on a slow machine people are told in time all the same."""
 NOTED: Final = timedelta(minutes=1)
 """How often a look that found nothing new is written down: it costs a write to the disk."""
 STOP_S: Final = 15.0
@@ -146,7 +148,7 @@ class Watch:
             self._news.clear()
             began = time.monotonic()
             next_at, wait_s = self.look_safely(), TICK_S
-            rests_s = max(SOONEST_S, REST * (time.monotonic() - began))
+            rests_s = min(LONGEST_REST_S, max(SOONEST_S, REST * (time.monotonic() - began)))
             if next_at is not None:
                 wait_s = min(TICK_S, max(SOONEST_S, (next_at - self._clock()).total_seconds()))
             self._news.wait(wait_s)

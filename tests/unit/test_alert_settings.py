@@ -96,6 +96,8 @@ def test_people_channels_and_rules_are_what_the_file_says() -> None:
         ('name = "text"', 'name = "mail"', "name", "mail is the name of another channel"),
         ('name = "Dr M Expert"', 'name = "anna example"', "name", "anna example is configured twice"),
         ('url_file = "text-url"', "", "name", "give one of url_file, url_env and file"),
+        ("pre_clinic_minutes = 60", "pre_clinic_minutes = 0", "pre_clinic_minutes", "must be at least 1"),
+        ("after_minutes = [10]", "after_minutes = [10, 5]", "after_minutes", "each more than the one before"),
         ("pre_clinic_minutes", "pre_clinic_hours", "", "pre_clinic_hours"),
         ("after_minutes = [10]", "after_hours = [10]", "", "after_hours"),
     ],
