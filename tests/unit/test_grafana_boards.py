@@ -162,7 +162,9 @@ def test_only_what_differs_is_written(tmp_path: Path) -> None:
 
 def test_the_command_says_what_it_wrote_and_what_it_cannot(tmp_path: Path) -> None:
     def told(*words: str) -> tuple[int, str]:
-        done = subprocess.run([sys.executable, "-m", "bonewatch", "grafana", "write", *words], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "bonewatch", "grafana", "write", *words], capture_output=True, text=True, check=False
+        )
         return done.returncode, done.stdout + done.stderr
 
     assert told(str(tmp_path), "--path", "/there")[0] == 0
