@@ -95,7 +95,7 @@ def _show(answer: Answer, out: Console) -> None:
     for name, sides in answer.expected.items():
         for words, expected in zip(("in force", "proposed"), sides, strict=True):
             for chart in _charts(expected):
-                out.print(f"  {escape(name)}, {words}: {chart}", soft_wrap=True)
+                out.print(f"  {escape(name)}, {words}, {chart}", soft_wrap=True)
 
 
 def _lines(found: Difference) -> list[str]:
@@ -137,7 +137,7 @@ def _days(days: float | None) -> str:
 
 def _charts(expected: Expected) -> list[str]:
     charts = [
-        f"{chart.name} {words_from_rate(chart.false_alarms_per_year)} false alarms a year; "
+        f"{chart.name}: false alarms {words_from_rate(chart.false_alarms_per_year)}; noticed: "
         + ", ".join(f"{d.shift_percent:g} % after {words_from_days(d.days)}" for d in chart.detections)
         for chart in expected.charts
     ]
