@@ -203,6 +203,11 @@ def test_the_description_of_the_api_is_served_and_names_its_paths(client: TestCl
             "reviews",
             "reviews/{review_id}",
             "reviews/{review_id}/measurements",
+            "alerts",
+            "alerts/{alert_id}/acknowledgement",
+            "reports/uptime",
+            "reports/evidence/{device_id}",
+            *(f"reports/qa/{{device_id}}{form}" for form in ("", "/figures", "/html", "/pdf", "/readings")),
         )
     } | {
         f"/fhir/{path}"

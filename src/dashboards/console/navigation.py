@@ -46,11 +46,11 @@ PLACES: Final = (
     Place("/engineer", "", lambda _, visitor: visitor.may(Permission.HAND_BACK)),
     Place("/uptime", "Uptime", lambda console, _: console.uptime is not None),
     Place("/measurements", "Measurements", lambda _, visitor: reads_measurements(visitor), ("/measurements/",)),
-    Place("/alerts", "Alerts", below=("/alerts/",)),
+    Place("/alerts", "Alerts", lambda console, _: console.alerts is not None, ("/alerts/",)),
     Place("/log", "Log"),
     Place("/audit", "Audit", lambda _, visitor: visitor.may(Permission.READ_AUDIT)),
     Place("/people", "People", lambda _, visitor: visitor.may(Permission.MANAGE_USERS), ("/people/",)),
-    Place("/reports", "Reports", below=("/reports/",)),
+    Place("/reports", "Reports", lambda console, _: console.reports is not None, ("/reports/",)),
 )
 """In their order. A page that the application has no route for is left out."""
 
