@@ -46,7 +46,7 @@ PLACES: Final = (
     Place("/engineer", "", lambda _, visitor: visitor.may(Permission.HAND_BACK)),
     Place("/uptime", "Uptime", lambda console, _: console.uptime is not None),
     Place("/measurements", "Measurements", lambda _, visitor: reads_measurements(visitor), ("/measurements/",)),
-    Place("/alerts", "Alerts", below=("/alerts/",)),
+    Place("/alerts", "Alerts", lambda console, _: console.alerts is not None, ("/alerts/",)),
     Place("/log", "Log"),
     Place("/audit", "Audit", lambda _, visitor: visitor.may(Permission.READ_AUDIT)),
     Place("/people", "People", lambda _, visitor: visitor.may(Permission.MANAGE_USERS), ("/people/",)),
