@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from alerts.rota import instant
-from alerts.rules import AlertRules
+from alerts.rules import WEEKDAYS, AlertRules
 from streams.fold.schedule import local_day
 
 _WEEK = 8
@@ -19,8 +19,8 @@ def digest_at(after: datetime, rules: AlertRules, time_zone: str) -> datetime:
     """
     today = local_day(after, time_zone)
     days = (today + timedelta(days=n) for n in range(_WEEK + 1))
-    moments = (instant(day, rules.digest_at, time_zone) for day in days if day.weekday() in rules.digest_weekdays)
+    moments = (instant(day, rules.digest_at, time_zone) for day in days if WEEKDAYS[day.weekday()] in rules.digest_days)
     found = next((moment for moment in moments if moment >= after), None)
     if found is None:
-        raise ValueError("digest_weekdays names no day of the week")
+        raise ValueError("digest_days names no day of the week")
     return found

@@ -1,13 +1,16 @@
 """When what is told: every number is local policy and can be configured."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from alerts.condition import Severity
 from streams.roles import Role
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
+"""As the configuration names them, Monday first."""
 RESOLVED_KEPT: Final = 200
 """So many alerts that are over stay in the book."""
 
@@ -51,8 +54,8 @@ class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What is not urgent waits so long for somebody to come on duty; else everybody of the role is told.
     clock_skew_s
         The computer's clock may be off by so much.
-    digest_at, digest_weekdays
-        When the digest goes out, ``HH:MM`` in the site's zone, and on which days (0 is Monday).
+    digest_at, digest_days
+        When the digest goes out, ``HH:MM`` in the site's zone, and on which days of the week.
     max_lines
         So many devices are named in one message; the rest is counted.
     assumed_clinic
@@ -77,7 +80,7 @@ class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_for_duty_hours: int = 72
     clock_skew_s: float = 30.0
     digest_at: str = "08:00"
-    digest_weekdays: tuple[int, ...] = (0, 1, 2, 3, 4)
+    digest_days: tuple[Weekday, ...] = WEEKDAYS[:5]
     max_lines: int = 10
     assumed_clinic: tuple[str, str] = ("08:30", "17:00")
     contacts: dict[Role, str] = {}

@@ -30,8 +30,8 @@ def problems(rules: AlertRules) -> Iterator[str]:
     yield from _clock("digest_at", rules.digest_at)
     for clock in rules.assumed_clinic:
         yield from _clock("assumed_clinic", clock)
-    if not rules.digest_weekdays or not set(rules.digest_weekdays) <= set(range(7)):
-        yield "digest_weekdays must name days from 0 (Monday) to 6, at least one"
+    if not rules.digest_days:
+        yield 'digest_days must name at least one day, such as ["mon"]'
     yield from _timetable("urgent", rules.urgent)
     yield from _timetable("prompt", rules.prompt)
 

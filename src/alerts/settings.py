@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from alerts.rules import AlertRules
+from alerts.rules import AlertRules, Weekday
 from streams.roles import Role
 
 
@@ -19,7 +19,7 @@ class DutyHours(_Section, frozen=True, kw_only=True):
     Hours that end no later than they start end on the next day.
     """
 
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
+    days: tuple[Weekday, ...]
     starts: str = "00:00"
     ends: str = "00:00"
 

@@ -16,18 +16,24 @@ from streams.readings import DeviceView, Readings
 from streams.sqlite_log import LogError
 from streams.uptime.reader import LoggedUptime
 
+CLOCK_SETTLING_S: Final = 3600.0
+"""So long after the computer's start nothing is said of a clock that nothing keeps."""
 UPTIME_EVERY: Final = timedelta(hours=1)
 """How often uptime is reckoned for alerts: it reads the log."""
 
 
 class SitePorts(NamedTuple):
-    """What of a site is looked at; `heard_at` says when a peer of DICOM was heard last, by AE title."""
+    """What of a site is looked at; `heard_at` says when a peer of DICOM was heard last, by AE title.
+
+    `is_clock_kept` says whether something keeps this computer's clock right, None where nobody knows.
+    """
 
     engine: SiteEngine
     readings: Readings
     lines: Lines
     uptime: LoggedUptime
     heard_at: Callable[[str], datetime | None]
+    is_clock_kept: Callable[[], bool | None]
 
 
 class SituationGatherer:
@@ -48,10 +54,11 @@ class SituationGatherer:
     def __init__(
         self, ports: SitePorts, rules: AlertRules, time_zone: str, troubles: Callable[[], Sequence[ChannelTrouble]]
     ) -> None:
-        self._engine, self._readings, self._lines, self._uptime, self._heard_at = ports
+        self._engine, self._readings, self._lines, self._uptime, self._heard_at, self._is_clock_kept = ports
         self._rules, self._time_zone, self._troubles = rules, time_zone, troubles
         self._line_since: dict[str, tuple[str, datetime]] = {}
         self._not_ready_since: datetime | None = None
+        self._clock_unkept_since: datetime | None = None
         self._reckoned: tuple[datetime, tuple[UptimeStanding, ...]] | None = None
 
     def __call__(self, at: datetime) -> Situation:
@@ -62,6 +69,7 @@ class SituationGatherer:
             self._time_zone,
             tuple(self._device(view, at) for view in views),
             uptime=self._standings(views, at),
+            clock_unkept_since=self._clock_unkept(at),
             not_ready=self._not_ready(at),
             undelivered=tuple(_trouble(one) for one in self._troubles()),
         )
@@ -94,6 +102,12 @@ class SituationGatherer:
             "Bonewatch cannot record anything: its log cannot be written",
             "Look at disk space and the runbook; until then work by the downtime procedure.",
         )
+
+    def _clock_unkept(self, at: datetime) -> datetime | None:
+        """Return since when it has been seen that nothing keeps the clock."""
+        is_unkept = self._is_clock_kept() is False
+        self._clock_unkept_since = (self._clock_unkept_since or at) if is_unkept else None
+        return self._clock_unkept_since
 
     def _standings(self, views: Sequence[DeviceView], at: datetime) -> tuple[UptimeStanding, ...]:
         if self._reckoned is None or not timedelta() <= at - self._reckoned[0] < UPTIME_EVERY:

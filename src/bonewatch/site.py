@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import structlog
 
-from bonewatch.alert_situation import SitePorts, SituationGatherer
+from bonewatch.alert_situation import CLOCK_SETTLING_S, SitePorts, SituationGatherer
 from bonewatch.alerting import SECRET, SiteAlerts
 from bonewatch.alive import interrupted, interruption, marked
 from bonewatch.config import warnings
@@ -50,6 +50,7 @@ from storage.opening import connect_to_running, database_of
 from storage.site_sink import SiteSink
 from streams.engine import SiteEngine
 from streams.lines import NO_LINES, Lines
+from streams.machine_clock import is_clock_kept
 from streams.messages import Draft
 from streams.site import EventConflictError, SiteUnavailableError
 from streams.sqlite_log import SqliteEventLog
@@ -378,7 +379,14 @@ class Site:
 
     def _start_alerts(self, alerts: SiteAlerts, uptime: LoggedUptime) -> None:
         """Watch for what people must be told; nothing waits for it."""
-        ports = SitePorts(self.engine, self.readings, self.lines, uptime, self._hearing.heard_at)
+        ports = SitePorts(
+            self.engine,
+            self.readings,
+            self.lines,
+            uptime,
+            self._hearing.heard_at,
+            lambda: is_clock_kept(CLOCK_SETTLING_S),
+        )
         gather = SituationGatherer(ports, alerts.rules, self._config.site.time_zone, alerts.desk.troubles)
         watch = alerts.watch(gather)
         self._stack.callback(watch.stop)

@@ -199,6 +199,15 @@ def test_the_page_shows_what_is_open_who_was_told_and_who_takes_it(rig: Rig) -> 
     assert visitor.post("/alerts/alert-1/acknowledge").status_code == 409
 
 
+def test_taking_an_alert_on_the_page_goes_on_record(rig: Rig) -> None:
+    visitor = Visitor(rig.client)
+    visitor.sign_in("The operator", PASSWORD)
+    visitor.post("/alerts/alert-1/acknowledge")
+    used = [(one.who, one.method, one.route, one.status, one.subject) for one in rig.trail.entries]
+    route = "/alerts/{alert_id}/acknowledge"
+    assert used == [("The operator", "POST", route, 303, {"alert_id": "alert-1"})]
+
+
 def test_the_board_says_that_alerts_are_open_to_everybody_and_names_nobody(rig: Rig) -> None:
     board = rig.client.get("/").text
     assert "2 alerts are open, nobody deals with any of them yet (2 urgent)" in board

@@ -217,6 +217,16 @@ def test_a_clock_that_is_off_is_told_where_it_is_known(offset: float | None, tol
     assert [one.headline for one in find(stands, RULES).conditions] == told
 
 
+UNKEPT = "Nothing keeps the clock of Bonewatch's computer right"
+
+
+@pytest.mark.parametrize(("since", "told"), [(None, []), (MONDAY, [UNKEPT])])
+def test_a_clock_that_nothing_keeps_is_told_in_the_digest(since: datetime | None, told: list[str]) -> None:
+    conditions = find(Situation(AT_0745, LONDON, clock_unkept_since=since), RULES).conditions
+    assert [one.headline for one in conditions] == told
+    assert {(one.severity, one.since) for one in conditions} <= {(Severity.DIGEST, since)}
+
+
 def test_nothing_wrong_is_nothing_found() -> None:
     assert found(AT_0745, scanner(opened(MONDAY), phantom(reading("s", MONDAY, Verdict.PASS, 0.1)))) == ()
 

@@ -35,4 +35,4 @@ def test_the_defaults_on_the_page_are_those_of_the_rules() -> None:
     )
     assert [words for words in stated if words not in PAGE] == []
     assert (RULES.settle_minutes, RULES.max_lines, RULES.prompt.after_minutes[1]) == (3, 10, 24 * 60)
-    assert RULES.digest_weekdays == (0, 1, 2, 3, 4)
+    assert RULES.digest_days == ("mon", "tue", "wed", "thu", "fri")

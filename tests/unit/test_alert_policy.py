@@ -435,4 +435,4 @@ def test_a_failure_after_0745_is_told_at_once() -> None:
 
 def test_a_digest_on_no_day_of_the_week_is_refused() -> None:
     with pytest.raises(ValueError, match="names no day"):
-        digest_at(START, replace(RULES, digest_weekdays=()), LONDON)
+        digest_at(START, replace(RULES, digest_days=()), LONDON)

@@ -100,6 +100,8 @@ def test_people_channels_and_rules_are_what_the_file_says() -> None:
         ("after_minutes = [10]", "after_minutes = [10, 5]", "after_minutes", "each more than the one before"),
         ("pre_clinic_minutes", "pre_clinic_hours", "", "pre_clinic_hours"),
         ("after_minutes = [10]", "after_hours = [10]", "", "after_hours"),
+        ("pre_clinic_minutes = 60", "digest_days = []", "digest_days", "must name at least one day"),
+        ("pre_clinic_minutes = 60", 'digest_days = ["monday"]', "digest_days", "monday"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_what_to_write(old: str, new: str, line_holds: str, words: str) -> None:

@@ -18,16 +18,7 @@ def site(situation: Situation, rules: AlertRules) -> Iterator[Condition]:
     for device in situation.devices:
         if device.view.parked is not None:
             yield _parked(device, situation, rules)
-    offset = situation.clock_offset_s
-    if offset is not None and abs(offset) > rules.clock_skew_s:
-        how = "ahead" if offset > 0 else "behind"
-        trouble = Trouble(
-            "clock",
-            situation.at,
-            f"The clock of Bonewatch's computer is {abs(offset):.0f} s {how}",
-            "See that its time service runs.",
-        )
-        yield _trouble(trouble, Kind.CLOCK_SKEW, "clock", Severity.PROMPT, rules)
+    yield from _own_clock(situation, rules)
     for trouble in situation.undelivered:
         key = f"undelivered:{trouble.trouble_id}"
         yield _trouble(trouble, Kind.NOT_DELIVERED, key, Severity.PROMPT, rules)
@@ -40,6 +31,28 @@ def endings(situation: Situation) -> Iterator[tuple[str, str]]:
     for device in situation.devices:
         if device.view.parked is None:
             yield f"parked:{device.view.id}", f"Bonewatch watches {device.view.title} again."
+
+
+def _own_clock(situation: Situation, rules: AlertRules) -> Iterator[Condition]:
+    """Yield that this computer's clock is off, or that nothing keeps it: each only where it is known."""
+    offset = situation.clock_offset_s
+    if offset is not None and abs(offset) > rules.clock_skew_s:
+        how = "ahead" if offset > 0 else "behind"
+        trouble = Trouble(
+            "clock",
+            situation.at,
+            f"The clock of Bonewatch's computer is {abs(offset):.0f} s {how}",
+            "See that its time service runs.",
+        )
+        yield _trouble(trouble, Kind.CLOCK_SKEW, "clock", Severity.PROMPT, rules)
+    if situation.clock_unkept_since is not None:
+        unkept = Trouble(
+            "unkept",
+            situation.clock_unkept_since,
+            "Nothing keeps the clock of Bonewatch's computer right",
+            "See that its time service runs and reaches its servers. How far the clock is off is not known.",
+        )
+        yield _trouble(unkept, Kind.CLOCK_SKEW, "clock_unkept", Severity.DIGEST, rules)
 
 
 def _is_near(device: DeviceSituation, situation: Situation, rules: AlertRules) -> bool:

@@ -13,7 +13,7 @@ from alerts.desk import Desk
 from alerts.links import PATH, Linked, LinkError
 from alerts.policy import NotAcknowledged
 from dashboards.access.credentials import Credentials
-from dashboards.access.needs import ALWAYS_ON_RECORD
+from dashboards.access.needs import ALWAYS_ON_RECORD, ON_RECORD
 from dashboards.audit.middleware import note_subject
 from dashboards.auth import PUBLIC, Visit, require
 from dashboards.console import alert_words
@@ -37,7 +37,7 @@ def alerts_part(console: NamedDependency[Console], request: Visit) -> Template:
     return _page(console, request, "parts/alerts.html")
 
 
-@post("/alerts/{alert_id:str}/acknowledge", sync_to_thread=True, status_code=200)
+@post("/alerts/{alert_id:str}/acknowledge", opt=ON_RECORD, sync_to_thread=True, status_code=200)
 def acknowledge_alert(console: NamedDependency[Console], request: Visit, alert_id: FromPath[str]) -> Response[Any]:
     """Take an alert, or say why it cannot be taken."""
     session = require(request, Permission.ACKNOWLEDGE_ALERT)

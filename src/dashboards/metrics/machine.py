@@ -1,53 +1,14 @@
 """What the machine itself must have: room for the log, and a clock that is kept right."""
 
-import ctypes
 import shutil
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
 from dashboards.metrics.families import plain
-
-TIME_ERROR: Final = 5
-"""What adjtimex answers while nothing keeps the clock (Linux manual page adjtimex(2))."""
-MICROSECONDS: Final = 1e-6
-
-
-class ClockState(NamedTuple):
-    """Whether something keeps this computer's clock right, and how far off it may be, in seconds."""
-
-    is_synchronised: bool
-    largest_error_s: float
-
-
-class _Timex(ctypes.Structure):
-    """The kernel's ``struct timex`` as far as we read it; the rest is room for it."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_char * 512),
-    )
-
-
-def clock_state() -> ClockState | None:
-    """Ask the kernel, without changing anything; None where it cannot be asked."""
-    if not sys.platform.startswith("linux"):
-        return None
-    asked = _Timex()
-    try:
-        answer = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(asked))
-    except (OSError, AttributeError):
-        return None
-    return None if answer < 0 else ClockState(answer != TIME_ERROR, asked.maxerror * MICROSECONDS)
+from streams.machine_clock import clock_state
 
 
 def machine(data_dir: Path | None) -> Iterable[Metric]:
