@@ -10,7 +10,11 @@ from typing import Final
 import msgspec
 from litestar.routes import HTTPRoute
 
+from alerts.condition import Severity
+from alerts.desk import Desk
+from alerts.queue import Queue
 from dashboards.app import create_app
+from dashboards.reports.source import Reports
 from dashboards.server import ConsoleServer
 from dashboards.settings import HttpSettings
 from dashboards.users import UserStore
@@ -31,12 +35,15 @@ from streams.messages import (
     event_id,
 )
 from streams.policy import ClinicCalendar, DevicePolicy, Phantom, PhantomRole
+from streams.record.reader import LoggedRecords
 from streams.roles import Role
 from streams.site import Receipt
 from streams.sqlite_log import SqliteEventLog
 from streams.sqlite_readings import SqliteReadings
 from streams.uptime.reader import LoggedUptime
+from streams.what_if.reader import LoggedPast
 from tests.accounts import CHEAP, PASSWORD
+from tests.alert_rig import CONSOLE, alert, keep, links, note, tell
 from tests.console_fakes import NOW
 from tests.fake_measurements import FakeMeasurements
 from tests.folding import POLICY, WEEKDAY_CLINIC, baseline
@@ -68,15 +75,20 @@ class AccessibleSite:
         self.entry_id = self._commented()
         self._patients()
         settings = HttpSettings(site_name="Test hospital", port=0, heartbeat_s=1.0, public_status=public_status)
+        log = folder / "site-log.sqlite"
+        uptime = LoggedUptime(log, "Test hospital", "Europe/London", KEYS, {})
         self.app = create_app(
             site=self.engine,
             readings=self.readings,
             users=self.users,
             settings=settings,
             clock=self.clock,
-            uptime=LoggedUptime(folder / "site-log.sqlite", "Test hospital", "Europe/London", KEYS, {}),
+            uptime=uptime,
             equipment_log=self.readings.equipment_log,
             measurements=self.measurements,
+            alerts=self._alerts(folder),
+            reports=Reports("Test hospital", LoggedRecords(log, KEYS), uptime),
+            past=LoggedPast(folder),
         )
         self._server = ConsoleServer(self.app, settings)
         self._server.start()
@@ -116,6 +128,16 @@ class AccessibleSite:
         self.users.close()
         self.engine.stop()
         self._log.close()
+        self._queue.close()
+
+    def _alerts(self, folder: Path) -> Desk:
+        """Keep an urgent alert that nobody took, one that somebody took and one for the daily message."""
+        self._queue = Queue(folder)
+        taken = msgspec.structs.replace(alert("taken"), acknowledged_by="The physicist", acknowledged_at=NOW)
+        keep(self._queue, alert("urgent"), taken, alert("daily", severity=Severity.DIGEST), at=NOW)
+        tell(self._queue, note("told", "The operator", alerts=("urgent",)), at=NOW)
+        self.link = links().link("told", "The operator", NOW).removeprefix(CONSOLE)
+        return Desk(self._queue, links(), unreached_s=600.0, clock=self.clock)
 
     def _commented(self) -> str:
         fault = self.happens("dxa-1", FaultLogged("f1", "Table squeaks", stops_scanning=False, logged_by=PHYSICIST))

@@ -43,10 +43,20 @@ def navigation(page: str) -> list[str]:
 
 def test_the_navigation_holds_what_the_role_may_use_and_marks_the_page(visitor: Visitor) -> None:
     page = signed_in(visitor, Role.ADMIN).get("/people").text
-    assert navigation(page) == ["Status", "Reviews", "Due work", "Uptime", "Log", "Audit", "People"]
+    assert navigation(page) == [
+        "Status",
+        "Reviews",
+        "Due work",
+        "Uptime",
+        "Alerts",
+        "Log",
+        "Audit",
+        "People",
+        "Reports",
+    ]
     assert '<a href="/people" aria-current="page">' in page
     page = signed_in(visitor, Role.ENGINEER).get("/devices/dxa-1").text
-    assert navigation(page) == ["Status", "Reviews", "Due work", "Handed to me", "Uptime", "Log"]
+    assert navigation(page) == ["Status", "Reviews", "Due work", "Handed to me", "Uptime", "Alerts", "Log", "Reports"]
     assert '<a href="/" aria-current="true">' in page
     assert "Measurements" in navigation(signed_in(visitor, Role.OPERATOR).get("/").text)
     assert 'id="places"' not in visitor.client.get("/wall").text
