@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bonewatch.reference import command_line, hazard_log, http_api, topics
+from bonewatch.reference import command_line, hazard_log, http_api, metrics, topics
 
 PAGES: Final[dict[Path, Callable[[Path], str]]] = {
     Path("reference/command-line.md"): command_line.page,
     Path("reference/http-api.md"): http_api.page,
     Path("reference/topics.md"): topics.page,
+    Path("reference/metrics.md"): metrics.page,
     Path("safety/hazard-log.md"): hazard_log.page,
 }
 """Each by its path below the manual's folder; made from the program, or from data that lies in that folder."""

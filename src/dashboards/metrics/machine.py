@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
-from dashboards.metrics.families import plain
+from dashboards.metrics.families import labelled, plain
 from streams.machine_clock import clock_state
 
 
@@ -19,14 +19,15 @@ def machine(data_dir: Path | None) -> Iterable[Metric]:
         yield plain("bonewatch_data_free_bytes", "Room that is left where the log stands.", usage.free)
         yield plain("bonewatch_data_size_bytes", "Size of the disk on which the log stands.", usage.total)
     state = clock_state()
-    if state is not None:
-        yield plain(
-            "bonewatch_clock_synchronised",
-            "Whether something keeps this computer's clock right, as its kernel has it.",
-            state.is_synchronised,
-        )
-        yield plain(
-            "bonewatch_clock_largest_error_seconds",
-            "How far off this computer's clock may be, as its kernel has it.",
-            state.largest_error_s,
-        )
+    yield labelled(
+        "bonewatch_clock_synchronised",
+        "Whether something keeps this computer's clock right, as its kernel has it.",
+        (),
+        [((), None if state is None else float(state.is_synchronised))],
+    )
+    yield labelled(
+        "bonewatch_clock_largest_error_seconds",
+        "How far off this computer's clock may be, as its kernel has it.",
+        (),
+        [((), None if state is None else state.largest_error_s)],
+    )

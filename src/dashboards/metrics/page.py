@@ -1,7 +1,7 @@
 """Renders the process's registry and how the site stands as one page; a part that fails is said, and costs no other."""
 
-import importlib.metadata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -53,24 +53,32 @@ class SiteCollector(Collector):
             "devices": self._devices,
             "machine": lambda: machine(self._data_dir),
         }
-        read: list[tuple[tuple[str], float]] = []
+        read: list[tuple[Sequence[str], float]] = []
         for name, part in parts.items():
             metrics = _or_none(name, part)
             yield from metrics or ()
             read.append(((name,), float(metrics is not None)))
-        yield labelled("bonewatch_metrics_part_read", "Whether a part of this page could be read.", ("part",), read)
+        yield parts_read(read)
 
     def _process(self) -> Iterable[Metric]:
-        yield InfoMetricFamily(
-            "bonewatch_build", "What runs here.", value={"version": importlib.metadata.version("bonewatch")}
-        )
-        yield plain("bonewatch_site_ready", "Every device's state is known and commits succeed.", self._site.ready)
-        yield plain("bonewatch_live_pages", "Pages connected for live updates.", self._live.pages)
-        yield plain("bonewatch_event_streams", "Streams of events over the API.", self._live.watchers)
+        return site_metrics(ready=self._site.ready, pages=self._live.pages, streams=self._live.watchers)
 
     def _devices(self) -> Iterable[Metric]:
         views = self._readings.devices()
         return chain(gates(views), charts(views), due(views, self._zone))
+
+
+def parts_read(read: Iterable[tuple[Sequence[str], float]] = ()) -> Metric:
+    """Return which parts of the page could be read."""
+    return labelled("bonewatch_metrics_part_read", "Whether a part of this page could be read.", ("part",), read)
+
+
+def site_metrics(*, ready: bool = False, pages: int = 0, streams: int = 0) -> Iterable[Metric]:
+    """Yield what is known of the process as a whole."""
+    yield InfoMetricFamily("bonewatch_build", "What runs here.", value={"version": version("bonewatch")})
+    yield plain("bonewatch_site_ready", "Every device's state is known and commits succeed.", ready)
+    yield plain("bonewatch_live_pages", "Pages connected for live updates.", pages)
+    yield plain("bonewatch_event_streams", "Streams of events over the API.", streams)
 
 
 class MetricsPage:
