@@ -9,6 +9,7 @@ import structlog
 from alerts.deliveries import ChannelTrouble
 from alerts.rules import AlertRules
 from alerts.situation import DeviceSituation, LineView, Situation, Trouble, UptimeStanding, clinics_ahead
+from collectors.dicom.hearing import Hearing
 from streams.engine import SiteEngine
 from streams.fold.schedule import local_day
 from streams.lines import Lines
@@ -23,7 +24,7 @@ UPTIME_EVERY: Final = timedelta(hours=1)
 
 
 class SitePorts(NamedTuple):
-    """What of a site is looked at; `heard_at` says when a peer of DICOM was heard last, by AE title.
+    """What of a site is looked at; `hearing` says when a peer of DICOM was heard last, by AE title.
 
     `is_clock_kept` says whether something keeps this computer's clock right, None where nobody knows.
     """
@@ -32,7 +33,7 @@ class SitePorts(NamedTuple):
     readings: Readings
     lines: Lines
     uptime: LoggedUptime
-    heard_at: Callable[[str], datetime | None]
+    hearing: Hearing
     is_clock_kept: Callable[[], bool | None]
 
 
@@ -54,7 +55,7 @@ class SituationGatherer:
     def __init__(
         self, ports: SitePorts, rules: AlertRules, time_zone: str, troubles: Callable[[], Sequence[ChannelTrouble]]
     ) -> None:
-        self._engine, self._readings, self._lines, self._uptime, self._heard_at, self._is_clock_kept = ports
+        self._engine, self._readings, self._lines, self._uptime, self._hearing, self._is_clock_kept = ports
         self._rules, self._time_zone, self._troubles = rules, time_zone, troubles
         self._line_since: dict[str, tuple[str, datetime]] = {}
         self._not_ready_since: datetime | None = None
@@ -77,8 +78,14 @@ class SituationGatherer:
     def _device(self, view: DeviceView, at: datetime) -> DeviceSituation:
         state = self._engine.states.get(view.device)
         clinics = clinics_ahead(state.calendar, at, self._rules.assumed_clinic) if state is not None else ()
-        heard_at = self._heard_at(view.ae_title) if view.ae_title else None
-        return DeviceSituation(view, clinics, self._line(view.device, at), heard_at)
+        return DeviceSituation(view, clinics, self._line(view.device, at), self._heard_at(view))
+
+    def _heard_at(self, view: DeviceView) -> datetime | None:
+        """Return when a scanner was heard last; one whose worklist comes from here could be, ever since the start."""
+        if not view.ae_title:
+            return None
+        heard_at = self._hearing.heard_at(view.ae_title)
+        return self._hearing.since if heard_at is None and view.enforcement == "worklist" else heard_at
 
     def _line(self, device: str, at: datetime) -> LineView | None:
         """Return how a line stands, and since when it has been seen so."""

@@ -100,7 +100,7 @@ class Site:
         self._on_store = on_store
         self._folder = folder
         self._pseudonyms = Pseudonyms(data_dir)
-        self._hearing = Hearing(clock)
+        self._hearing = Hearing(clock, (device.ae_title for device in config.device if device.ae_title))
         self.lines: Lines = NO_LINES
         self.fault_logs: FaultLogs | None = None
         self._stack = ExitStack()
@@ -384,7 +384,7 @@ class Site:
             self.readings,
             self.lines,
             uptime,
-            self._hearing.heard_at,
+            self._hearing,
             lambda: is_clock_kept(CLOCK_SETTLING_S),
         )
         gather = SituationGatherer(ports, alerts.rules, self._config.site.time_zone, alerts.desk.troubles)

@@ -1,22 +1,28 @@
 """When each peer last opened an association, whatever for: a scanner that asks for nothing is silent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
 
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
-MOST: Final = 1_000
-"""More titles are not remembered: a peer may call itself anything."""
-
 
 class Hearing:
-    """Remembers when each AE title was heard last since the start (a `DicomService`); safe from any thread."""
+    """Remembers when each AE title was heard last since the start (a `DicomService`); safe from any thread.
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    Parameters
+    ----------
+    clock
+        Says what time it is, UTC.
+    titles
+        Of the configured devices; others are not remembered, for a peer may call itself anything.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], titles: Iterable[str]) -> None:
+        self._clock, self._titles = clock, frozenset(titles)
         self._heard: dict[str, datetime] = {}
+        self.since = clock()
+        """Since when it has been listened."""
 
     @property
     def handlers(self) -> list[evt.EventHandlerType]:
@@ -27,7 +33,8 @@ class Hearing:
         """Add no presentation context."""
 
     def start(self) -> None:
-        """Do nothing: associations come by themselves."""
+        """Note since when associations can come."""
+        self.since = self._clock()
 
     def stop(self) -> None:
         """Do nothing."""
@@ -38,5 +45,5 @@ class Hearing:
 
     def _note(self, event: Event) -> None:
         title = event.assoc.requestor.ae_title.strip()
-        if title in self._heard or len(self._heard) < MOST:
+        if title in self._titles:
             self._heard[title] = self._clock()
