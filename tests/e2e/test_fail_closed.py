@@ -60,7 +60,7 @@ class Department:
         self.book()
         self.ris.start()
         text = configuration(self.ris.port, scanners=8)
-        impatient = text.replace(f"port = {self.ris.port} }}", f"port = {self.ris.port}, timeout_s = 0.5 }}")
+        impatient = text.replace(f"port = {self.ris.port} }}", f"port = {self.ris.port}, timeout_s = 2.0 }}")
         seed(folder, impatient, facts_of=behind_them())
         self.site = SiteProcess(folder)
 

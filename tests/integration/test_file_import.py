@@ -218,7 +218,7 @@ def test_the_watched_folder_is_shown_as_it_stands(department: Path, capsys: pyte
 
 def test_the_example_of_the_page_does_what_it_says(department: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "connect" / "files.md").read_text(encoding="utf-8")
-    export, column_map = (page.split(f"```{kind}", 1)[1].split("```", 1)[0] for kind in ("csv\n", "toml\n# maps"))
+    export, column_map = (page.split(f"```{kind}", 1)[1].split("```", 1)[0] for kind in ("text\n", "toml\n# maps"))
     (department / "maps" / "page.toml").write_text(f"# maps{column_map}", encoding="utf-8")
     (department / "export.csv").write_bytes(export.encode("cp1252"))
     words = ("--device", "dxa-1", "--map", str(department / "maps" / "page.toml"), "--json")
