@@ -22,7 +22,11 @@ SEQUENCES = 1_000
 
 def test_no_sequence_opens_a_gate_that_breaks_a_rule() -> None:
     chosen = settings(
-        max_examples=SEQUENCES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=SEQUENCES,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize=True,  # the same each time: what must come up in them is counted below; the campaign's are random
+        suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Department, settings=chosen)
     assert SEEN["open, serviced"] > 20
