@@ -20,7 +20,7 @@ from streams.sqlite_log import SqliteEventLog
 from tests.running import ScannerConsole, SiteProcess, configuration, console, seed
 from tests.site_logs import facts_in
 
-KILLS = int(os.environ.get("BONEWATCH_KILLS", "15"))
+KILLS = int(os.environ.get("BONEWATCH_KILLS", "25"))
 """The long run has 200: ``BONEWATCH_KILLS=200 pytest tests/e2e/test_kill.py``."""
 KILLS_PER_LOG = 20
 STREAMS = 2
