@@ -75,13 +75,15 @@ class AlertsSettings(_Section, frozen=True, kw_only=True):
 
     `console_url` is where people reach the console: links in messages lead there. `fallback` are names of persons who
     are told when nobody else can be. `link_hours` is how long a link in a message serves; `kept_days` how long the
-    record of what was told is kept.
+    record of what was told is kept. With `first_patient` the RIS is asked around clinics when each scanner's patients
+    are booked, so that messages name the first; of its answers the times are kept, in memory.
     """
 
     console_url: str = ""
     fallback: tuple[str, ...] = ()
     link_hours: float = 24.0
     kept_days: int = 400
+    first_patient: bool = True
     rules: AlertRules = AlertRules()
     delivery: DeliverySettings = DeliverySettings()
     person: tuple[PersonSettings, ...] = ()

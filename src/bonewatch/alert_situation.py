@@ -8,7 +8,7 @@ import structlog
 
 from alerts.deliveries import ChannelTrouble
 from alerts.rules import AlertRules
-from alerts.situation import DeviceSituation, LineView, Situation, Trouble, UptimeStanding, clinics_ahead
+from alerts.situation import ClinicSpan, DeviceSituation, LineView, Situation, Trouble, UptimeStanding, clinics_ahead
 from collectors.dicom.hearing import Hearing
 from streams.engine import SiteEngine
 from streams.fold.schedule import local_day
@@ -17,6 +17,8 @@ from streams.readings import DeviceView, Readings
 from streams.sqlite_log import LogError
 from streams.uptime.reader import LoggedUptime
 
+APPOINTMENTS_AHEAD: Final = timedelta(hours=1)
+"""So long before a clinic's messages may begin, the RIS is asked for its appointments: messages name the first."""
 CLOCK_SETTLING_S: Final = 3600.0
 """So long after the computer's start nothing is said of a clock that nothing keeps."""
 UPTIME_EVERY: Final = timedelta(hours=1)
@@ -26,7 +28,8 @@ UPTIME_EVERY: Final = timedelta(hours=1)
 class SitePorts(NamedTuple):
     """What of a site is looked at; `hearing` says when a peer of DICOM was heard last, by AE title.
 
-    `is_clock_kept` says whether something keeps this computer's clock right, None where nobody knows.
+    `is_clock_kept` says whether something keeps this computer's clock right, None where nobody knows;
+    `first_patient` when the first patient is booked on a device from an instant on, None where nobody knows.
     """
 
     engine: SiteEngine
@@ -35,6 +38,7 @@ class SitePorts(NamedTuple):
     uptime: LoggedUptime
     hearing: Hearing
     is_clock_kept: Callable[[], bool | None]
+    first_patient: Callable[[str, datetime], datetime | None] = lambda _device, _at: None
 
 
 class SituationGatherer:
@@ -55,7 +59,8 @@ class SituationGatherer:
     def __init__(
         self, ports: SitePorts, rules: AlertRules, time_zone: str, troubles: Callable[[], Sequence[ChannelTrouble]]
     ) -> None:
-        self._engine, self._readings, self._lines, self._uptime, self._hearing, self._is_clock_kept = ports
+        self._engine, self._readings, self._lines, self._uptime, self._hearing = ports[:5]
+        self._is_clock_kept, self._first_patient = ports.is_clock_kept, ports.first_patient
         self._rules, self._time_zone, self._troubles = rules, time_zone, troubles
         self._line_since: dict[str, tuple[str, datetime]] = {}
         self._not_ready_since: datetime | None = None
@@ -78,7 +83,13 @@ class SituationGatherer:
     def _device(self, view: DeviceView, at: datetime) -> DeviceSituation:
         state = self._engine.states.get(view.device)
         clinics = clinics_ahead(state.calendar, at, self._rules.assumed_clinic) if state is not None else ()
-        return DeviceSituation(view, clinics, self._line(view.device, at), self._heard_at(view))
+        first = self._first_patient(view.device, at) if self._is_near(clinics, at) else None
+        return DeviceSituation(view, clinics, self._line(view.device, at), self._heard_at(view), first)
+
+    def _is_near(self, clinics: Sequence[ClinicSpan], at: datetime) -> bool:
+        """Whether it is soon time, or time, to say when the first patient comes."""
+        ahead = self._rules.lead + APPOINTMENTS_AHEAD
+        return any(clinic.starts - ahead <= at < clinic.ends for clinic in clinics)
 
     def _heard_at(self, view: DeviceView) -> datetime | None:
         """Return when a scanner was heard last; one whose worklist comes from here could be, ever since the start."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -27,9 +28,11 @@ from bonewatch.reports import site_reports
 from bonewatch.review_assessor import ReviewAssessor
 from collectors.archive import Archive
 from collectors.attachments import Attachments
+from collectors.dicom.bookings import Bookings
 from collectors.dicom.entity import DicomEntity
 from collectors.dicom.hearing import Hearing
 from collectors.dicom.store import StoreTiming
+from collectors.dicom.upstream import UpstreamWorklist
 from collectors.errors import CollectorError
 from collectors.printed.reports import PrintedReports
 from collectors.protocols.known import protocol
@@ -386,12 +389,25 @@ class Site:
             uptime,
             self._hearing,
             lambda: is_clock_kept(CLOCK_SETTLING_S),
+            self._first_patient(),
         )
         gather = SituationGatherer(ports, alerts.rules, self._config.site.time_zone, alerts.desk.troubles)
         watch = alerts.watch(gather)
         self._stack.callback(watch.stop)
         self._stack.callback(self.engine.subscribe(lambda _news: watch.wake()))
         watch.start()
+
+    def _first_patient(self) -> Callable[[str, datetime], datetime | None]:
+        """Return what says when the first patient is booked on a device: the RIS, where it may be asked."""
+        upstream = self._config.dicom.upstream
+        if upstream is None or self._config.alerts is None or not self._config.alerts.first_patient:
+            return lambda _device, _at: None
+        policies = {key: policy for key, (policy, _) in self._config.devices().items()}
+        zone = ZoneInfo(self._config.site.time_zone)
+        bookings = Bookings(UpstreamWorklist(upstream), policies, zone, self._clock)
+        self._stack.callback(bookings.stop)
+        bookings.start()
+        return bookings.first_after
 
     def stop(self) -> None:
         """Stop listening, commit what is queued, close the log."""

@@ -156,6 +156,10 @@ SELECT DISTINCT split_part(device, '/', 1), 1, 'bench', 1, '\\x00'::bytea FROM f
     ),
 )
 
+LAST_PART: Final = "indexes and statistics"
+PARTS: Final = (*(name for name, _ in _STATEMENTS), LAST_PART)
+"""What is filled, in turn."""
+
 
 def fill(db: Db, sizes: Sizes, now: datetime) -> Iterator[str]:
     """Fill a migrated, empty database; yield the name of each part as it begins."""
@@ -174,7 +178,7 @@ def fill(db: Db, sizes: Sizes, now: datetime) -> Iterator[str]:
         yield name
         for statement in statements.format(**words).split(";\n"):
             db.execute(statement.encode())
-    yield "indexes and statistics"
+    yield LAST_PART
     db.execute(b"VACUUM (ANALYZE)")
 
 

@@ -37,12 +37,14 @@ STADIOMETER_ERRORS: Final = _errors("stadiometer_errors", "cm", CENTIMETRES, 1)
 
 LAST: Final = SqlQuery(
     "last_checks",
-    f"""SELECT DISTINCT ON (device, standard_id) device AS "Device", kind AS "Kind", standard_id AS "Standard",
-       measured_at AS "Checked", nominal AS "Nominal", read AS "Read", error AS "Error", unit AS "Unit",
-       {words('verdict')} AS "Verdict",
+    f"""SELECT c.device AS "Device", kind AS "Kind", c.standard_id AS "Standard", measured_at AS "Checked",
+       nominal AS "Nominal", read AS "Read", error AS "Error", unit AS "Unit", {words('verdict')} AS "Verdict",
        extract(epoch FROM now() - measured_at)::double precision / 86400 AS "Days ago", note AS "Note"
-FROM bonewatch.device_checks WHERE {CHOSEN}
-ORDER BY device, standard_id, measured_at DESC""",
+FROM (SELECT DISTINCT device, standard_id FROM bonewatch.device_checks WHERE {CHOSEN}) s
+CROSS JOIN LATERAL (
+    SELECT * FROM bonewatch.device_checks c
+    WHERE c.device = s.device AND c.standard_id = s.standard_id ORDER BY measured_at DESC LIMIT 1
+) c ORDER BY c.device, c.standard_id""",
     (
         text("Device"), text("Kind"), text("Standard"), time("Checked"), number("Nominal", decimals=2),
         number("Read", decimals=2), number("Error", decimals=2), text("Unit"), text("Verdict"),

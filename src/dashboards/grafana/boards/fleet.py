@@ -35,7 +35,7 @@ WAITING: Final = SqlQuery(
     "waiting",
     f"""SELECT (SELECT count(*) FROM bonewatch.review_log WHERE {CHOSEN} AND is_open) AS "Reviews",
        (SELECT count(*) FROM bonewatch.open_faults WHERE {CHOSEN}) AS "Open faults",
-       (SELECT count(*) FROM bonewatch.handovers WHERE {CHOSEN} AND decided_at IS NULL) AS "With engineers",
+       (SELECT count(*) FROM bonewatch.open_handovers WHERE {CHOSEN}) AS "With engineers",
        (SELECT count(*) FROM bonewatch.duty_now WHERE {CHOSEN} AND standing = 'overdue') AS "Work overdue\"""",
     (number("Reviews"), number("Open faults"), number("With engineers"), number("Work overdue")),
 )

@@ -38,14 +38,17 @@ FROM reckoned ORDER BY 3, 1""",
 BY_WEEK: Final = SqlQuery(
     "uptime_by_week",
     HOURS_OF
-    + """SELECT week AS "time", 100 * sum(bonewatch.seconds_in(usable * span))
-           / nullif(sum(bonewatch.seconds_in(clinic * span)), 0) AS "Uptime"
-FROM generate_series(
-    date_trunc('week', $__timeFrom()::timestamptz, 'UTC'), $__timeTo()::timestamptz, interval '7 days'
-) week
-CROSS JOIN LATERAL (SELECT tstzmultirange(tstzrange(week, week + interval '7 days')) AS span) w
-CROSS JOIN reckoned
-GROUP BY week HAVING sum(bonewatch.seconds_in(clinic * span)) > 0 ORDER BY week""",
+    + """SELECT week AS "time", 100 * coalesce(sum(seconds) FILTER (WHERE is_usable), 0)
+           / sum(seconds) FILTER (WHERE NOT is_usable) AS "Uptime"
+FROM (
+    SELECT week, is_usable, extract(epoch FROM
+           least(upper(span), week + interval '7 days') - greatest(lower(span), week))::double precision AS seconds
+    FROM (
+        SELECT true AS is_usable, unnest(usable) AS span FROM reckoned
+        UNION ALL SELECT false, unnest(clinic) FROM reckoned
+    ) spans
+    CROSS JOIN generate_series(date_trunc('week', lower(span), 'UTC'), upper(span), interval '7 days') week
+) w GROUP BY week HAVING sum(seconds) FILTER (WHERE NOT is_usable) > 0 ORDER BY week""",
     (time(), number("Uptime", PERCENT, 2)),
     Format.TIME_SERIES,
 )
