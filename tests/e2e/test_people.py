@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from simulators.ris import Appointment, VirtualRis
 from streams.roles import Role
 from tests.e2e.test_console_browser import browser
 from tests.hospital import Hospital
@@ -85,6 +86,31 @@ def test_the_operator_before_the_clinic(hospital: Hospital, mails: MailServer, b
         hospital.told(Role.OPERATOR, "Scanner DXA1 is cleared")
         over(page, hospital, "Scanner DXA1 is not cleared")
         assert {address for one in mails.came for address in one.to} == {"operator@invented.example"}
+
+
+def test_the_operator_is_told_when_the_first_patient_comes(tmp_path: Path, mails: MailServer) -> None:
+    ris = VirtualRis([Appointment(n, ("DXA1",), day=MONDAY.date(), start=f"{8 + n:02}4000") for n in range(3)])
+    ris.start()
+    behind = f"""
+[dicom.upstream]
+ae_title = "RIS"
+host = "127.0.0.1"
+port = {ris.port}
+"""
+    hospital = Hospital(tmp_path / "hospital", MONDAY, mails, more=behind)
+    try:
+        hospital.vendor_qc(1)
+        hospital.vendor_qc(2)
+        hospital.scan(2, 1.001)
+        hospital.scan(1, 1.019)
+        assert ris.in_query.wait(30.0), "it is asked from 06:45 on"
+        hospital.later(7, 45)
+        mail = hospital.told(Role.OPERATOR, "Scanner DXA1 is not cleared")
+        assert "this morning's phantom failed (+1.9 %). Clinic starts 08:30 (first patient 08:40)." in mail.text
+        assert "TEST0" not in mail.text
+    finally:
+        hospital.stop()
+        ris.stop()
 
 
 def test_the_physicist_off_site(hospital: Hospital, browser: Browser) -> None:

@@ -10,7 +10,6 @@ import msgspec
 import structlog
 from pydicom.dataset import Dataset
 
-from collectors.dicom.requests import station_ae_titles
 from collectors.dicom.text import PARSING_ERRORS, items, scheduled_at, text
 from collectors.dicom.upstream import PendingItem, QueryCancelledError, UpstreamError, WorklistSource
 from collectors.errors import CollectorError
@@ -72,7 +71,7 @@ class Bookings:
             self._thread.join()
 
     def first_after(self, device: str, at: datetime) -> datetime | None:
-        """Return the first start that is booked at `at` or later that day, as far as the RIS has said; else None."""
+        """Return the first start that is booked at `at` or later, as far as the RIS has said lately; else None."""
         with self._lock:
             known = self._known.get(device)
             if device in self._devices and (known is None or not timedelta() <= at - known.asked_at < ASKED_EVERY):
@@ -123,10 +122,12 @@ class Bookings:
             patient_id = text(pending.item, "PatientID")
             if any(policy.phantom(patient_id) for policy in self._devices.values()):
                 return ()
-            if ae_title not in station_ae_titles(pending.item):
-                return ()
-            steps = items(pending.item, "ScheduledProcedureStepSequence")
-            return tuple(start for step in steps if (start := scheduled_at(step, self._zone)) is not None)
+            here = [
+                step
+                for step in items(pending.item, "ScheduledProcedureStepSequence")
+                if ae_title in map(str.strip, text(step, "ScheduledStationAETitle").split("\\"))
+            ]
+            return tuple(start for step in here if (start := scheduled_at(step, self._zone)) is not None)
         except PARSING_ERRORS:
             return ()
 
