@@ -48,9 +48,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=["in memory", "real engine"])
-def console(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    stage = FakeStage(tmp_path, demo=False) if request.param == "in memory" else SiteStage(tmp_path)
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Stage]:
+    stage = SiteStage(tmp_path)
     yield stage
     stage.end()
 

@@ -30,6 +30,12 @@ def mails() -> Iterator[MailServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hospital's clock jumps, and nobody need wait for the next look after it."""
+    monkeypatch.setattr("alerts.watch.TICK_S", 1.0)
+
+
 @pytest.fixture
 def hospital(tmp_path: Path, mails: MailServer) -> Iterator[Hospital]:
     """Monday, 07:10: the scanners' own QC is done, both phantoms have passed."""
