@@ -5,6 +5,7 @@ make databases.
 """
 
 import os
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from streams.refold import recorded
 from tests.folding import DEVICE, MONDAY, POLICY, WEEKDAY_CLINIC, Folded
 
 TIMESCALE_URL = os.environ.get("BONEWATCH_TEST_TIMESCALE_URL", "")
+TEMPLATE_FREE_WITHIN_S = 30.0
 FLAVOURS = ["native", *(["timescale"] if TIMESCALE_URL else [])]
 
 
@@ -57,9 +59,17 @@ class Server:
     def create(self, template: str) -> str:
         """Make a database; return how to connect to it."""
         name = f"test_{uuid.uuid4().hex}"
+        until = time.monotonic() + TEMPLATE_FREE_WITHIN_S
         with psycopg.connect(self.conninfo, autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-        return make_conninfo(self.conninfo, dbname=name)
+            while True:
+                try:
+                    admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+                except psycopg.errors.ObjectInUse:  # a worker of TimescaleDB looks into the template now and then
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.2)
+                else:
+                    return make_conninfo(self.conninfo, dbname=name)
 
     def drop(self, conninfo: str) -> None:
         name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]

@@ -52,17 +52,19 @@ def bench_api(*, short: bool = False, as_json: AsJson = False) -> int:
 
 
 @bench_app.command(name="dashboards")
-def bench_dashboards(*, short: bool = False, as_json: AsJson = False) -> int:
+def bench_dashboards(*, short: bool = False, server: str = "", as_json: AsJson = False) -> int:
     """Time every panel's question with ten years of 400 scanners, on aggregates and raw rows; and the console's pages.
 
     Parameters
     ----------
     short
         A few scanners and months: shows that it runs, and measures nothing.
+    server
+        A PostgreSQL or TimescaleDB in which a database may be made for it; without one a private server is started.
     """
     from bonewatch.bench.dashboards import FULL, SHORT, measure  # noqa: PLC0415 - only where it is asked for
 
-    return measure(SHORT if short else FULL, as_json=as_json)
+    return measure(SHORT if short else FULL, server, as_json=as_json)
 
 
 @bench_app.command(name="collect")

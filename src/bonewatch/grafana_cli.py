@@ -29,6 +29,7 @@ def push(
     plain_http: bool = False,
     postgres_uid: PostgresUid = "bonewatch",
     prometheus_uid: PrometheusUid = "prometheus",
+    timescale: bool = False,
     database: str = "",
     database_name: str = "bonewatch",
     database_password_file: Path | None = None,
@@ -51,6 +52,8 @@ def push(
         Uid of the data source for the database, as it is called there.
     prometheus_uid
         The same of Prometheus.
+    timescale
+        The database is a TimescaleDB: ask its aggregates of days, which are quicker over years.
     database
         host:port of the database as Grafana reaches it: makes that data source too.
     database_name
@@ -75,7 +78,7 @@ def push(
     changed = 0
     try:
         with Grafana(url, _token(token_file), ca_file=str(ca_file or ""), plain_http=plain_http) as grafana:
-            sources = Sources(postgres_uid, prometheus_uid)
+            sources = Sources(postgres_uid, prometheus_uid, timescale)
             for done in pushing.push(grafana, sources, database=source, prometheus_url=prometheus):
                 changed += done.change is not pushing.Change.SAME
                 where = f" [dim]({escape(done.where)})[/]" if done.where else ""
@@ -93,6 +96,7 @@ def write(
     path: str = "/etc/grafana/dashboards",
     postgres_uid: PostgresUid = "bonewatch",
     prometheus_uid: PrometheusUid = "prometheus",
+    timescale: bool = False,
 ) -> int:
     """Write the dashboards as files from which a Grafana provisions them; only those that differ.
 
@@ -106,12 +110,14 @@ def write(
         Uid of the data source for the database, as it is called there.
     prometheus_uid
         The same of Prometheus.
+    timescale
+        The database is a TimescaleDB: ask its aggregates of days, which are quicker over years.
     """
     from dashboards.grafana import files  # noqa: PLC0415 - see push
     from dashboards.grafana.sources import Sources  # noqa: PLC0415
 
     try:
-        changed = files.write(folder, Sources(postgres_uid, prometheus_uid), seen_by_grafana=path)
+        changed = files.write(folder, Sources(postgres_uid, prometheus_uid, timescale), seen_by_grafana=path)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written to: {error.strerror}") from error
     for one in changed:

@@ -53,6 +53,7 @@ VIEWS = (
     "review_worklist",
     "review_log",
     "open_faults",
+    "open_handovers",
     "review_decisions_in_force",
 )
 CLINICAL_VIEWS = (

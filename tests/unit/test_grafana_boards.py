@@ -144,13 +144,22 @@ def test_no_question_names_what_is_linked_to_patients(query: SqlQuery) -> None:
 
 
 def test_the_files_in_deploy_are_what_the_code_says() -> None:
-    made = files(Sources())
+    made = files(Sources(timescale=True))
     for name, text in made.items():
         assert (DEPLOY / name).read_text(encoding="utf-8") == text, (
-            f"run: ./bonewatch grafana write deploy/grafana ({name})"
+            f"run: ./bonewatch grafana write deploy/grafana --timescale ({name})"
         )
     there = {f"dashboards/{path.name}" for path in (DEPLOY / "dashboards").iterdir()}
     assert there == made.keys() - {PROVIDER}
+
+
+def test_a_timescaledb_is_asked_for_its_days_and_for_the_rest_as_any_other() -> None:
+    asked = {uid: documents(Sources(timescale=True))[uid] for uid in ("bonewatch-fleet", "bonewatch-scanner")}
+    assert "bonewatch.qc_daily" in asked["bonewatch-fleet"]
+    assert "bonewatch.qc_daily" in asked["bonewatch-scanner"]
+    rows, days = documents(Sources()), documents(Sources(timescale=True))
+    assert not any("bonewatch.qc_daily" in text for text in rows.values())
+    assert {uid for uid in rows if rows[uid] != days[uid]} == {"bonewatch-fleet", "bonewatch-scanner"}
 
 
 def test_only_what_differs_is_written(tmp_path: Path) -> None:

@@ -161,8 +161,8 @@ PARTS: Final = (*(name for name, _ in _STATEMENTS), LAST_PART)
 """What is filled, in turn."""
 
 
-def fill(db: Db, sizes: Sizes, now: datetime) -> Iterator[str]:
-    """Fill a migrated, empty database; yield the name of each part as it begins."""
+def fill(db: Db, sizes: Sizes, now: datetime, flavour: str) -> Iterator[str]:
+    """Fill a migrated, empty database of a flavour; yield the name of each part as it begins."""
     last = now.astimezone(UTC).date()
     first = month_after(last, -sizes.months)
     for table in TABLES:
@@ -179,6 +179,8 @@ def fill(db: Db, sizes: Sizes, now: datetime) -> Iterator[str]:
         for statement in statements.format(**words).split(";\n"):
             db.execute(statement.encode())
     yield LAST_PART
+    if flavour == "timescale":
+        db.execute(b"CALL refresh_continuous_aggregate('qc_daily', NULL, NULL)")
     db.execute(b"VACUUM (ANALYZE)")
 
 

@@ -1,23 +1,29 @@
 """Dashboards with ten years of 400 scanners: how long every panel's question takes, and pages of the console.
 
-The database is a private embedded PostgreSQL with fsync off, filled by SQL with invented data; one asker, warm cache.
+The database is a private embedded PostgreSQL with fsync off, or one made on a server that is named (for TimescaleDB),
+filled by SQL with invented data; one asker, warm cache.
 Questions are asked with the rights of Grafana's role, rows fetched, times in the caller. Each choice of devices and
 end of the time is another. The whole takes four to six minutes and 3 GB of the current folder, and shows how far it is.
 """
 
 import json
 import random
+import secrets
 import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import psycopg
 import structlog
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -27,7 +33,7 @@ from bonewatch.bench.pages import PageFigure, page_figures
 from dashboards.grafana.catalogue import boards
 from dashboards.grafana.expansion import TimeRange, expand
 from dashboards.grafana.queries import SqlQuery
-from storage.connection import Db
+from storage.connection import Db, open_connection
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
@@ -84,12 +90,16 @@ class Asking(NamedTuple):
     daily: bool
 
 
-def measure(sizes: Sizes, *, as_json: bool) -> int:
-    """Run it, print the figures; 1 if a panel as it is opened misses the aim, or a page does."""
+def measure(sizes: Sizes, server: str = "", *, as_json: bool) -> int:
+    """Run it, print the figures; 1 if a panel as it is opened misses the aim, or a page does.
+
+    `server` is a PostgreSQL in which a database may be made; without one a private server is started.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ended from outside: server and folder go with it
     with tempfile.TemporaryDirectory(prefix="bonewatch-bench-", dir=Path.cwd()) as folder:
-        asked = _panels(Path(folder) / "fleet", sizes)
+        with _elsewhere(server) if server else _here(Path(folder) / "fleet") as db:
+            asked = _panels(db, sizes)
         pages = page_figures(Path(folder) / "site", sizes)
     slow = [one for one in asked if one.is_usual and one.p95_ms >= AIM_P95_MS]
     missed = [page for page in pages if not page.is_within]
@@ -101,40 +111,53 @@ def measure(sizes: Sizes, *, as_json: bool) -> int:
     return 1 if slow or missed else 0
 
 
-def _panels(folder: Path, sizes: Sizes) -> list[Asked]:
-    now = datetime.now(UTC)
+@contextmanager
+def _here(folder: Path) -> Iterator[Db]:
+    """A database of a private server."""
     server = EmbeddedPostgres(folder)
     try:
         with server.connect() as db:
-            migrate(db)
             db.execute("ALTER SYSTEM SET fsync = off")  # only filling is quicker for it
             db.execute("SELECT pg_reload_conf()")
-            with _progress() as shown:
-                task = shown.add_task("filling", total=len(PARTS))
-                for part in fill(db, sizes, now):
-                    shown.update(task, description=f"filling: {part}", advance=1)
-                asking = list(_asking(sizes, now))
-                task = shown.add_task("asking", total=len(asking))
-                asked = []
-                for one in asking:
-                    shown.update(task, description=f"asking: {one.query.name}, {one.way.devices}, {one.way.span}")
-                    asked.append(_ask(db, sizes, now, one))
-                    shown.advance(task)
-                return asked
+            yield db
     finally:
         server.stop()
+
+
+@contextmanager
+def _elsewhere(server: str) -> Iterator[Db]:
+    """A database made on a server for this and dropped afterwards."""
+    name = f"bonewatch_bench_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            with open_connection(make_conninfo(server, dbname=name)) as db:
+                yield db
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _panels(db: Db, sizes: Sizes) -> list[Asked]:
+    now = datetime.now(UTC)
+    flavour = migrate(db).flavour
+    with _progress() as shown:
+        task = shown.add_task("filling", total=len(PARTS))
+        for part in fill(db, sizes, now, flavour):
+            shown.update(task, description=f"filling: {part}", advance=1)
+        asking = list(_asking(sizes, now))
+        task = shown.add_task("asking", total=len(asking))
+        asked = []
+        for one in asking:
+            shown.update(task, description=f"asking: {one.query.name}, {one.way.devices}, {one.way.span}")
+            asked.append(_ask(db, sizes, now, one))
+            shown.advance(task)
+        return asked
 
 
 def _progress() -> Progress:
     """Return what tells how far it is, on standard error: figures alone go where they can be piped."""
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.completed}/{task.total} {task.description}"))
     return Progress(*columns, console=Console(stderr=True))
-
-
-def figures(db: Db, sizes: Sizes, now: datetime) -> Iterator[Asked]:
-    """Ask every panel's question of a filled database in each of its ways."""
-    for one in _asking(sizes, now):
-        yield _ask(db, sizes, now, one)
 
 
 def _asking(sizes: Sizes, now: datetime) -> Iterator[Asking]:
@@ -158,6 +181,7 @@ def _ways(uid: str, opened: timedelta, sizes: Sizes, now: datetime) -> Iterator[
 def _ask(db: Db, sizes: Sizes, now: datetime, one: Asking) -> Asked:
     rng = random.Random(f"{one.board}{one.query.name}")  # noqa: S311 - which devices are looked at
     db.execute("SET ROLE bonewatch_reader")
+    db.execute("SET jit = off")  # as this role has it when it signs in, from migration 22 on
     seconds: list[float] = []
     rows = 0
     for _ in range(sizes.asks + 1):
@@ -165,8 +189,8 @@ def _ask(db: Db, sizes: Sizes, now: datetime, one: Asking) -> Asked:
             break
         until = now - timedelta(minutes=rng.randrange(60))
         chosen = _chosen(rng, one.board, one.way, sizes)
-        sql = one.query.aggregate if one.daily else one.query.sql
-        expanded = expand(sql, TimeRange(until - one.way.length, until), chosen)
+        question = one.query.aggregate if one.daily else one.query.sql
+        expanded = expand(question, TimeRange(until - one.way.length, until), chosen)
         started = time.perf_counter()
         rows = len(db.execute(expanded.encode()).fetchall())
         seconds.append(time.perf_counter() - started)

@@ -44,8 +44,8 @@ class Column(msgspec.Struct, frozen=True):
 class SqlQuery(msgspec.Struct, frozen=True):
     """A question to PostgreSQL.
 
-    `aggregate` is the same question to a view of days, where there is one: a plain view without TimescaleDB, and slower
-    there than the rows themselves, which are read by month. Panels ask `sql`.
+    `aggregate` is the same question to a view of days, where there is one. Panels ask it of a TimescaleDB, which keeps
+    the days; elsewhere it is a plain view, slower than the rows of `sql`, which are read by month.
     """
 
     name: str

@@ -15,10 +15,14 @@ PROMETHEUS: Final = "prometheus"
 
 
 class Sources(NamedTuple):
-    """UIDs of the data sources in the Grafana at hand."""
+    """UIDs of the data sources in the Grafana at hand.
+
+    With `timescale` the database is a TimescaleDB: questions go to its aggregates of days where there are any.
+    """
 
     postgres: str = "bonewatch"
     prometheus: str = "prometheus"
+    timescale: bool = False
 
     @property
     def sql(self) -> DataSourceRef:
@@ -65,8 +69,9 @@ def register() -> None:
 class SqlTarget(Builder[Dataquery]):
     """Makes a question of a panel."""
 
-    def __init__(self, ref_id: str, query: SqlQuery, source: DataSourceRef) -> None:
-        self._made = SqlDataquery(ref_id, query.sql, query.format.value, source)
+    def __init__(self, ref_id: str, query: SqlQuery, sources: Sources) -> None:
+        asked = query.aggregate if sources.timescale and query.aggregate else query.sql
+        self._made = SqlDataquery(ref_id, asked, query.format.value, sources.sql)
 
     def build(self) -> Dataquery:
         """Return the question."""
@@ -99,6 +104,6 @@ class SqlAnnotationTarget(Builder[AnnotationTarget]):
 def target(ref_id: str, query: SqlQuery | PromQuery, sources: Sources) -> Builder[Any]:
     """Return what asks a panel's question."""
     if isinstance(query, SqlQuery):
-        return SqlTarget(ref_id, query, sources.sql)
+        return SqlTarget(ref_id, query, sources)
     asked = prometheus.Dataquery().ref_id(ref_id).expr(query.expr).legend_format(query.legend).range()
     return asked.datasource(sources.metrics)

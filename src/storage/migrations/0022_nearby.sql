@@ -105,3 +105,13 @@ EXCEPTION
         RAISE NOTICE 'open_handovers was not granted: %', SQLERRM;
 END
 $$;
+
+-- Compiling a panel's question takes longer than answering it.
+DO $$
+BEGIN
+    EXECUTE format('ALTER ROLE bonewatch_reader IN DATABASE %I SET jit = off', current_database());
+EXCEPTION
+    WHEN undefined_object OR insufficient_privilege THEN
+        RAISE NOTICE 'jit was not switched off for bonewatch_reader: %', SQLERRM;
+END
+$$;
