@@ -15,6 +15,7 @@ import structlog
 from bonewatch.alert_situation import CLOCK_SETTLING_S, SitePorts, SituationGatherer
 from bonewatch.alerting import SECRET, SiteAlerts
 from bonewatch.alive import interrupted, interruption, marked
+from bonewatch.certificates import certificate_files
 from bonewatch.config import warnings
 from bonewatch.config_file import Config
 from bonewatch.data_folder import LOG_FILE, USERS_FILE, only_site_here
@@ -363,6 +364,7 @@ class Site:
             data_dir=self._data_dir,
             alerts=alerts.desk if alerts else None,
             past=LoggedPast(self._data_dir),
+            certificate_files=certificate_files(self._config, self._folder or self._data_dir),
         )
         server = ConsoleServer(app, settings)
         self._stack.callback(server.stop)

@@ -1,6 +1,6 @@
 """The web application of a site: pages, API, live updates, sign-in, metrics."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -76,18 +76,22 @@ def create_app(
     alerts: Desk | None = None,
     reports: Reports | None = None,
     past: LoggedPast | None = None,
+    certificate_files: Mapping[str, Path] | None = None,
 ) -> Litestar:
     """Return the application of a site; `demo` switches the demonstration's panel and sign-in on.
 
     `audit` is where uses are put on record; without it they are kept as long as the application.
     Without `measurements` routes about them answer that there is no database, without `published` nothing is streamed,
     without `pseudonyms` nobody is found by a patient's id, without `alerts` nobody is told anything. Of `data_dir` the
-    metrics say how much room is left.
+    metrics say how much room is left, of `certificate_files` (by what they are used for) when they end.
 
     Its `state.live.close()` lets the connections of live pages end: call it before the server is asked to stop.
     """
     live = LiveHub(site, settings.heartbeat_s)
-    metrics = MetricsPage(SiteCollector(site, readings, live, zone=settings.zone, data_dir=data_dir))
+    collector = SiteCollector(
+        site, readings, live, zone=settings.zone, data_dir=data_dir, certificate_files=certificate_files
+    )
+    metrics = MetricsPage(collector)
     trail = audit or MemoryTrail()
     console = Console(
         site,

@@ -36,6 +36,11 @@ EVENTS: Final = Counter("bonewatch_events_total", "Events committed to the site 
 DUPLICATES: Final = Counter("bonewatch_duplicate_events_total", "Events that were in the log before, unchanged.")
 CONFLICTS: Final = Counter("bonewatch_conflicting_events_total", "Events refused: same identity, other content.")
 PARKED: Final = Gauge("bonewatch_devices_parked", "Devices whose events are not understood.")
+FOLD_SECONDS: Final = Histogram(
+    "bonewatch_fold_seconds",
+    "Fold of one group: what its events decide, before it is written.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0),
+)
 COMMIT_SECONDS: Final = Histogram(
     "bonewatch_commit_seconds",
     "Write and sync of one group.",
@@ -225,6 +230,7 @@ class SiteWriter:
         folded = time.perf_counter()
         self._write(group)
         committed = time.perf_counter()
+        FOLD_SECONDS.observe(folded - started)
         self._publish(group, now, committed - folded)
         self._answer(answers, group, folded - started, committed - folded)
 

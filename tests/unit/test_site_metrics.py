@@ -12,8 +12,11 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from bonewatch.certificates import certificate_files
+from bonewatch.config import parse
 from bonewatch.reference import metrics as reference
 from dashboards.live import LiveHub
+from dashboards.metrics.certificates import certificates
 from dashboards.metrics.page import MetricsPage, SiteCollector
 from dashboards.metrics.quality import charts, due
 from dashboards.metrics.verdicts import REVISIONS, VERDICTS, count_verdicts
@@ -22,6 +25,7 @@ from streams.messages import ChartPoint, DutyStanding, QcJudged, RecordedOutcome
 from streams.policy import DutyKind, PhantomRole
 from streams.readings import DeviceView
 from streams.site import Receipt
+from tests.certificates import Authority
 from tests.console_fakes import FakeSite, department
 
 SRC = Path(__file__).resolve().parents[2] / "src"
@@ -101,6 +105,69 @@ def test_a_part_that_cannot_be_read_is_said_and_costs_no_other(tmp_path: Path) -
     assert found["bonewatch_metrics_part_read", ("machine",)] == 1
     assert found["bonewatch_data_free_bytes", ()] > 0
     assert not any(name == "bonewatch_gate_open" for name, _ in found)
+
+
+def test_the_first_end_of_each_file_of_certificates_is_told(tmp_path: Path) -> None:
+    sooner, later = Authority("one"), Authority("two")
+    whole = sooner.write(tmp_path / "sooner.pem").read_bytes() + later.write(tmp_path / "later.pem").read_bytes()
+    (tmp_path / "both.pem").write_bytes(whole)
+    ends = subprocess.run(
+        ["openssl", "x509", "-in", str(tmp_path / "both.pem"), "-noout", "-enddate", "-dateopt", "iso_8601"],
+        capture_output=True, text=True, check=True, timeout=30,
+    ).stdout  # fmt: skip
+    end = datetime.fromisoformat(ends.strip().removeprefix("notAfter="))
+    found = samples(certificates({"syslog": tmp_path / "both.pem"}))
+    assert found["bonewatch_certificate_not_after_timestamp_seconds", ("syslog",)] == end.timestamp()
+
+
+def test_a_file_without_a_certificate_is_a_part_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nothing\n")
+    site = department()
+    for file in ("empty.pem", "none.pem"):
+        collector = SiteCollector(
+            site, site, LiveHub(site, 1.0), zone=ZoneInfo("UTC"), certificate_files={"syslog": tmp_path / file}
+        )
+        found = samples(text_string_to_metric_families(MetricsPage(collector).render().decode()))
+        assert found["bonewatch_metrics_part_read", ("certificates",)] == 0
+        assert found["bonewatch_site_ready", ()] == 1
+
+
+def test_every_file_of_certificates_of_a_configuration_is_looked_at(tmp_path: Path) -> None:
+    text = f"""
+[site]
+id = "invented"
+time_zone = "UTC"
+[kafka]
+bootstrap_servers = "kafka.example.org:9093"
+ca_file = "{tmp_path}/kafka.pem"
+[syslog]
+tls_port = 0
+certificate_file = "own.pem"
+key_file = "own.key"
+client_ca_file = "senders.pem"
+[[webhook]]
+name = "pathway"
+url = "https://pathway.example.org"
+secret_file = "secret"
+ca_file = "pathway.pem"
+[[mllp]]
+name = "engine"
+host = "engine.example.org"
+port = 2575
+tls = true
+certificate_file = "shown.pem"
+key_file = "shown.key"
+[[device]]
+id = "scale-1"
+kind = "scale"
+"""
+    assert certificate_files(parse(text, "site.toml"), tmp_path) == {
+        "kafka, authority": tmp_path / "kafka.pem",
+        "syslog": tmp_path / "own.pem",
+        "syslog, senders' authority": tmp_path / "senders.pem",
+        "pathway, authority": tmp_path / "pathway.pem",
+        "engine": tmp_path / "shown.pem",
+    }
 
 
 def test_promtool_finds_nothing_wrong_with_the_page(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from bonewatch.reference.markdown import page as written
 from bonewatch.reference.markdown import table
+from dashboards.metrics.certificates import certificates
 from dashboards.metrics.gates import gates
 from dashboards.metrics.machine import machine
 from dashboards.metrics.page import parts_read, site_metrics
@@ -78,7 +79,8 @@ def page(docs: Path) -> str:
 
 
 def _parts() -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
-    stands = [*site_metrics(), *gates(()), *charts(()), *due((), ZoneInfo("UTC")), *machine(Path.cwd()), parts_read()]
+    stands = [*site_metrics(), *gates(()), *charts(()), *due((), ZoneInfo("UTC")), *machine(Path.cwd())]
+    stands += [*certificates({}), parts_read()]
     yield "How a site stands", [_row(one) for one in _of_families(stands)]
     for title, modules in PARTS.items():
         yield title, sorted(_row(one) for one in _of_modules(modules))

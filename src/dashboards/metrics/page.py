@@ -1,6 +1,6 @@
 """Renders the process's registry and how the site stands as one page; a part that fails is said, and costs no other."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dashboards.live import LiveHub
+from dashboards.metrics.certificates import certificates
 from dashboards.metrics.families import labelled, plain
 from dashboards.metrics.gates import gates
 from dashboards.metrics.machine import machine
@@ -32,6 +33,8 @@ class SiteCollector(Collector):
         In which days end.
     data_dir
         Where the log stands; None where that is nowhere on a disk.
+    certificate_files
+        Files of certificates, by what they are used for.
     """
 
     def __init__(
@@ -42,9 +45,10 @@ class SiteCollector(Collector):
         *,
         zone: ZoneInfo,
         data_dir: Path | None = None,
+        certificate_files: Mapping[str, Path] | None = None,
     ) -> None:
         self._site, self._readings, self._live = site, readings, live
-        self._zone, self._data_dir = zone, data_dir
+        self._zone, self._data_dir, self._certificate_files = zone, data_dir, certificate_files or {}
 
     def collect(self) -> Iterable[Metric]:
         """Read the site now."""
@@ -52,6 +56,7 @@ class SiteCollector(Collector):
             "site": self._process,
             "devices": self._devices,
             "machine": lambda: machine(self._data_dir),
+            "certificates": lambda: certificates(self._certificate_files),
         }
         read: list[tuple[Sequence[str], float]] = []
         for name, part in parts.items():
