@@ -13,7 +13,8 @@ OLDEST: Final = Gauge(
     "bonewatch_alert_oldest_waiting_seconds", "How long the oldest message has waited that no channel has taken."
 )
 STEPPED: Final = Gauge(
-    "bonewatch_alert_last_step_timestamp_seconds", "When it was last looked for what people must be told."
+    "bonewatch_alert_last_step_timestamp_seconds",
+    "When it was last looked for what people must be told; 0 where nobody is told.",
 )
 FAILED: Final = Counter("bonewatch_alert_steps_failed_total", "Times that looking failed; it is tried again.")
 

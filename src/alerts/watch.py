@@ -88,6 +88,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin to look and to deliver."""
+        metrics.STEPPED.set(self._clock().timestamp())  # a look is due from now on
         self._deliverer.start()
         self._thread.start()
 

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 from prometheus_client import Counter
+from prometheus_client.parser import text_string_to_metric_families
 
 from alerts import metrics as alerts
 from collectors.dicom.mpps import metrics as mpps
@@ -153,6 +154,32 @@ def told(hook: Receiver) -> set[tuple[str, str]]:
     """Return which alarms came, and whether they burn or are over."""
     came = [json.loads(posted.body) for posted in list(hook.came)]
     return {(alarm["labels"]["alertname"], alarm["status"]) for message in came for alarm in message["alerts"]}
+
+
+def test_a_site_that_is_well_raises_nothing(tmp_path: Path) -> None:
+    seed(tmp_path, configuration(scanners=2))
+    with SiteProcess(tmp_path) as site:
+        time.sleep(2.0)
+        page = httpx.get(f"{site.url}/metrics").text
+    series = [
+        {"series": f"{one.name}{{{labels}}}", "values": f"{one.value:g}x130"}
+        for family in text_string_to_metric_families(page)
+        for one in family.samples
+        if not one.name.startswith(("bonewatch_clock", "bonewatch_http", "python", "process"))
+        for labels in [",".join(f"{key}={json.dumps(value)}" for key, value in one.labels.items())]
+    ]
+    asked = [
+        {"expr": 'ALERTS{alertstate="firing", alertname!="Watchdog"}', "eval_time": f"{minutes}m", "exp_samples": []}
+        for minutes in (30, 125)
+    ]
+    trial = {
+        "rule_files": [str(RULES / "site.yml"), str(RULES / "fleet.yml")],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": asked}],
+    }
+    (tmp_path / "well.yml").write_bytes(msgspec.yaml.encode(trial))
+    assert any(one["series"].startswith("bonewatch_data_free_bytes") for one in series)
+    run("promtool", "test", "rules", str(tmp_path / "well.yml"))
 
 
 def test_a_pipeline_that_stalls_reaches_a_webhook_and_is_over_when_it_goes_on(tmp_path: Path) -> None:
