@@ -6,6 +6,7 @@ from dashboards.grafana.board import Board
 from dashboards.grafana.panels import GREEN, RED, figures, over_time, rows
 from dashboards.grafana.queries import (
     EVENTS_PER_SECOND,
+    PERCENT,
     SECONDS,
     PromQuery,
     SqlQuery,
@@ -49,7 +50,9 @@ FLEET_SINK: Final = PromQuery("fleet_sink_lag", "bonewatch_fleet_sink_lag_events
 DIVERGED: Final = PromQuery(
     "divergences", "sum(increase(bonewatch_fleet_divergences_total[$__range]))", "not confirmed"
 )
-FORKED: Final = PromQuery("forked", "sum(bonewatch_forward_log_forked) + sum(bonewatch_sink_log_forked)", "another log")
+FORKED: Final = PromQuery(
+    "forked", 'sum({__name__=~"bonewatch_forward_log_forked|bonewatch_sink_log_forked"})', "another log"
+)
 OBJECTS: Final = PromQuery(
     "dicom_objects",
     "sum by (code) (increase(bonewatch_dicom_objects_total[$__rate_interval]))",
@@ -63,6 +66,29 @@ QUERIES: Final = PromQuery(
 SUBSCRIBERS: Final = PromQuery("subscribers", "bonewatch_publish_lag_seconds", "{{subscription}}", SECONDS)
 RIS: Final = PromQuery("ris", "bonewatch_mpps_oldest_waiting_seconds", "RIS, {{instance}}", SECONDS)
 PACS: Final = PromQuery("pacs", "bonewatch_pacs_oldest_waiting_seconds", "PACS, {{instance}}", SECONDS)
+PEOPLE: Final = PromQuery("people", "bonewatch_alert_oldest_waiting_seconds", "people, {{instance}}", SECONDS)
+UNTAKEN: Final = PromQuery("untaken", "sum by (severity) (bonewatch_alerts_unacknowledged)", "{{severity}}")
+FOLD: Final = PromQuery(
+    "fold_p99",
+    "histogram_quantile(0.99, sum by (le, instance) (rate(bonewatch_fold_seconds_bucket[$__rate_interval])))",
+    "{{instance}}",
+    SECONDS,
+)
+ANSWERS: Final = PromQuery(
+    "answers_p95",
+    "histogram_quantile(0.95, sum by (le, instance) (rate("
+    'bonewatch_http_request_duration_seconds_bucket{path!~".*/(events|stream).*"}[$__rate_interval])))',
+    "{{instance}}",
+    SECONDS,
+)
+ROOM: Final = PromQuery("room", "100 * bonewatch_data_free_bytes / bonewatch_data_size_bytes", "{{instance}}", PERCENT)
+CLOCK: Final = PromQuery("clock_error", "bonewatch_clock_largest_error_seconds", "{{instance}}", SECONDS)
+CERTIFICATES: Final = PromQuery(
+    "certificates",
+    "bonewatch_certificate_not_after_timestamp_seconds - time()",
+    "{{use}}, {{instance}}",
+    SECONDS,
+)
 
 SOURCES: Final = SqlQuery(
     "sources",
@@ -105,11 +131,23 @@ def board() -> Board:
                     empty="No forwarder is scraped"),
             over_time("What waits", "Rows of logs that are not yet where they go. Rising for long: something is away.",
                       SITE_SINK, FORWARD, WORKER, FLEET_SINK, width=12),
-            over_time("How long deliveries wait", "Age of the oldest message for a subscriber, the RIS or the PACS.",
-                      SUBSCRIBERS, RIS, PACS, width=12),
+            over_time("How long deliveries wait", "Age of the oldest message for a subscriber, the RIS, the PACS or"
+                      " people.",
+                      SUBSCRIBERS, RIS, PACS, PEOPLE, width=12),
             over_time("Events", "Events committed a second.", EVENTS, width=8),
             over_time("Commits, 99th percentile", "Time to make an event durable.", COMMIT, width=8),
             over_time("C-STORE, 99th percentile", "Time from an object's last byte to its status.", STORE, width=8),
+            over_time("Folds, 99th percentile", "Time to decide what a group of events means, before it is written.",
+                      FOLD, width=8),
+            over_time("Answers, 95th percentile", "Time to answer a request of a console or of the API. The aim of a"
+                      " page is 0.3 s.", ANSWERS, width=8),
+            over_time("Alerts that nobody has taken", "By how urgent they are.", UNTAKEN, width=8),
+            over_time("Room for the log", "Of the disk on which it stands. Without room scanners are"
+                      " held.", ROOM, width=8),
+            over_time("How far clocks may be off", "As each computer's kernel has it; it grows while nothing keeps the"
+                      " clock right.", CLOCK, width=8),
+            over_time("Certificates end in", "Of those that a site shows or believes, by what they are used"
+                      " for.", CERTIFICATES, width=8, empty="No certificate is configured"),
             over_time("Objects by C-STORE", "By what became of them.", OBJECTS, width=8, bars=True),
             over_time("Worklist queries", "By how they were answered.", QUERIES, width=8, bars=True),
             over_time("Repeated and conflicting events", "Delivered again: dropped, as it should be. Conflicting:"
