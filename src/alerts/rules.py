@@ -52,8 +52,6 @@ class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Uptime is held against its contract once so many hours of clinic time are covered.
     wait_for_duty_hours
         What is not urgent waits so long for somebody to come on duty; else everybody of the role is told.
-    clock_skew_s
-        The computer's clock may be off by so much.
     digest_at, digest_days
         When the digest goes out, ``HH:MM`` in the site's zone, and on which days of the week.
     max_lines
@@ -78,7 +76,6 @@ class AlertRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     incident_days: int = 7
     uptime_hours: int = 40
     wait_for_duty_hours: int = 72
-    clock_skew_s: float = 30.0
     digest_at: str = "08:00"
     digest_days: tuple[Weekday, ...] = WEEKDAYS[:5]
     max_lines: int = 10

@@ -19,7 +19,6 @@ _NOT_NEGATIVE: Final = (
     "incident_days",
     "uptime_hours",
     "wait_for_duty_hours",
-    "clock_skew_s",
 )
 
 

@@ -70,16 +70,14 @@ class Trouble(msgspec.Struct, frozen=True):
 class Situation(msgspec.Struct, frozen=True):
     """How a site stands at `at`.
 
-    `clock_offset_s` is how far this computer's clock is ahead of a reference, `clock_unkept_since` from when it was
-    seen that nothing keeps it right; None where nobody knows. `not_ready` says why nothing can be recorded,
-    `undelivered` which messages do not get out.
+    `clock_unkept_since` is from when it was seen that nothing keeps this computer's clock right; None where something
+    does, or nobody knows. `not_ready` says why nothing can be recorded, `undelivered` which messages do not get out.
     """
 
     at: datetime
     time_zone: str
     devices: tuple[DeviceSituation, ...] = ()
     uptime: tuple[UptimeStanding, ...] = ()
-    clock_offset_s: float | None = None
     clock_unkept_since: datetime | None = None
     not_ready: Trouble | None = None
     undelivered: tuple[Trouble, ...] = ()

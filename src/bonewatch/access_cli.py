@@ -1,11 +1,9 @@
 """The command line's ``user``, ``token`` and ``audit``: who may sign in, which programs may read, who did."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,9 +17,10 @@ from rich.table import Table
 from bonewatch.config import load
 from bonewatch.data_folder import data_folder
 from bonewatch.errors import ConfigError
+from bonewatch.on_record import on_record
 from dashboards.access.scopes import Scope, known_scopes
 from dashboards.access.tokens import DEFAULT_DAYS
-from dashboards.audit.trail import AUDIT_FILE, AuditEntry, AuditError, SqliteTrail, uses
+from dashboards.audit.trail import AUDIT_FILE, AuditError, uses
 from dashboards.audit.trail import verify as verify_trail
 from dashboards.users import UserStore
 from streams.roles import Role
@@ -200,35 +199,14 @@ def _users(config: Path, change: str = "", name: str = "") -> Iterator[UserStore
             if not change:
                 yield users
                 return
-            with _told(), closing(SqliteTrail(folder / AUDIT_FILE)) as trail:
+            with on_record(folder) as put:
                 yield users
-                trail.append(_change(change, name)).result()
+                kind, _, what = change.partition(" ")
+                put(kind, what, {kind: name})
         except KeyError as error:
             raise ConfigError(f"there is none named {error.args[0]}") from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
-
-
-def _change(change: str, name: str) -> AuditEntry:
-    """Return the entry of something that was done with an account or a token."""
-    kind, _, what = change.partition(" ")
-    return AuditEntry(
-        at=datetime.now(UTC),
-        who=_machine_user(),
-        way="command line",
-        address="",
-        method=what,
-        route=kind,
-        status=200,
-        subject={kind: name},
-    )
-
-
-def _machine_user() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -109,15 +109,19 @@ def acknowledge(alert: str, *, config: ConfigFile, name: str) -> int:
     """
     from alerts.book import Book  # noqa: PLC0415 - the rest of the command line starts without
     from alerts.policy import acknowledge as take  # noqa: PLC0415
+    from bonewatch.on_record import on_record  # noqa: PLC0415
 
     _, data_dir, _ = _site(config)
     if not name.strip():
         raise ConfigError("--name says who takes it")
     now = datetime.now(UTC)
-    with _queue(data_dir) as queue, queue.changing() as change:
-        result = take(change.book, alert, name.strip(), now)
+    with on_record(data_dir) as put:
+        with _queue(data_dir) as queue, queue.changing() as change:
+            result = take(change.book, alert, name.strip(), now)
+            if isinstance(result, Book):
+                change.keep(result, now.timestamp())
         if isinstance(result, Book):
-            change.keep(result, now.timestamp())
+            put("alert", "acknowledge", {"alert": alert, "in the name of": name.strip()})
     if not isinstance(result, Book):
         out.print(escape(result.why), soft_wrap=True)
         return 1

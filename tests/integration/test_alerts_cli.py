@@ -9,6 +9,7 @@ import pytest
 from alerts.queue import Queue
 from bonewatch.alerts_cli import alerts_app
 from bonewatch.errors import ConfigError
+from dashboards.audit.trail import AUDIT_FILE, uses
 from tests.alert_rig import Clock, Wire, alert, deliverer, keep, note, tell
 from tests.mail_server import MailServer, mail_server
 from tests.running import configuration
@@ -101,6 +102,9 @@ def test_status_says_what_is_open_and_who_takes_it(folder: Path, capfd: pytest.C
     assert run(folder, "status", "--json") == 0
     (one,) = json.loads(capfd.readouterr().out)["alerts"]
     assert one["acknowledged_by"] == "Ben Example"
+    (use,) = uses(folder / "var" / AUDIT_FILE)
+    assert (use.way, use.method, use.route) == ("command line", "acknowledge", "alert")
+    assert use.subject == {"alert": "alert-1", "in the name of": "Ben Example"}
 
 
 def test_status_fails_where_a_channel_does_not_take_what_waits(

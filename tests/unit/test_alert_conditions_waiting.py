@@ -208,15 +208,6 @@ def test_a_site_that_cannot_record_is_urgent_around_a_clinic() -> None:
         assert [(one.kind, one.severity) for one in find(stands, RULES).conditions] == [(Kind.NOT_READY, severity)]
 
 
-BEHIND = "The clock of Bonewatch's computer is 45 s behind"
-
-
-@pytest.mark.parametrize(("offset", "told"), [(None, []), (30.0, []), (-45.2, [BEHIND])])
-def test_a_clock_that_is_off_is_told_where_it_is_known(offset: float | None, told: list[str]) -> None:
-    stands = Situation(AT_0745, LONDON, clock_offset_s=offset)
-    assert [one.headline for one in find(stands, RULES).conditions] == told
-
-
 UNKEPT = "Nothing keeps the clock of Bonewatch's computer right"
 
 

@@ -25,7 +25,6 @@ def test_the_defaults_on_the_page_are_those_of_the_rules() -> None:
         f"with an engineer for {RULES.handover_hours} hours",
         f"has been open for {RULES.incident_days} days",
         f"after {RULES.uptime_hours} hours of clinic time",
-        f"off by more than {RULES.clock_skew_s:g} s",
         f"one message at {RULES.digest_at} from Monday to Friday",
         f"after {first} minutes; when the clinic begins",
         f"not within {RULES.soonest_escalation_minutes} minutes | after {second} minutes",

@@ -16,7 +16,6 @@ def test_the_defaults_can_be_used() -> None:
     [
         ("pre_clinic_minutes", 0),
         ("group_seconds", -1),
-        ("clock_skew_s", float("nan")),
         ("digest_at", "8 o'clock"),
         ("digest_at", "08:00:30"),
         ("assumed_clinic", ("08:30", "25:00")),

@@ -34,17 +34,7 @@ def endings(situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _own_clock(situation: Situation, rules: AlertRules) -> Iterator[Condition]:
-    """Yield that this computer's clock is off, or that nothing keeps it: each only where it is known."""
-    offset = situation.clock_offset_s
-    if offset is not None and abs(offset) > rules.clock_skew_s:
-        how = "ahead" if offset > 0 else "behind"
-        trouble = Trouble(
-            "clock",
-            situation.at,
-            f"The clock of Bonewatch's computer is {abs(offset):.0f} s {how}",
-            "See that its time service runs.",
-        )
-        yield _trouble(trouble, Kind.CLOCK_SKEW, "clock", Severity.PROMPT, rules)
+    """Yield that nothing keeps this computer's clock right, where that is known."""
     if situation.clock_unkept_since is not None:
         unkept = Trouble(
             "unkept",
