@@ -185,7 +185,8 @@ def check_config(config: ConfigFile) -> int:
     check_channels(settings, folder)
     for note in [*warnings(settings), *unset_secrets(settings), *channel_notes(settings, folder)]:
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
-    out.print(f"{config}: {len(settings.device)} devices, in order.", soft_wrap=True)
+    devices = f"{len(settings.device)} device{'s' * (len(settings.device) > 1)}"
+    out.print(f"{config}: {devices}, in order.", soft_wrap=True)
     return 0
 
 

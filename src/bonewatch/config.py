@@ -15,6 +15,7 @@ from bonewatch.data_folder import data_folder
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import file_sources
 from bonewatch.toml_lines import line_of
+from bonewatch.toml_words import plainly
 from collectors.fault_logs import rules
 from collectors.fault_logs.rules import RulesError
 from collectors.files.errors import MapError
@@ -111,7 +112,8 @@ def parse(text: str, name: str) -> Config:
     except msgspec.ValidationError as error:
         words, _, path = str(error).partition(" - at `")
         path = path.rstrip("`")
-        raise ConfigError(f"{_place(name, text, path)}: {words}{f' ({path})' if path else ''}") from error
+        plain = plainly(words, path or "$", Config)
+        raise ConfigError(f"{_place(name, text, path)}: {plain}{f' ({path})' if path else ''}") from error
     for path, words in faults_in(config):
         raise ConfigError(f"{_place(name, text, path)}: {words}")
     return config

@@ -180,7 +180,7 @@ def test_a_site_takes_what_is_printed_and_once_only_across_a_restart(tmp_path: P
     [
         ('serial = "300123M"\n', "", "told by model and serial number"),
         ('layout = "hologic-apex"', 'layout = "ge-encore"', "date_order"),
-        ('layout = "hologic-apex"', 'layout = "word"', "Invalid enum value"),
+        ('layout = "hologic-apex"', 'layout = "word"', "cannot be chosen"),
         ('accession_field = "Comment"', 'modes = { spine = "x" }', "x is no"),
         ('accession_field = "Comment"', 'modes = { spleen = "x" }', "spleen is none of forearm"),
         ("poll_s = 0.2", "poll_s = 0", "poll_s lies"),

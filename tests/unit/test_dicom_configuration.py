@@ -14,6 +14,11 @@ def written(more: str) -> str:
     return configuration().replace("\n[http]\n", f"\n{more}\n[http]\n", 1)
 
 
+def of_upstream(old: str, new: str) -> str:
+    assert configuration().count(old) == 1
+    return configuration().replace(old, new)
+
+
 def of_scanner(more: str) -> str:
     return configuration().replace('ae_title = "DXA1"', f'ae_title = "DXA1"\n{more}', 1)
 
@@ -50,10 +55,14 @@ def test_a_pacs_and_a_ris_are_read() -> None:
             "commitment_wait_s",
             "between 0 and a day",
         ),
-        (written(PACS + "commitments = true\n"), "commitment", "unknown field"),
+        (written(PACS + "commitments = true\n"), "commitment", "did you mean commitment?"),
         (written(MPPS + "max_waiting = 0\n"), "max_waiting", "at least 1"),
-        (written(MPPS + 'when_away = "forget"\n'), "when_away", "Invalid enum value"),
+        (written(MPPS + 'when_away = "forget"\n'), "when_away", "cannot be chosen; there are"),
         (written(MPPS + 'present_as = " RIS"\n'), "present_as", "without spaces"),
+        (of_upstream('ae_title = "RIS"', 'ae_title = "A-TITLE-TOO-LONG-"'), "upstream", "1 to 16 characters"),
+        (of_upstream('host = "127.0.0.1"', 'host = ""'), "upstream", "name or address"),
+        (of_upstream('ae_title = "RIS"', 'ae_title = "RIS", timeout_s = 0'), "upstream", "above 0, up to 300"),
+        (of_upstream('ae_title = "RIS"', 'ae_title = "RIS", max_items = 0'), "upstream", "at least 1"),
         (of_scanner('dicom_host = "10.0.0.1"'), 'id = "dxa-1"', "go together"),
         (of_scanner('dicom_host = "10.0.0.1"\ndicom_port = 70000'), "dicom_port", "between 1 and 65535"),
     ],

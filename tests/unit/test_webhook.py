@@ -152,7 +152,7 @@ port = 2575
         ("give_up_hours = 0", "give_up_hours", "above 0"),
         ('secret_env = "EPR"', "name", "one of them"),
         ('secret_file = ""', "name", "one of them"),
-        ("verify = false", "[[webhook]]", "unknown field `verify`"),
+        ("verify = false", "[[webhook]]", "there is no key verify here"),
     ],
 )
 def test_a_mistaken_webhook_is_told_with_its_line(text: str, line_holds: str, words: str) -> None:
@@ -168,7 +168,7 @@ def test_a_mistaken_webhook_is_told_with_its_line(text: str, line_holds: str, wo
         ('host = " "', "host", "name the host"),
         ('certificate_file = "own.pem"', "certificate_file", "go together"),
         ('tls = false\nca_file = "ca.pem"', "tls", "go with tls"),
-        ('processing_id = "X"', "processing_id", "Invalid enum value"),
+        ('processing_id = "X"', "processing_id", "cannot be chosen"),
         (WEBHOOK.replace("epr", "rie"), "name", "the name of another subscription"),
     ],
 )
