@@ -206,3 +206,15 @@ def test_axe_finds_what_is_wrong(browser: Browser, site: AccessibleSite) -> None
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<input type=text>')")
     assert any(one.startswith("label") for one in violations(page))
     window.close()
+
+
+@pytest.mark.parametrize("device", ["dxa-1", "dxa-2"])
+def test_the_table_of_verdicts_is_whole_at_a_desk(site: AccessibleSite, browser: Browser, device: str) -> None:
+    window = context(browser, 1280, "light")
+    page = window.new_page()
+    sign_in(page, site, Role.PHYSICIST)
+    page.goto(f"{site.url}/devices/{device}")
+    table = page.get_by_role("region", name="Table of the latest verdicts")
+    assert table.get_by_role("link", name="Comment").count() > 10
+    assert table.evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    window.close()
