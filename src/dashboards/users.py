@@ -30,6 +30,17 @@ class WrongCredentialsError(SignInError):
         return "The name or the password is not right"
 
 
+class LastOfRoleError(Exception):
+    """The account is the last open one of its role; nothing was changed."""
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(role)
+        self.role = role
+
+    def __str__(self) -> str:
+        return f"This is the last open account of the role {self.role.value}"
+
+
 class User(msgspec.Struct, frozen=True):
     """An account as administrators see it."""
 
@@ -156,9 +167,15 @@ class UserStore:
         rows = self._tables.rows(query, _key(name))
         return Account(_user(rows[0]), sha256(str(rows[0][4]).encode()).hexdigest()) if rows else None
 
-    def disable(self, name: str) -> None:
-        """Close an account and end its sessions; KeyError if there is none."""
-        self._update(name, "enabled = 0", ())
+    def disable(self, name: str, *, keep: Role | None = None) -> None:
+        """Close an account and end its sessions; KeyError if there is none.
+
+        Raises
+        ------
+        LastOfRoleError
+            It is the last open account of the role `keep`.
+        """
+        self._update(name, "enabled = 0", (), keep=keep)
 
     def set_password(self, name: str, password: str) -> None:
         """Replace a password, reopen the account and end its sessions; KeyError if there is none."""
@@ -172,9 +189,12 @@ class UserStore:
         """Close the file."""
         self._tables.close()
 
-    def _update(self, name: str, assignment: str, values: tuple[object, ...]) -> None:
+    def _update(self, name: str, assignment: str, values: tuple[object, ...], *, keep: Role | None = None) -> None:
         key = _key(name)
         with self._tables.transaction() as connection:
+            open_ones = connection.execute("SELECT key FROM account WHERE role = ? AND enabled", (keep,)).fetchall()
+            if keep is not None and open_ones == [(key,)]:
+                raise LastOfRoleError(keep)
             # the assignment is one of the two literals above
             changed = connection.execute(f"UPDATE account SET {assignment} WHERE key = ?", (*values, key))  # noqa: S608
             if not changed.rowcount:

@@ -146,6 +146,16 @@ def test_a_new_password_reopens_the_account_and_ends_its_sessions(store: UserSto
     assert store.verify("Pat Nurse", "another horse battery").enabled
 
 
+def test_of_two_who_close_each_others_account_at_once_one_stays(store: UserStore) -> None:
+    for name in ("Ada", "Bea"):
+        store.add_user(name, Role.ADMIN, PASSWORD)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(store.disable, name, keep=Role.ADMIN) for name in ("Ada", "Bea")]
+    assert sorted(type(one.exception()).__name__ for one in asked) == ["LastOfRoleError", "NoneType"]
+    assert [user.enabled for user in store.users() if user.role is Role.ADMIN].count(True) == 1
+    store.disable("Pat Nurse", keep=Role.ADMIN)
+
+
 def test_an_unknown_account_cannot_be_disabled(store: UserStore) -> None:
     with pytest.raises(KeyError):
         store.disable("Nobody")
