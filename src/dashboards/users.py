@@ -161,6 +161,11 @@ class UserStore:
             )
         ]
 
+    def known(self, name: str) -> str:
+        """Return the name of an account, open or closed, as it was given; blank if there is none."""
+        rows = self._tables.rows("SELECT name FROM account WHERE key = ?", _key(name))
+        return str(rows[0][0]) if rows else ""
+
     def account(self, name: str) -> Account | None:
         """Return an open account as it stands; None if it is closed or gone."""
         query = "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ? AND enabled"

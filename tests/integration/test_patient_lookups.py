@@ -257,6 +257,7 @@ def test_every_use_is_on_record_and_nothing_that_was_typed_is_anywhere(served: S
         ("Booking", "token", ADDRESS, 200, {"pseudonym": name}, ()),
         ("Booking", "token", ADDRESS, 200, {}, ()),
         ("Booking", "token", ADDRESS, 400, {}, ()),
+        ("Pat Nurse", "password", "/sign-in", 303, {}, ()),
         ("Pat Nurse", "session", "/before-the-scan", 200, {"pseudonym": name}, ()),
         ("Pat Nurse", "session", "/before-the-scan", 200, {}, ()),
     ]

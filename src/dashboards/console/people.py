@@ -19,7 +19,7 @@ from dashboards.console.typed import Typed
 from dashboards.context import Console
 from dashboards.passwords import HashingBusyError
 from dashboards.sessions import Session
-from dashboards.users import LastOfRoleError, MIN_PASSWORD_CHARACTERS
+from dashboards.users import MIN_PASSWORD_CHARACTERS, LastOfRoleError
 from streams.roles import Permission, Role
 
 ROLES: Final = {
