@@ -33,7 +33,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, error.headers
     else:
-        _log.error("request failed", path=request.url.path, traceback=_traceback(error))
+        _log.error("request failed", route=request.scope.get("path_template", ""), traceback=_traceback(error))
         status, detail, headers = 500, "Something went wrong here; it is in the log", None
     if is_api(request.url.path):
         errors = _errors(error)
