@@ -63,6 +63,12 @@ def _traceback(error: Exception) -> str:
     return f"{frames}{type(error).__name__}"
 
 
+def answer_failure(request: Request[Any, Any, Any], status: int, detail: str) -> Response[Any]:
+    """Tell a program or a person what went wrong, in the way that is spoken at the address."""
+    path = request.url.path
+    return told(path, status, detail) if is_api(path) else _page(request, status, detail)
+
+
 def told(
     path: str,
     status: int,

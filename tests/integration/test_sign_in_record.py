@@ -94,6 +94,16 @@ def test_a_record_that_cannot_be_written_keeps_nobody_from_the_gates(visitor: Vi
     assert visitor.post("/sign-out").status_code == 303
 
 
+def test_what_cannot_be_put_on_record_is_told_to_a_person_as_a_page(visitor: Visitor, trail: Trail) -> None:
+    visitor.sign_in("The operator", PASSWORD)
+    trail.is_full = True
+    for answer in (visitor.get("/measurements"), visitor.post("/before-the-scan", accession_number="ACC-1")):
+        assert answer.status_code == 503
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "Nothing is answered: the record of use cannot be written now" in answer.text
+        assert "Sign out" in answer.text
+
+
 def test_the_audit_page_says_it(visitor: Visitor) -> None:
     visitor.sign_in("The operator", WRONG)
     visitor.sign_in("The manager", PASSWORD)

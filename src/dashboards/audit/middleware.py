@@ -17,7 +17,7 @@ from dashboards.access.needs import method_of, needs_of, writes
 from dashboards.audit.shown import shown_by
 from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
 from dashboards.context import Console
-from dashboards.errors import told
+from dashboards.errors import answer_failure
 
 ASKED_BY_POST = "asked_by_post"
 """Where a route that is asked by a POST puts the names of its parameters."""
@@ -69,8 +69,8 @@ class AuditMiddleware(ASGIMiddleware):
             ):
                 replaced = True
                 words = "Nothing is answered: the record of use cannot be written now"
-                answer = told(scope["path"], 503, words)
                 request: Request[Any, Any, Any] = Request(scope)
+                answer = answer_failure(request, 503, words)
                 await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
             if not replaced:
                 await send(message)
