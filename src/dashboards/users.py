@@ -123,6 +123,10 @@ class UserStore:
         WrongCredentialsError
             Anything else that is not right; the failure counts.
         """
+        return self._verified(name, password)[0]
+
+    def _verified(self, name: str, password: str) -> tuple[User, str]:
+        """Return the user, and the hash that the password was right for."""
         key = _key(name)
         self.lockout.refuse_locked(key)
         with self._hashing.turn() as hasher:
@@ -139,17 +143,25 @@ class UserStore:
             with self._tables.transaction() as connection:
                 renewal = (new_hash, key, kept_hash)  # not over a password that was set meanwhile
                 connection.execute("UPDATE account SET password_hash = ? WHERE key = ? AND password_hash = ?", renewal)
-        return _user(rows[0])
+        return _user(rows[0]), new_hash
 
     def sign_in(self, name: str, password: str, lasts: timedelta) -> str:
-        """Verify and begin a session; return its token. Raises what `verify` raises."""
-        user = self.verify(name, password)
+        """Verify and begin a session; return its token. Raises what `verify` raises.
+
+        A password that was replaced while it was being checked begins none.
+        """
+        user, right_for = self._verified(name, password)
         with self._tables.transaction() as connection:
             connection.execute(
                 "INSERT INTO last_sign_in VALUES (?, ?) ON CONFLICT (account_key) DO UPDATE SET at = excluded.at",
                 (_key(user.name), self._clock().timestamp()),
             )
-        return self.sessions.start(user.name, user.role, lasts, account_key=_key(user.name))
+        token = self.sessions.start(user.name, user.role, lasts, account_key=_key(user.name))
+        standing = "SELECT 1 FROM account WHERE key = ? AND password_hash = ? AND enabled"
+        if not self._tables.rows(standing, _key(user.name), right_for):
+            self.sessions.end(token)
+            raise WrongCredentialsError
+        return token
 
     def users(self) -> Sequence[User]:
         """Return every account by name."""

@@ -154,7 +154,7 @@ def test_a_device_taken_from_the_configuration_does_not_hide_what_was_recorded(q
 
 def test_too_many_at_once_or_too_long_a_form_decides_nothing(queue: Visitor, site: FakeSite) -> None:
     assert "Decide at most 100 at once" in decide(queue, *(f"R{number}" for number in range(101)))
-    assert "Request Entity Too Large" in decide(queue, *(f"R{number:020}" for number in range(5000)))
+    assert "What was sent is too long" in decide(queue, *(f"R{number:020}" for number in range(5000)))
     assert not site.commands
 
 

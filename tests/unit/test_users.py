@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -154,6 +155,26 @@ def test_of_two_who_close_each_others_account_at_once_one_stays(store: UserStore
     assert sorted(type(one.exception()).__name__ for one in asked) == ["LastOfRoleError", "NoneType"]
     assert [user.enabled for user in store.users() if user.role is Role.ADMIN].count(True) == 1
     store.disable("Pat Nurse", keep=Role.ADMIN)
+
+
+@pytest.mark.parametrize("change", ["password", "disable"])
+def test_a_password_replaced_while_it_is_checked_begins_no_session(tmp_path: Path, change: str) -> None:
+    class Interrupted(SlowHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - the library's name
+            answer = super().verify(hash, password)
+            if change == "password":
+                users.set_password("Pat Nurse", "another horse battery")
+            else:
+                users.disable("Pat Nurse")
+            return answer
+
+    users = UserStore(tmp_path / "users.sqlite", hasher=Interrupted(0))
+    users.add_user("Pat Nurse", Role.OPERATOR, PASSWORD)
+    with pytest.raises(WrongCredentialsError):
+        users.sign_in("Pat Nurse", PASSWORD, timedelta(hours=1))
+    with closing(sqlite3.connect(tmp_path / "users.sqlite")) as file:
+        assert file.execute("SELECT count(*) FROM session").fetchone() == (0,)
+    users.close()
 
 
 def test_an_unknown_account_cannot_be_disabled(store: UserStore) -> None:
