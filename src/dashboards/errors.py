@@ -125,7 +125,9 @@ def _plain(status: int, detail: str) -> str:
     """Return what is told to a person: neither the framework's own words nor the address over again."""
     if detail.startswith("Validation failed"):
         return "Something in the address is missing or not right."
-    return _UNSAID.get(status, "") if detail == HTTPStatus(status).phrase else detail
+    if detail == HTTPStatus(status).phrase:
+        return _UNSAID.get(status, "")
+    return detail if detail.endswith(".") else f"{detail}."
 
 
 def _page(request: Request[Any, Any, Any], status: int, detail: str) -> Response[Any]:
