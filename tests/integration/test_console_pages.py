@@ -281,6 +281,11 @@ def test_a_screen_opens_the_wall_with_a_token_and_nothing_else(tmp_path: Path) -
             wrong = made.users.tokens.create("Other", [Scope.QC_READ], timedelta(days=30))
             assert open_wall(visitor, wrong).status_code == 401
             assert open_wall(visitor, "guessed").status_code == 401
+            more = made.users.tokens.create("More", [Scope.GATES_READ, Scope.ACTIONS_WRITE], timedelta(days=30))
+            refused = open_wall(visitor, more)
+            assert (refused.status_code, "opens more than the wall" in refused.text) == (422, True)
+            assert more not in refused.text
+            assert SCREEN_COOKIE not in client.cookies
             opened = open_wall(visitor, right)
             assert opened.headers["location"] == "/wall"
             assert "HttpOnly" in opened.headers["set-cookie"]
