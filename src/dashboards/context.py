@@ -1,13 +1,14 @@
 """What every page and every answer of the API is made from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from litestar.exceptions import NotFoundException
 
 from alerts.desk import Desk
+from dashboards.access.limits import DAYS_SHOWN_AN_HOUR, LOOK_UPS_AN_HOUR, HourlyLimit
 from dashboards.audit.trail import AuditTrail
 from dashboards.demo_panel import DemoControls
 from dashboards.live import LiveHub
@@ -54,6 +55,8 @@ class Console:
     reports: Reports | None = None
     past: LoggedPast | None = None
     audit: AuditTrail | None = None
+    look_ups: HourlyLimit = field(default_factory=lambda: HourlyLimit(LOOK_UPS_AN_HOUR))
+    days_shown: HourlyLimit = field(default_factory=lambda: HourlyLimit(DAYS_SHOWN_AN_HOUR))
 
     @cached_property
     def cursors(self) -> Cursors:

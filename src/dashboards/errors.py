@@ -17,10 +17,32 @@ from dashboards.security import CSRF_COOKIE
 
 _log = structlog.get_logger("dashboards")
 
+_TITLES = {
+    400: "This cannot be read",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible here",
+    409: "It has changed meanwhile",
+    413: "Too long",
+    429: "Too often",
+    500: "Something went wrong",
+    503: "Not now",
+}
+"""In plain words; HTTP's own for what is not here."""
+
+_UNSAID = {
+    404: "There is no such page.",
+    405: "This address does something else.",
+    413: "What was sent is too long.",
+}
+
+_OUTDATED = "This form is out of date. Nothing was recorded. Go back, load the page anew and send it again."
+
 _ADVICE = {
-    403: "If you think you should be allowed to, ask your administrator. If this page was open for long, load it anew.",
+    403: "If you think you should be allowed to, ask your administrator.",
     404: "The address may be mistyped, or the device is no longer configured.",
-    413: "Nothing was recorded. A file may have at most 10 MB: make it smaller, or split it.",
+    413: "Nothing was recorded. Write less; a file may have at most 10 MB: make it smaller, or split it.",
     503: "Nothing was recorded. Try again in a moment.",
 }
 
@@ -33,7 +55,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, error.headers
     else:
-        _log.error("request failed", path=request.url.path, traceback=_traceback(error))
+        _log.error("request failed", route=request.scope.get("path_template", ""), traceback=_traceback(error))
         status, detail, headers = 500, "Something went wrong here; it is in the log", None
     if is_api(request.url.path):
         errors = _errors(error)
@@ -61,6 +83,12 @@ def _traceback(error: Exception) -> str:
     """Return where it happened without the message or any value: those could hold what somebody typed."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{frames}{type(error).__name__}"
+
+
+def answer_failure(request: Request[Any, Any, Any], status: int, detail: str) -> Response[Any]:
+    """Tell a program or a person what went wrong, in the way that is spoken at the address."""
+    path = request.url.path
+    return told(path, status, detail) if is_api(path) else _page(request, status, detail)
 
 
 def told(
@@ -93,18 +121,28 @@ def _to_sign_in(request: Request[Any, Any, Any], entrance: str) -> Response[Any]
     return _page(request, 401, "You are not signed in, or your sign-in has ended. Nothing was recorded.")
 
 
+def _plain(status: int, detail: str) -> str:
+    """Return what is told to a person: neither the framework's own words nor the address over again."""
+    if detail.startswith("Validation failed"):
+        return "Something in the address is missing or not right."
+    if detail == HTTPStatus(status).phrase:
+        return _UNSAID.get(status, "")
+    return detail if detail.endswith(".") else f"{detail}."
+
+
 def _page(request: Request[Any, Any, Any], status: int, detail: str) -> Response[Any]:
     console = request.app.state.console
+    is_outdated = status == 403 and "CSRF" in detail
     context = {
         "console": console,
         "t": console.time,
         "visitor": request.scope.get("user"),
         "status": status,
-        "title": HTTPStatus(status).phrase,
-        "detail": detail,
-        "advice": _ADVICE.get(status, ""),
+        "title": "Not recorded" if is_outdated else _TITLES.get(status, HTTPStatus(status).phrase),
+        "detail": _OUTDATED if is_outdated else _plain(status, detail),
+        "advice": "" if is_outdated else _ADVICE.get(status, ""),
     }
     page = Template("error.html", context=context, status_code=status)
-    if status == 403 and "CSRF" in detail:
+    if is_outdated:
         page.delete_cookie(CSRF_COOKIE)
     return page

@@ -30,6 +30,17 @@ class WrongCredentialsError(SignInError):
         return "The name or the password is not right"
 
 
+class LastOfRoleError(Exception):
+    """The account is the last open one of its role; nothing was changed."""
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(role)
+        self.role = role
+
+    def __str__(self) -> str:
+        return f"This is the last open account of the role {self.role.value}"
+
+
 class User(msgspec.Struct, frozen=True):
     """An account as administrators see it."""
 
@@ -112,6 +123,10 @@ class UserStore:
         WrongCredentialsError
             Anything else that is not right; the failure counts.
         """
+        return self._verified(name, password)[0]
+
+    def _verified(self, name: str, password: str) -> tuple[User, str]:
+        """Return the user, and the hash that the password was right for."""
         key = _key(name)
         self.lockout.refuse_locked(key)
         with self._hashing.turn() as hasher:
@@ -128,17 +143,25 @@ class UserStore:
             with self._tables.transaction() as connection:
                 renewal = (new_hash, key, kept_hash)  # not over a password that was set meanwhile
                 connection.execute("UPDATE account SET password_hash = ? WHERE key = ? AND password_hash = ?", renewal)
-        return _user(rows[0])
+        return _user(rows[0]), new_hash
 
     def sign_in(self, name: str, password: str, lasts: timedelta) -> str:
-        """Verify and begin a session; return its token. Raises what `verify` raises."""
-        user = self.verify(name, password)
+        """Verify and begin a session; return its token. Raises what `verify` raises.
+
+        A password that was replaced while it was being checked begins none.
+        """
+        user, right_for = self._verified(name, password)
         with self._tables.transaction() as connection:
             connection.execute(
                 "INSERT INTO last_sign_in VALUES (?, ?) ON CONFLICT (account_key) DO UPDATE SET at = excluded.at",
                 (_key(user.name), self._clock().timestamp()),
             )
-        return self.sessions.start(user.name, user.role, lasts, account_key=_key(user.name))
+        token = self.sessions.start(user.name, user.role, lasts, account_key=_key(user.name))
+        standing = "SELECT 1 FROM account WHERE key = ? AND password_hash = ? AND enabled"
+        if not self._tables.rows(standing, _key(user.name), right_for):
+            self.sessions.end(token)
+            raise WrongCredentialsError
+        return token
 
     def users(self) -> Sequence[User]:
         """Return every account by name."""
@@ -150,15 +173,26 @@ class UserStore:
             )
         ]
 
+    def known(self, name: str) -> str:
+        """Return the name of an account, open or closed, as it was given; blank if there is none."""
+        rows = self._tables.rows("SELECT name FROM account WHERE key = ?", _key(name))
+        return str(rows[0][0]) if rows else ""
+
     def account(self, name: str) -> Account | None:
         """Return an open account as it stands; None if it is closed or gone."""
         query = "SELECT name, role, enabled, created_at, password_hash FROM account WHERE key = ? AND enabled"
         rows = self._tables.rows(query, _key(name))
         return Account(_user(rows[0]), sha256(str(rows[0][4]).encode()).hexdigest()) if rows else None
 
-    def disable(self, name: str) -> None:
-        """Close an account and end its sessions; KeyError if there is none."""
-        self._update(name, "enabled = 0", ())
+    def disable(self, name: str, *, keep: Role | None = None) -> None:
+        """Close an account and end its sessions; KeyError if there is none.
+
+        Raises
+        ------
+        LastOfRoleError
+            It is the last open account of the role `keep`.
+        """
+        self._update(name, "enabled = 0", (), keep=keep)
 
     def set_password(self, name: str, password: str) -> None:
         """Replace a password, reopen the account and end its sessions; KeyError if there is none."""
@@ -172,9 +206,12 @@ class UserStore:
         """Close the file."""
         self._tables.close()
 
-    def _update(self, name: str, assignment: str, values: tuple[object, ...]) -> None:
+    def _update(self, name: str, assignment: str, values: tuple[object, ...], *, keep: Role | None = None) -> None:
         key = _key(name)
         with self._tables.transaction() as connection:
+            open_ones = connection.execute("SELECT key FROM account WHERE role = ? AND enabled", (keep,)).fetchall()
+            if keep is not None and open_ones == [(key,)]:
+                raise LastOfRoleError(keep)
             # the assignment is one of the two literals above
             changed = connection.execute(f"UPDATE account SET {assignment} WHERE key = ?", (*values, key))  # noqa: S608
             if not changed.rowcount:

@@ -4,6 +4,7 @@ The pages come from the application's own routes: a page that nobody visits here
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Literal
 
 import pytest
@@ -11,8 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dashboards.console.catalogue import ACTIONS
 from dashboards.console.check_actions import CHECK_ACTIONS
+from streams.messages import FaultLogged, IncidentRecorded
 from streams.roles import Role
-from tests.accessible_site import AccessibleSite
+from tests.accessible_site import PHYSICIST, AccessibleSite
 from tests.accounts import PASSWORD
 from tests.contracts import npm_file
 
@@ -205,4 +207,40 @@ def test_axe_finds_what_is_wrong(browser: Browser, site: AccessibleSite) -> None
     page.goto(site.url)
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<input type=text>')")
     assert any(one.startswith("label") for one in violations(page))
+    window.close()
+
+
+def test_one_endless_word_makes_no_page_wider_than_the_screen(browser: Browser, tmp_path: Path) -> None:
+    made = AccessibleSite(tmp_path)
+    window = context(browser, 390, "light")
+    try:
+        word = "Tischverschiebungsmotorsteuerungsplatine" * 12
+        made.happens("dxa-1", FaultLogged("f9", word, stops_scanning=True, logged_by=PHYSICIST))
+        made.happens("dxa-1", IncidentRecorded("near_miss", word, PHYSICIST))
+        page = window.new_page()
+        sign_in(page, made, Role.PHYSICIST)
+        for address in (
+            "/",
+            "/devices/dxa-1",
+            "/devices/dxa-1/log",
+            "/engineer",
+            "/log",
+            "/devices/dxa-1/do/clear-fault",
+        ):
+            page.goto(made.url + address)
+            assert not page.evaluate(TOO_WIDE), address
+    finally:
+        window.close()
+        made.end()
+
+
+@pytest.mark.parametrize("device", ["dxa-1", "dxa-2"])
+def test_the_table_of_verdicts_is_whole_at_a_desk(site: AccessibleSite, browser: Browser, device: str) -> None:
+    window = context(browser, 1280, "light")
+    page = window.new_page()
+    sign_in(page, site, Role.PHYSICIST)
+    page.goto(f"{site.url}/devices/{device}")
+    table = page.get_by_role("region", name="Table of the latest verdicts")
+    assert table.get_by_role("link", name="Comment").count() > 10
+    assert table.evaluate("one => one.scrollWidth - one.clientWidth") == 0
     window.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from litestar import Litestar, Router, get
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.testing import TestClient
@@ -178,7 +179,10 @@ def test_nothing_that_a_caller_made_up_gets_into_the_record(served: tuple[Rig, C
     rig, client = served
     header = rig.token(Scope.MEASUREMENTS_READ)
     client.get(f"{PATIENT}?name=Mrs+Jones&born_1931_Jones=1", headers=header | {"X-Patient": "Jones"})
-    client.get("/api/v1/test/patients/Jones", headers=header)
+    with structlog.testing.capture_logs() as logged:
+        client.get("/api/v1/test/patients/Jones", headers=header)
+    assert [(one["event"], one["route"]) for one in logged] == [("request failed", "/api/v1/test/patients/{accession}")]
+    assert "Jones" not in repr(logged)
     assert [(entry.status, entry.query) for entry in rig.trail.entries] == [(200, ("name",)), (500, ())]
     assert "Jones" not in repr(rig.trail.entries)
 

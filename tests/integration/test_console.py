@@ -1,5 +1,7 @@
 """The console without a browser: what the board and a device's page say."""
 
+import pytest
+
 from streams.messages import BypassDetected, BypassEvidence, ReasonCode
 from streams.policy import Enforcement
 from tests.accounts import clock
@@ -83,6 +85,11 @@ def test_the_device_page_shows_chart_phantoms_verdicts_and_actions(physicist: Vi
     page = physicist.get("/devices/dxa-2").text
     for wanted in ('data-phantom="SPINE-5678"', "Latest verdicts", "Duties and phantoms", "do/decide-review", "signal"):
         assert wanted in page
+
+
+@pytest.mark.parametrize("days", ["-1", "0", "36525", "999999999", "9" * 30])
+def test_any_span_of_the_chart_is_shown(physicist: Visitor, days: str) -> None:
+    assert physicist.get(f"/devices/dxa-1?days={days}").status_code == 200
 
 
 def test_an_unknown_device_or_form_is_a_page_that_says_so(physicist: Visitor) -> None:

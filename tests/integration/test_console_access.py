@@ -139,6 +139,28 @@ def test_a_body_too_long_is_refused(operator: Visitor, site: FakeSite) -> None:
     assert not site.commands
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "title", "said"),
+    [
+        ("GET", "/nowhere", "Not found", "There is no such page."),
+        ("GET", "/sign-out", "Not possible here", "This address does something else."),
+        ("GET", "/devices/dxa-1?days=many", "This cannot be read", "Something in the address is missing or not right."),
+        ("GET", "/audit", "Not allowed", "The role operator may not do this"),
+        ("POST", "/sign-out", "Not recorded", "This form is out of date. Nothing was recorded."),
+        ("POST", QC_FORM, "Not recorded", "This form is out of date. Nothing was recorded."),
+    ],
+)
+def test_what_goes_wrong_is_said_in_plain_words(
+    operator: Visitor, method: str, path: str, title: str, said: str
+) -> None:
+    page = operator.client.request(method, path, follow_redirects=False).text
+    main = page[page.index("<main") : page.index("</main>")]
+    assert f'<h1 class="form-page__title">{title}</h1>' in main
+    assert said in main
+    for jargon in ("CSRF", "Validation", "http", "Method", "Forbidden"):
+        assert jargon not in main
+
+
 def test_signing_out_wants_the_token_too(operator: Visitor) -> None:
     assert operator.post("/sign-out", token="0" * 128).status_code == 403
     assert operator.get("/devices/dxa-1").status_code == 200

@@ -10,6 +10,8 @@ import pytest
 
 from dashboards.access.scopes import Scope
 from dashboards.auth import SCREEN_COOKIE
+from dashboards.console.people import CHANGES
+from dashboards.console.typed import Typed
 from streams.messages import MeasurementReleased
 from streams.roles import Role
 from tests.accessible_site import AccessibleSite
@@ -106,6 +108,24 @@ def test_nobody_closes_their_own_account(visitor: Visitor, made: AccessibleSite)
     answer = signed_in(visitor, Role.ADMIN).fill_in("/people/close?name=The+admin")
     assert answer.status_code == 422
     assert "another administrator" in answer.text
+    assert made.users.account("The admin") is not None
+
+
+def test_nobody_is_offered_to_close_their_own_account(visitor: Visitor) -> None:
+    page = signed_in(visitor, Role.ADMIN).get("/people").text
+    assert "/people/close?name=The%20admin" not in page
+    assert "/people/close?name=The%20operator" in page
+
+
+def test_of_two_administrators_who_close_each_other_the_second_is_told_why_not(made: AccessibleSite) -> None:
+    made.users.add_user("Second Admin", Role.ADMIN, PASSWORD)
+    second = made.users.sessions.find(made.users.sign_in("Second Admin", PASSWORD, timedelta(hours=1)))
+    assert second is not None
+    made.users.disable("Second Admin", keep=Role.ADMIN)  # by the other, after the second one's request was let in
+    console = made.app.state.console
+    typed = Typed({"name": "The admin"}, console.time)
+    CHANGES["close"].carry_out(console, second, typed)
+    assert "last administrator" in typed.errors["name"]
     assert made.users.account("The admin") is not None
 
 
@@ -261,6 +281,11 @@ def test_a_screen_opens_the_wall_with_a_token_and_nothing_else(tmp_path: Path) -
             wrong = made.users.tokens.create("Other", [Scope.QC_READ], timedelta(days=30))
             assert open_wall(visitor, wrong).status_code == 401
             assert open_wall(visitor, "guessed").status_code == 401
+            more = made.users.tokens.create("More", [Scope.GATES_READ, Scope.ACTIONS_WRITE], timedelta(days=30))
+            refused = open_wall(visitor, more)
+            assert (refused.status_code, "opens more than the wall" in refused.text) == (422, True)
+            assert more not in refused.text
+            assert SCREEN_COOKIE not in client.cookies
             opened = open_wall(visitor, right)
             assert opened.headers["location"] == "/wall"
             assert "HttpOnly" in opened.headers["set-cookie"]

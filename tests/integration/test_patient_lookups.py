@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 from litestar.testing import TestClient
+from msgspec.structs import replace
 from psycopg import sql
 
 from collectors.pseudonym import Pseudonyms
@@ -221,6 +222,12 @@ def _look_before_the_scan(served: Served) -> None:
     assert "Spine: use Scanner DXA2" in page.text
     assert "Now: Clear to scan" in page.text
     assert SOMEBODY not in page.text
+    views = served.client.app.state.console.readings.views
+    views["dxa-2"] = replace(views["dxa-2"], stage="retired")
+    page = visitor.post("/before-the-scan", patient_id=SOMEBODY)
+    assert "ask a physicist which scanner" in page.text
+    assert "is from Scanner DXA2, which is not in use here any more" in page.text
+    assert "use Scanner DXA2" not in page.text
     assert visitor.post("/before-the-scan", token="0" * 128, patient_id=SOMEBODY).status_code == 403
     assert "Nothing found" in visitor.post("/before-the-scan", accession_number="ACC9").text
     for fields in ({}, {"patient_id": SOMEBODY, "accession_number": "ACC1"}, {"patient_id": SOMEBODY * 5}):
@@ -250,6 +257,7 @@ def test_every_use_is_on_record_and_nothing_that_was_typed_is_anywhere(served: S
         ("Booking", "token", ADDRESS, 200, {"pseudonym": name}, ()),
         ("Booking", "token", ADDRESS, 200, {}, ()),
         ("Booking", "token", ADDRESS, 400, {}, ()),
+        ("Pat Nurse", "password", "/sign-in", 303, {}, ()),
         ("Pat Nurse", "session", "/before-the-scan", 200, {"pseudonym": name}, ()),
         ("Pat Nurse", "session", "/before-the-scan", 200, {}, ()),
     ]

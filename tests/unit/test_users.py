@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -144,6 +145,36 @@ def test_a_new_password_reopens_the_account_and_ends_its_sessions(store: UserSto
     store.set_password("Pat Nurse", "another horse battery")
     assert store.sessions.find(token) is None
     assert store.verify("Pat Nurse", "another horse battery").enabled
+
+
+def test_of_two_who_close_each_others_account_at_once_one_stays(store: UserStore) -> None:
+    for name in ("Ada", "Bea"):
+        store.add_user(name, Role.ADMIN, PASSWORD)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(store.disable, name, keep=Role.ADMIN) for name in ("Ada", "Bea")]
+    assert sorted(type(one.exception()).__name__ for one in asked) == ["LastOfRoleError", "NoneType"]
+    assert [user.enabled for user in store.users() if user.role is Role.ADMIN].count(True) == 1
+    store.disable("Pat Nurse", keep=Role.ADMIN)
+
+
+@pytest.mark.parametrize("change", ["password", "disable"])
+def test_a_password_replaced_while_it_is_checked_begins_no_session(tmp_path: Path, change: str) -> None:
+    class Interrupted(SlowHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - the library's name
+            answer = super().verify(hash, password)
+            if change == "password":
+                users.set_password("Pat Nurse", "another horse battery")
+            else:
+                users.disable("Pat Nurse")
+            return answer
+
+    users = UserStore(tmp_path / "users.sqlite", hasher=Interrupted(0))
+    users.add_user("Pat Nurse", Role.OPERATOR, PASSWORD)
+    with pytest.raises(WrongCredentialsError):
+        users.sign_in("Pat Nurse", PASSWORD, timedelta(hours=1))
+    with closing(sqlite3.connect(tmp_path / "users.sqlite")) as file:
+        assert file.execute("SELECT count(*) FROM session").fetchone() == (0,)
+    users.close()
 
 
 def test_an_unknown_account_cannot_be_disabled(store: UserStore) -> None:

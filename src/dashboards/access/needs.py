@@ -20,6 +20,9 @@ ON_RECORD: Final = {"on_record": True}
 ALWAYS_ON_RECORD: Final = {"on_record": "always"}
 """The same for a page that needs no sign-in: what it is about goes on record by `note_subject`."""
 
+SIGN_IN_ON_RECORD: Final = {"on_record": "sign_in"}
+"""The same for signing in and out: of whom `note_person` names, and done whether or not it can be put on record."""
+
 PROBLEM: Final = "application/problem+json"
 
 API_PATHS: Final = ("/api/", "/fhir")

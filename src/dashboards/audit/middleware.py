@@ -17,7 +17,7 @@ from dashboards.access.needs import method_of, needs_of, writes
 from dashboards.audit.shown import shown_by
 from dashboards.audit.trail import AuditEntry, AuditError, AuditTrail
 from dashboards.context import Console
-from dashboards.errors import told
+from dashboards.errors import answer_failure
 
 ASKED_BY_POST = "asked_by_post"
 """Where a route that is asked by a POST puts the names of its parameters."""
@@ -26,6 +26,7 @@ _log = structlog.get_logger("dashboards.audit")
 
 
 _SUBJECT: Final = "use_subject"
+_PERSON: Final = "use_by"
 
 
 def note_subject(scope: Scope, subject: Mapping[str, str]) -> None:
@@ -33,10 +34,16 @@ def note_subject(scope: Scope, subject: Mapping[str, str]) -> None:
     scope["state"][_SUBJECT] = dict(subject)
 
 
+def note_person(scope: Scope, name: str) -> None:
+    """Say whose account it was that was signed in to, or tried: it goes on record with the use."""
+    scope["state"][_PERSON] = name
+
+
 class AuditMiddleware(ASGIMiddleware):
     """Records every read of a patient-linked route or page and every write through the API, by whoever is known.
 
-    A read that cannot be put on record is not answered; a write that was done is, for it stands in the site's log.
+    A read that cannot be put on record is not answered; a write that was done is, for it stands in the site's log. So
+    is signing in: a record that cannot be written must not keep anybody from the gates.
     """
 
     def __init__(self, console: Console, trail: AuditTrail) -> None:
@@ -46,7 +53,7 @@ class AuditMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Record the use as soon as its status is known."""
         needs = needs_of(scope)
-        is_write = needs is not None and writes(scope)
+        is_write = (needs is not None and writes(scope)) or _is_sign_in(scope)
         if not (is_write or (needs is not None and needs.patient_linked) or _is_on_record(scope)):
             await next_app(scope, receive, send)
             return
@@ -62,8 +69,8 @@ class AuditMiddleware(ASGIMiddleware):
             ):
                 replaced = True
                 words = "Nothing is answered: the record of use cannot be written now"
-                answer = told(scope["path"], 503, words)
                 request: Request[Any, Any, Any] = Request(scope)
+                answer = answer_failure(request, 503, words)
                 await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
             if not replaced:
                 await send(message)
@@ -76,8 +83,13 @@ class AuditMiddleware(ASGIMiddleware):
             raise
 
     async def _recorded(self, scope: Scope, status: int) -> bool:
+        if _is_sign_in(scope) and not _person(scope):
+            return True  # of strangers nothing is kept: they could fill the disk
+        done = self._trail.append(self._entry(scope, status))
+        if _is_sign_in(scope) and status >= 400:
+            return True  # not waited for: how long the answer takes must not tell which names there are
         try:
-            await asyncio.wrap_future(self._trail.append(self._entry(scope, status)))
+            await asyncio.wrap_future(done)
         except AuditError as error:
             _log.error("use_not_recorded", route=scope["path_template"], error=str(error))
             return False
@@ -85,12 +97,12 @@ class AuditMiddleware(ASGIMiddleware):
 
     def _entry(self, scope: Scope, status: int) -> AuditEntry:
         request: Request[Any, Any, Any] = Request(scope)
-        caller, visitor = caller_of(request), scope.get("user")
+        caller = caller_of(request)
         was_found = status < 400
         return AuditEntry(
             at=self._console.clock(),
-            who=caller.name if caller else getattr(visitor, "name", ""),
-            way=caller.way.value if caller else Way.SESSION.value if visitor is not None else "",
+            who=caller.name if caller else _person(scope),
+            way=caller.way.value if caller else _way(scope),
             address=address_of(request),
             method=method_of(scope),
             route=scope["path_template"],
@@ -101,11 +113,27 @@ class AuditMiddleware(ASGIMiddleware):
         )
 
 
+def _is_sign_in(scope: Scope) -> bool:
+    handler: object = scope.get("route_handler")
+    return isinstance(handler, BaseRouteHandler) and handler.opt.get("on_record") == "sign_in"
+
+
+def _person(scope: Scope) -> str:
+    """Return who signs in, or else who is signed in; blank for a stranger."""
+    return str(scope["state"].get(_PERSON, "")) or getattr(scope.get("user"), "name", "")
+
+
+def _way(scope: Scope) -> str:
+    if scope["state"].get(_PERSON):
+        return Way.PASSWORD.value
+    return Way.SESSION.value if scope.get("user") is not None else ""
+
+
 def _is_on_record(scope: Scope) -> bool:
     """Whether it is a page that goes on record: of somebody who is signed in, or of anybody where it says so."""
     handler: object = scope.get("route_handler")
     said = handler.opt.get("on_record") if isinstance(handler, BaseRouteHandler) else None
-    return said == "always" or (bool(said) and scope.get("user") is not None)
+    return said in {"always", "sign_in"} or (bool(said) and scope.get("user") is not None)
 
 
 def _subject(scope: Scope) -> dict[str, str]:

@@ -20,11 +20,15 @@ from streams.visits import FollowUp, LastVisit
 
 NEEDED: Final = "Type the patient's id, or the accession number of an earlier scan"
 NOT_BOTH: Final = "Type one of the two, not both"
+TOO_OFTEN: Final = "You have looked patients up {most} times within an hour, the most allowed. Try again after {again}."
 LONGEST: Final = 64
 
 
 class Where(NamedTuple):
-    """Where to measure again, and how that scanner stands now; None where it is not one of this site any more."""
+    """Where to measure again, and how that scanner stands now.
+
+    None where it is out of use: retired, or not one of this site any more.
+    """
 
     follow_up: FollowUp
     view: DeviceView | None
@@ -40,7 +44,7 @@ def before_scan_page(console: NamedDependency[Console], request: Visit) -> Respo
 @post("/before-the-scan", opt=ON_RECORD, sync_to_thread=True, status_code=200)
 def before_scan(console: NamedDependency[Console], request: Visit, data: FormData) -> Response[Any]:
     """Show the last visit, never what was typed."""
-    require(request, Permission.LOOK_UP_PATIENT)
+    session = require(request, Permission.LOOK_UP_PATIENT)
     typed = Typed(data, console.time)
     patient_id = typed.optional("patient_id")
     number = typed.optional("accession_number")
@@ -50,6 +54,10 @@ def before_scan(console: NamedDependency[Console], request: Visit, data: FormDat
         typed.errors["patient_id"] = NOT_BOTH if patient_id else NEEDED
     if typed.errors:
         return _page(console, request, typed, status_code=422)
+    again = console.look_ups.count(session.name, console.clock())
+    if again is not None:
+        problem = TOO_OFTEN.format(most=console.look_ups.most, again=console.time.clock_s(again))
+        return _page(console, request, typed, problem=problem, status_code=429)
     try:
         found = last_visit(console, request.scope, patient_id=patient_id, accession_number=number)
     except HTTPException as error:
@@ -76,13 +84,18 @@ def _page(
         problem=problem,
         found=found,
         is_asked=is_asked,
-        where=[Where(one, _view(console, one.device)) for one in found.follow_up] if found is not None else [],
+        where=[Where(one, _in_use(console, one.device)) for one in found.follow_up] if found is not None else [],
         name_of=lambda device: _name(console, device),
     )
 
 
 def _view(console: Console, device: str) -> DeviceView | None:
     return next((view for view in console.readings.devices() if view.device == device), None)
+
+
+def _in_use(console: Console, device: str) -> DeviceView | None:
+    view = _view(console, device)
+    return None if view is None or view.stage == "retired" else view
 
 
 def _name(console: Console, device: str) -> str:

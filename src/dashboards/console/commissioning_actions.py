@@ -35,7 +35,7 @@ def _is_being_commissioned(view: DeviceView) -> bool:
 def _record_fields(_: Console, __: DeviceView) -> Sequence[Field]:
     return (
         Field(name="step", label="What was done?", kind=FieldKind.CHOICE, choices=_STEPS),
-        Field(name="done_on", label="On which day?", hint="Year, month, day, such as 2026-11-02"),
+        Field(name="done_on", label="On which day?", kind=FieldKind.DAY),
         Field(name="done_by", label="Who did it?"),
         Field(name="organisation", label="For which organisation?"),
         Field(name="is_satisfactory", label="How did it end?", kind=FieldKind.CHOICE, choices=_RESULT),
@@ -72,8 +72,8 @@ def _past_fields(_: Console, view: DeviceView) -> Sequence[Field]:
     only = next(iter(choices)) if len(choices) == 1 else ""
     return (
         Field(name="phantom_id", label="Which phantom?", kind=FieldKind.CHOICE, choices=choices, value=only),
-        Field(name="first", label="First day of the scans", hint="Year, month, day, such as 2026-06-01"),
-        Field(name="last", label="Last day of the scans"),
+        Field(name="first", label="First day of the scans", kind=FieldKind.DAY),
+        Field(name="last", label="Last day of the scans", kind=FieldKind.DAY),
         Field(
             name="reason",
             label="Why these scans?",
@@ -133,7 +133,8 @@ def _sign_fields(_: Console, __: DeviceView) -> Sequence[Field]:
         Field(
             name="in_service_since",
             label="In service since",
-            hint="For a scanner that was in use before Bonewatch watched it: the day, such as 2021-03-01. Else blank",
+            kind=FieldKind.DAY,
+            hint="For a scanner that was in use before Bonewatch watched it: the day. Else blank",
             required=False,
         ),
         Field(

@@ -23,6 +23,9 @@ from streams.roles import Permission, may
 RANGES: Final = {"30 days": 30, "90 days": 90, "1 year": 365, "All": 0}
 """Spans of the chart; 0 shows everything."""
 
+MOST_DAYS: Final = 36_525
+"""A span beyond a century is everything."""
+
 PARTS: Final = ("gate", "actions", "phantoms", "verdicts", "line", "standards", "comments")
 """What a live page reads anew; the chart reads the API."""
 
@@ -46,7 +49,7 @@ def device_page(
     view = console.device(device_id)
     chosen = next((p for p in view.phantoms if p.patient_id == phantom), None)
     chosen = chosen or next((p for p in view.phantoms if p.mean is not None), None) or next(iter(view.phantoms), None)
-    since = console.clock() - timedelta(days=days) if days > 0 else None
+    since = console.clock() - timedelta(days=days) if 0 < days <= MOST_DAYS else None
     action = ACTIONS.get(done)
     parts = {key: value for name in PARTS for key, value in _part(console, request, view, name).items()}
     return page(

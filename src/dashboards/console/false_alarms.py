@@ -8,10 +8,11 @@ from dashboards.console import review_words
 from dashboards.console.carrying_out import carry_out
 from dashboards.console.catalogue import ACTIONS
 from dashboards.console.typed import Typed
-from dashboards.console.viewed import NotViewedError, Viewed, opened
+from dashboards.console.viewed import Viewed, newest
 from dashboards.context import Console
 from dashboards.sessions import Session
 from streams.messages import ReviewVerdict
+from streams.readings import ReviewStatus
 
 
 class Result(NamedTuple):
@@ -37,21 +38,20 @@ class FalseAlarms:
         self._moved: dict[tuple[str, int], int] = {}
 
     def decide(self, proofs: Iterable[str]) -> list[Result]:
-        """Return how it went for each proof that a trend was shown."""
-        return [self._answer(proof) for proof in dict.fromkeys(proofs)]
-
-    def _answer(self, proof: str) -> Result:
-        try:
-            return self._decided(opened(self._console, proof, self._session.name))
-        except NotViewedError as error:
-            return Result("A review", f"{error}.", is_done=False)
+        """Return how it went for each review whose trend was shown, and for each proof that proves nothing."""
+        seen, refused = newest(self._console, proofs, self._session.name)
+        return [Result("A review", f"{why}.", is_done=False) for why in refused] + [self._decided(one) for one in seen]
 
     def _decided(self, viewed: Viewed) -> Result:
-        view = self._console.device(viewed.device_id)
+        view = self._console.readings.device(viewed.device_id)
+        if view is None:
+            return Result("A review", "Its device is not configured any more.", is_done=False)
         review = next((one for one in view.reviews if one.review_id == viewed.review_id), None)
         name = review_words.name(view, review)
-        if review is None or review.verdict:
-            return Result(name, "It was decided meanwhile.", is_done=False)
+        if review is None:
+            return Result(name, "It does not wait any more: see the equipment log.", is_done=False)
+        if review.verdict:
+            return self._decided_before(name, review)
         seen = (viewed.device_id, viewed.device_seq)
         typed = self._typed(viewed, self._moved.get(seen, viewed.device_seq))
         done = carry_out(self._console, ACTIONS["decide-review"], view, self._session, typed)
@@ -60,6 +60,14 @@ class FalseAlarms:
             return Result(name, "Recorded: nothing follows.", is_done=True)
         why = done.refusal.text if done.refusal else " ".join(typed.errors.values())
         return Result(name, f"{why} Open its trend anew.", is_done=False)
+
+    def _decided_before(self, name: str, review: ReviewStatus) -> Result:
+        """Say that the same was recorded, as by a button pressed twice, or who decided what meanwhile."""
+        same = (ReviewVerdict.NONE.value, self._reasons, self._session.name)
+        if (review.verdict, review.decision, review.decided_by) == same:
+            return Result(name, "Recorded: nothing follows.", is_done=True)
+        by = f" by {review.decided_by}" if review.decided_by else ""
+        return Result(name, f"It was decided meanwhile{by}: {review_words.verdict(review)}.", is_done=False)
 
     def _typed(self, viewed: Viewed, expected_device_seq: int) -> Typed:
         """Return the form of one decision, filled in."""

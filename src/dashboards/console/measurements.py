@@ -38,6 +38,9 @@ STATUSES: Final = {
     "withheld": "Withheld",
     "superseded": "Superseded",
 }
+TOO_OFTEN: Final = (
+    "You have had measurements shown {most} times within an hour, the most allowed. Try again after {again}"
+)
 RELEASED: Final = "Measurement released. The list shows it as soon as the database has followed."
 _REASON: Final = Field(
     name="reason",
@@ -80,14 +83,19 @@ def measurements_page(
         raise PermissionDeniedException("Your role does not read measurements")
     chosen = _day(console, day)
     views = console.readings.devices()
-    rows, problem = _read(console, chosen, console.device(device).device if device else None)
+    only = console.device(device).device if device else None
+    again = console.days_shown.count(request.user.name, console.clock()) if request.user is not None else None
+    if again is None:
+        rows, problem = _read(console, chosen, only)
+    else:
+        rows, problem = [], TOO_OFTEN.format(most=console.days_shown.most, again=console.time.clock_s(again))
     shown = [row for row in rows if status in {"", row.status}]
     note_shown(request, [row.event_id for row in shown])
     return page(
         console,
         request,
         "measurements.html",
-        status_code=503 if problem else 200,
+        status_code=429 if again is not None else 503 if problem else 200,
         rows=shown,
         counts={name: sum(row.status == name for row in rows) for name in STATUSES},
         statuses=STATUSES,

@@ -19,7 +19,7 @@ from dashboards.console.typed import Typed
 from dashboards.context import Console
 from dashboards.passwords import HashingBusyError
 from dashboards.sessions import Session
-from dashboards.users import MIN_PASSWORD_CHARACTERS
+from dashboards.users import MIN_PASSWORD_CHARACTERS, LastOfRoleError
 from streams.roles import Permission, Role
 
 ROLES: Final = {
@@ -81,7 +81,10 @@ def _close(console: Console, session: Session, typed: Typed) -> None:
     if " ".join(name.split()).casefold() == session.name.casefold():
         typed.errors["name"] = "You cannot close your own account: ask another administrator to"
         return
-    console.users.disable(name)
+    try:
+        console.users.disable(name, keep=Role.ADMIN)
+    except LastOfRoleError:
+        typed.errors["name"] = "This is the last administrator who can sign in: add another one first"
 
 
 CHANGES: Final[Mapping[str, Change]] = {

@@ -1,6 +1,7 @@
 """Reviews over all devices: what a device may have measured wrongly, and what was decided about it."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from litestar import get, post
@@ -17,7 +18,7 @@ from dashboards.console.forms import FormData
 from dashboards.console.templates import page
 from dashboards.console.trend import trend
 from dashboards.console.typed import Typed
-from dashboards.console.viewed import Viewed, sealed
+from dashboards.console.viewed import Viewed, newest, sealed
 from dashboards.context import Console
 from streams.readings import DeviceView, ReviewStatus
 from streams.roles import Permission, may
@@ -67,14 +68,21 @@ def decide_reviews(console: NamedDependency[Console], request: Visit, data: Form
     elif len(ticked) > MOST_AT_ONCE:
         typed.errors["viewed"] = f"Decide at most {MOST_AT_ONCE} at once"
     if typed.errors:
-        return _queue(console, request, typed, status_code=422)
+        return _queue(console, request, typed, ticked=ticked[:MOST_AT_ONCE], status_code=422)
     results = FalseAlarms(console, session, comment, typed.values.get("request_id", "")).decide(ticked)
     return _queue(console, request, Typed({}, console.time), results=results)
 
 
 def _queue(
-    console: Console, visit: Visit, typed: Typed, *, results: list[Result] | None = None, status_code: int = 200
+    console: Console,
+    visit: Visit,
+    typed: Typed,
+    *,
+    ticked: Sequence[str] = (),
+    results: list[Result] | None = None,
+    status_code: int = 200,
 ) -> Template:
+    seen, _ = newest(console, ticked, visit.user.name if visit.user else "")
     listed = [Listed(view, review) for view in console.readings.devices() for review in view.reviews]
     return page(
         console,
@@ -86,6 +94,7 @@ def _queue(
         may_decide=visit.user is not None and may(visit.user.role, Permission.DECIDE_REVIEW),
         words=review_words,
         typed=typed,
+        ticked={(one.device_id, one.review_id): sealed(console, one) for one in seen},
         results=results or [],
         request_id=secrets.token_hex(16),
     )

@@ -9,7 +9,9 @@ from litestar.response import Redirect
 
 from dashboards.access.credentials import address_of
 from dashboards.access.lockout import LockedOutError
-from dashboards.auth import PUBLIC, SCREEN_COOKIE, Visit, opens_status
+from dashboards.access.scopes import Scope
+from dashboards.access.tokens import TokenError
+from dashboards.auth import PUBLIC, SCREEN_COOKIE, Visit
 from dashboards.console.forms import FormData
 from dashboards.console.templates import page
 from dashboards.console.typed import Typed
@@ -19,6 +21,9 @@ KEPT_S: Final = 366 * 24 * 3600
 """The token ends sooner; a screen need not be opened anew before."""
 
 NOT_RIGHT: Final = "This token does not open the wall: it needs the scope gates:read and must not have ended"
+
+OPENS_MORE: Final = "This token opens more than the wall: have one made with the scope gates:read alone"
+"""A screen that anybody can walk up to must not hold it."""
 
 
 @get("/wall/open", opt=PUBLIC, sync_to_thread=True)
@@ -33,7 +38,11 @@ def open_wall(console: NamedDependency[Console], request: Visit, data: FormData)
     typed = Typed(data, console.time)
     token = typed.text("token", "Give the token")
     status = 422
-    if not typed.errors and not opens_status(console, token):
+    scopes = _scopes(console, token)
+    if not typed.errors and Scope.GATES_READ in scopes:
+        if scopes != {Scope.GATES_READ}:
+            typed.errors["token"] = OPENS_MORE
+    elif not typed.errors:
         typed.errors["token"], status = NOT_RIGHT, 401
         try:
             console.users.lockout.count(f"address {address_of(request)}")
@@ -48,6 +57,13 @@ def open_wall(console: NamedDependency[Console], request: Visit, data: FormData)
         Cookie(key=SCREEN_COOKIE, value=token, max_age=KEPT_S, httponly=True, samesite="strict", secure=secure)
     )
     return answer
+
+
+def _scopes(console: Console, token: str) -> frozenset[Scope]:
+    try:
+        return console.users.tokens.find(token).scopes
+    except TokenError:
+        return frozenset()
 
 
 screen_handlers = (open_wall_page, open_wall)

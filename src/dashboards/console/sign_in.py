@@ -9,6 +9,8 @@ from litestar.exceptions import ValidationException
 from litestar.response import Redirect
 
 from dashboards.access.lockout import LockedOutError
+from dashboards.access.needs import SIGN_IN_ON_RECORD
+from dashboards.audit.middleware import note_person
 from dashboards.auth import PUBLIC, SESSION_COOKIE, Visit, require_loopback, session_cookie, signed_in
 from dashboards.console.forms import FormData
 from dashboards.console.templates import page
@@ -24,7 +26,7 @@ def sign_in_page(console: NamedDependency[Console], request: Visit) -> Response[
     return _sign_in_form(console, request, request.query_params.get("next", "/"))
 
 
-@post("/sign-in", opt=PUBLIC, sync_to_thread=True, status_code=200)
+@post("/sign-in", opt=PUBLIC | SIGN_IN_ON_RECORD, sync_to_thread=True, status_code=200)
 def sign_in(console: NamedDependency[Console], request: Visit, data: FormData) -> Response[Any]:
     """Begin a session, or say what was wrong without saying which."""
     name, password, there = str(data.get("name", "")), str(data.get("password", "")), str(data.get("next", "/"))
@@ -32,12 +34,14 @@ def sign_in(console: NamedDependency[Console], request: Visit, data: FormData) -
     try:
         token = console.users.sign_in(name[:200], password[:1000], lasts)
     except WrongCredentialsError as error:
+        note_person(request.scope, console.users.known(name[:200]))
         return _sign_in_form(console, request, there, name=name, problem=f"{error}.", status_code=401)
     except LockedOutError as error:
         problem = f"Too many wrong passwords for this name. Try again after {console.time.clock_s(error.until)}."
         return _sign_in_form(console, request, there, name=name, problem=problem, status_code=429)
     except HashingBusyError as error:
         return _sign_in_form(console, request, there, name=name, problem=f"{error}.", status_code=503)
+    note_person(request.scope, console.users.known(name[:200]))
     return _enter(console, request, token, there)
 
 
@@ -53,7 +57,7 @@ def demo_sign_in(console: NamedDependency[Console], request: Visit, data: FormDa
     return _enter(console, request, token, str(data.get("next", "/")))
 
 
-@post("/sign-out", sync_to_thread=True, status_code=200)
+@post("/sign-out", opt=SIGN_IN_ON_RECORD, sync_to_thread=True, status_code=200)
 def sign_out(console: NamedDependency[Console], request: Visit) -> Response[Any]:
     """End the session."""
     signed_in(request)

@@ -3,6 +3,7 @@
 Decisions on many reviews at once are taken only with one proof for each, so that nothing is waved through unseen.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -52,6 +53,21 @@ def opened(console: Console, proof: str, person: str) -> Viewed:
     if console.clock() - viewed.at > COUNTS_FOR:
         raise NotViewedError("The trend was opened too long ago: open it anew")
     return viewed
+
+
+def newest(console: Console, proofs: Iterable[str], person: str) -> tuple[list[Viewed], list[str]]:
+    """Return what somebody was shown by some proofs, each review once, the last time; and why others do not count."""
+    seen: dict[tuple[str, str], Viewed] = {}
+    refused = []
+    for proof in dict.fromkeys(proofs):
+        try:
+            viewed = opened(console, proof, person)
+        except NotViewedError as error:
+            refused.append(str(error))
+            continue
+        which = (viewed.device_id, viewed.review_id)
+        seen[which] = max(viewed, seen.get(which, viewed), key=lambda one: one.at)
+    return list(seen.values()), refused
 
 
 def _signer(console: Console) -> URLSafeSerializer:

@@ -16,6 +16,7 @@ from dashboards.auth import require
 from dashboards.console.templates import page
 from dashboards.console.typed import Typed
 from dashboards.context import Console
+from dashboards.run_length_words import words_from_rate
 from streams.policy import DevicePolicy, Frequency, QcRules
 from streams.roles import Permission
 from streams.sqlite_log import LogError
@@ -93,6 +94,7 @@ def what_if_page(
         charts=_charts(answer),
         sums=_sums(answer.difference) if answer else {},
         rows_shown=ROWS_SHOWN,
+        rate=words_from_rate,
         names={"tolerance": "Tolerance", "cusum": "CUSUM", **RULES},
     )
 
