@@ -4,12 +4,10 @@ import csv
 import io
 import json
 import re
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pypdfium2
 import pytest
@@ -22,11 +20,23 @@ from dashboards.reports.qa.figures import QaReport
 from streams.engine import SiteEngine
 from streams.messages import CommissioningSignedOff, DeviceRegistered, Draft, Fact, PhantomMeasured, event_id
 from streams.sqlite_log import LogError, SqliteEventLog
-from tests.accounts import PASSWORD
 from tests.folding import PHANTOM, PHYSICIST, POLICY, baseline
-from tests.reported_site import CLINIC, FIRST, KEY, LAST, NOW, SECRETS, Served, reports_of, serving, write_log
+from tests.reported_site import (
+    CLINIC,
+    FIRST,
+    KEY,
+    LAST,
+    NOW,
+    SECRETS,
+    Served,
+    asked,
+    reports_of,
+    serving,
+    text_of,
+    words_of,
+    write_log,
+)
 
-BASIC = {"Authorization": f"Basic {b64encode(f'The physicist:{PASSWORD}'.encode()).decode()}"}
 MONTH = {"month": "2026-11"}
 CONFIG = """
 [site]
@@ -56,23 +66,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> QaReport:
     log = tmp_path_factory.mktemp("log") / "site-log.sqlite"
     write_log(log)
     return reports_of(log).qa("dxa-1", FIRST, LAST, NOW)
-
-
-def text_of(pdf: bytes) -> str:
-    document = pypdfium2.PdfDocument(pdf)
-    text = " ".join(page.get_textpage().get_text_range() for page in document)
-    document.close()
-    return " ".join(text.split())
-
-
-def words_of(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html.rsplit("</style>", maxsplit=1)[-1]).replace("&#39;", "'").split())
-
-
-def asked(served: Served, path: str, **query: str) -> Any:
-    answer = served.client.get(f"/api/v1{path}", params=query, headers=BASIC)
-    assert answer.status_code == 200, answer.text
-    return answer
 
 
 # --- by hand -----------------------------------------------------------------------------------------------

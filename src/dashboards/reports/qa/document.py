@@ -50,6 +50,7 @@ def qa_document(report: QaReport) -> Document:
         Section("Readings", tuple(_readings(report))),
         Section("Failures and releases", tuple(tables.failures(report, here))),
         Section("Gate, bypasses and measurements", tuple(_gate(report))),
+        Section("Overrides", tuple(tables.overrides(report, here))),
         Section("Reviews", tuple(tables.reviews(report, here))),
         Section("Uptime", tuple(_uptime(report))),
         Section("Faults, service and handovers", tuple(_service(report))),
@@ -133,7 +134,7 @@ def _gate(report: QaReport) -> Iterator[Block]:
     counts = report.measurements
     changes = ", ".join(f"{name} {many}" for name, many in sorted(report.gate_changes.items())) or "none"
     pairs = [
-        ("Changes of the gate", changes),
+        ("Changes of the gate, or of what holds it", changes),
         ("Patients' measurements validated", f"{counts.validated}, of them {counts.overridden} under an override"),
         ("Withheld", f"{counts.withheld}; released by a physicist {counts.released}"),
     ]

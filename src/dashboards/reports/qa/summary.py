@@ -5,6 +5,7 @@ from typing import Final
 
 from dashboards.reports.document import Text, Tone
 from dashboards.reports.qa.figures import QaReport
+from dashboards.reports.qa.overrides import hours_of
 from dashboards.reports.saying import count, listed, number, short_day
 from dashboards.uptime import words as uptime_words
 
@@ -75,9 +76,10 @@ def _held(report: QaReport) -> Iterator[Text]:
     if told:
         who = "1 patient was" if len(told) == 1 else f"{len(told)} patients were"
         yield Text(f"{who} scanned while the gate was held.", "bad")
-    overrides = sum(one.title == "Gate overridden" for one in report.log)
-    if overrides:
-        yield Text(f"The gate was overridden {'once' if overrides == 1 else f'{overrides} times'}.", "warn")
+    if report.overrides:
+        many = len(report.overrides)
+        hours = uptime_words.hours(hours_of(report.overrides))
+        yield Text(f"The gate was overridden {'once' if many == 1 else f'{many} times'}, for {hours} in all.", "warn")
     if report.measurements.withheld:
         withheld = count(report.measurements.withheld, "measurement")
         yield Text(f"{withheld} of patients withheld and not released.", "warn")

@@ -1,0 +1,208 @@
+"""A month with overrides, a service, a new baseline, a retired scanner, a scale and summer time: counted by hand."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.reports.files import QA_FORMS
+from dashboards.reports.qa.figures import QaReport
+from tests.folding import PHANTOM
+from tests.invented_march import CALENDAR, FIRST, LAST, NAMES, NOW, POLICIES, WEEKLY, local, write_march
+from tests.reported_site import Served, asked, reports_of, serving, text_of, words_of
+
+MARCH = {"month": "2027-03"}
+SPAN = {"since": "2027-03-01T00:00:00Z", "until": "2027-03-31T23:00:00Z"}
+"""March in London, in UTC: it ends in summer time."""
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    log = tmp_path_factory.mktemp("march") / "site-log.sqlite"
+    write_march(log)
+    return log
+
+
+@pytest.fixture(scope="module")
+def served(log: Path) -> Iterator[Served]:
+    with serving(log.parent, log, {NAMES[one]: (policy, CALENDAR) for one, policy in POLICIES.items()}, NOW) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def reports(log: Path) -> dict[str, QaReport]:
+    return {name: reports_of(log, NAMES).qa(name, FIRST, LAST, NOW) for name in NAMES}
+
+
+def days(*of_march: int) -> tuple[date, ...]:
+    return tuple(date(2027, 3, day) for day in of_march)
+
+
+def figures_of(served: Served, device: str) -> dict[tuple[str, str, str], str]:
+    rows = csv.DictReader(io.StringIO(asked(served, f"/reports/qa/{device}/figures", **MARCH).text))
+    return {(row["section"], row["of"], row["figure"]): row["value"] for row in rows}
+
+
+# --- by hand -----------------------------------------------------------------------------------------------
+
+
+def test_days_and_duties_of_a_month_in_which_summer_time_begins(reports: dict[str, QaReport]) -> None:
+    report = reports["dxa-1"]
+    assert (report.days.due, report.days.without_clinic) == (25, 4)  # 21 weekdays and 4 Sundays; the Saturdays
+    assert [day for day, _ in report.days.closed] == list(days(26, 29))
+    vendor, daily, weekly = report.duties
+    for duty in (vendor, daily):
+        assert (duty.due, duty.done, duty.not_passed_on, duty.missed_on) == (25, 24, (), days(3))
+    # passes on the 1st, 8th and 11th cover up to the 18th, those of the 24th and 31st the rest
+    assert (weekly.due, weekly.done, weekly.missed_on) == (25, 21, days(19, 21, 22, 23))
+
+
+def test_readings_of_two_phantoms_over_a_new_baseline(reports: dict[str, QaReport]) -> None:
+    vendor, daily, weekly = reports["dxa-1"].subjects
+    assert (vendor.readings, vendor.verdicts) == (25, {"pass": 25})  # 24 mornings and after the repair
+    # 24 mornings, one after the repair, two more on the 23rd, one more on the 30th
+    assert (daily.readings, daily.verdicts) == (28, {"pass": 24, "fail": 2, "pass_with_note": 2})
+    assert (daily.repeats, daily.signals) == (2, 0)
+    # six of 28 are 0.5 % high; 1.030 is 2.58964 % above the new mean of 1.004, on two days
+    assert daily.mean_deviation == pytest.approx((6 * 0.5 + 2 * 2.589641) / 28, abs=1e-6)
+    assert (weekly.readings, weekly.verdicts, weekly.mean_deviation) == (5, {"pass": 5}, 0.0)
+    failures = reports["dxa-1"].failures
+    assert [(one.measured_at, one.passed_at) for one in failures] == [
+        (local(23, 14, 30), local(23, 14, 40)),
+        (local(30, 7, 30), local(30, 12)),
+    ]
+    epochs = {(one.phantom_id, one.epoch): one for one in reports["dxa-1"].epochs}
+    assert epochs.keys() == {(PHANTOM, 1), (PHANTOM, 2), (WEEKLY, 1)}
+    assert epochs[PHANTOM, 1].until == epochs[PHANTOM, 2].accepted_at == local(17, 18)
+    assert (epochs[PHANTOM, 2].step_percent, epochs[PHANTOM, 2].is_comparable) == (0.4, True)
+
+
+def test_overrides_are_counted_with_their_hours_who_made_them_and_why(reports: dict[str, QaReport]) -> None:
+    told = [(one.at, one.by, one.role, one.codes, one.reason, one.open_hours) for one in reports["dxa-1"].overrides]
+    overdue, lent = ("independent_overdue",), "The phantom is lent out"
+    assert told == [
+        (local(22, 9, 30), "Oz Operator", "operator", overdue, "Six patients wait", 2.5),  # to its end at noon
+        (local(23, 10), "Oz Operator", "operator", overdue, lent, 1.25),  # a person ended it at 11:15
+        (local(23, 14), "Oz Operator", "operator", overdue, lent, 0.5),  # a failure ended it at 14:30
+        (
+            local(30, 9, 30),
+            "Pat Physicist",
+            "physicist",
+            ("qc_failed", *overdue),
+            "Phantom was not level",
+            2.5,
+        ),  # a pass at noon
+    ]
+    assert reports["dxa-1"].overrides[-1].advised_by == "Dr M Expert"
+    assert reports["dxa-2"].overrides == reports["scale-1"].overrides == ()
+
+
+def test_every_form_has_the_count_of_overrides(served: Served, reports: dict[str, QaReport]) -> None:
+    figures = figures_of(served, "dxa-1")
+    assert (figures["overrides", "", "count"], figures["overrides", "", "open"]) == ("4", "6.75")
+    assert (figures["overrides", "2", "by"], figures["overrides", "2", "open_hours"]) == ("Oz Operator", "1.25")
+    told = asked(served, "/reports/qa/dxa-1", **MARCH).json()["overrides"]
+    assert [(one["by"], one["open_hours"], one["reason"]) for one in told] == [
+        ("Oz Operator", 2.5, "Six patients wait"),
+        ("Oz Operator", 1.25, "The phantom is lent out"),
+        ("Oz Operator", 0.5, "The phantom is lent out"),
+        ("Pat Physicist", 2.5, "Phantom was not level"),
+    ]
+    html = words_of(QA_FORMS[".html"](reports["dxa-1"]).decode())
+    pdf = text_of(QA_FORMS[".pdf"](reports["dxa-1"]))
+    for said in (
+        "The gate was overridden 4 times, for 6.75 h in all.",
+        "4; the gate was open by them for 6.75 h by the clock",
+        "Oz Operator, operator: 3; Pat Physicist, physicist: 1",
+        "independent overdue: 4; QC failed: 1",
+        "Six patients wait",
+        "All 4 overrides 6.75 h",
+    ):
+        assert said in html, said
+        assert said.replace(" ", "") in pdf.replace(" ", ""), said
+    assert "Nobody overrode the gate." in words_of(QA_FORMS[".html"](reports["dxa-2"]).decode())
+
+
+def test_an_override_that_still_runs_counts_up_to_now(log: Path) -> None:
+    report = reports_of(log, NAMES).qa("dxa-1", FIRST, LAST, local(22, 10, 30))
+    assert [one.open_hours for one in report.overrides] == [1.0]
+
+
+def test_hours_lost_in_clinics_of_which_one_is_an_hour_shorter(reports: dict[str, QaReport]) -> None:
+    uptime = reports["dxa-1"].uptime
+    assert uptime is not None
+    # the 3rd; the repair; Sunday 21st; the 22nd and 23rd but for overrides; half an hour of the 30th
+    assert (uptime.covered_hours, uptime.unplanned_hours) == (179.0, 8 + 4 + 3 + 5.5 + 6.25 + 0.5)
+    assert uptime.availability_percent == pytest.approx(100 * 151.75 / 179, abs=5e-4)
+    assert (uptime.overridden_hours, uptime.failures) == (6.75, 1)
+
+
+def test_patients_are_counted_to_the_last_hour_of_the_month(reports: dict[str, QaReport]) -> None:
+    counts = reports["dxa-1"].measurements  # the fifth was measured at midnight: in April
+    assert (counts.validated, counts.overridden, counts.withheld, counts.reasons) == (
+        3,
+        1,
+        1,
+        {"independent_overdue": 1},
+    )
+    (bypass,) = reports["dxa-1"].bypasses
+    assert (bypass.at, bypass.reasons, bypass.is_open) == (local(22, 13, 50), ("independent_overdue",), True)
+
+
+def test_a_scanner_that_was_retired_in_the_month_was_due_until_then(reports: dict[str, QaReport]) -> None:
+    report = reports["dxa-2"]
+    assert report.identity.stage == "retired"
+    assert (report.days.due, len(report.days.not_in_use)) == (13, 12)  # eleven weekdays, two Sundays to the 15th
+    assert [(duty.due, duty.done) for duty in report.duties] == [(13, 13), (13, 13)]
+    assert report.uptime is not None
+    assert report.uptime.covered_hours == 10 * 8 + 2 * 3 + 3  # on the 15th until noon
+    assert report.uptime.not_counted_hours == {"retired": 90.0}
+
+
+def test_a_scales_month_with_checks(reports: dict[str, QaReport]) -> None:
+    report = reports["scale-1"]
+    light, heavy = report.subjects
+    assert (light.readings, light.verdicts) == (5, {"pass": 5})
+    assert (heavy.readings, heavy.verdicts, heavy.repeats) == (5, {"pass": 4, "fail": 1}, 1)
+    assert heavy.mean_deviation == pytest.approx(0.4 / 5)
+    # the 15th covers up to the 22nd, the 24th up to the 31st
+    assert [(duty.due, duty.done, duty.missed_on) for duty in report.duties] == [(25, 24, days(23))] * 2
+    assert (report.measurements.validated, report.measurements.withheld) == (1, 1)
+    assert report.measurements.reasons == {"check_failed": 1}
+
+
+# --- the same as the API's ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["dxa-1", "dxa-2"])
+def test_every_reading_is_the_apis(served: Served, device: str) -> None:
+    api = asked(served, f"/devices/{device}/qc", **SPAN).json()
+    rows = list(csv.DictReader(io.StringIO(asked(served, f"/reports/qa/{device}/readings", **MARCH).text)))
+    assert len(api) == len(rows) == {"dxa-1": 58, "dxa-2": 26}[device]
+
+    def value(one: dict[str, Any]) -> tuple[str, str, str]:
+        bmd = one["bmd_g_cm2"]
+        return one["event_id"], one["verdict"], "" if bmd is None else str(bmd)
+
+    assert {value(one) for one in api} == {(row["event_id"], row["verdict"], row["value"]) for row in rows}
+
+
+@pytest.mark.parametrize("device", NAMES)
+def test_gate_and_uptime_are_the_apis(served: Served, device: str) -> None:
+    figures = figures_of(served, device)
+    (uptime,) = [one for one in asked(served, "/reports/uptime", **MARCH).json()["devices"] if one["name"] == device]
+    for name in ("covered", "up", "unplanned", "planned", "overridden"):
+        assert float(figures["uptime", "", name]) == uptime[f"{name}_hours"]
+    query = {"types": "bonewatch.gate-changed.v1", "device": device, "since": "0", "max_seconds": "0"}
+    lines = [line for line in asked(served, "/events", **query).text.splitlines() if line.startswith("data: ")]
+    told = [json.loads(line[6:]) for line in lines]
+    begins, ends = (datetime.fromisoformat(SPAN[name]) for name in ("since", "until"))
+    told = [one for one in told if begins <= datetime.fromisoformat(one["time"]) < ends]
+    for status in ("open", "held", "overridden"):
+        many = sum(one["data"]["outcome"]["status"] == status for one in told)
+        assert int(figures.get(("gate", "", status), "0")) == many
