@@ -10,7 +10,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_from(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as CSV; times in ISO 8601, yes and no, nothing for what is not known."""
+    """Return a table as CSV; times in ISO 8601, yes and no, lists with spaces, nothing for what is not known."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(head)
@@ -26,4 +26,6 @@ def cell(value: object) -> object:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, tuple):
+        return cell(" ".join(map(str, value)))
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

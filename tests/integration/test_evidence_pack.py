@@ -3,7 +3,9 @@
 import io
 import json
 import sqlite3
+import warnings
 import zipfile
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import date
 from hashlib import sha256
@@ -15,7 +17,7 @@ import pytest
 
 from bonewatch.cli import app as command_line
 from bonewatch.errors import ConfigError
-from dashboards.reports.evidence.check import PackError, check_pack
+from dashboards.reports.evidence.check import PackError, check_pack, told
 from dashboards.reports.evidence.pack import evidence_pack
 from streams.engine import SiteEngine
 from streams.messages import Draft, FaultLogged
@@ -87,7 +89,31 @@ def rewritten(pack: bytes, name: str, old: bytes, new: bytes, *, digests: bool =
     if digests:
         said, says = sha256(before).hexdigest().encode(), sha256(files[name]).hexdigest().encode()
         files["manifest.json"] = files["manifest.json"].replace(said, says)
+        files["manifest.sha256"] = sealed(files["manifest.json"])
     return packed(files)
+
+
+def sealed(manifest: bytes) -> bytes:
+    """What `sha256sum manifest.json` prints."""
+    return f"{sha256(manifest).hexdigest()}  manifest.json\n".encode()
+
+
+def told_of(pack: bytes, log: Path | None) -> tuple[str, ...]:
+    """What is said of a pack: its faults, or why it is none."""
+    try:
+        return check_pack(pack, log).faults
+    except PackError as error:
+        return (str(error),)
+
+
+def put(files: Iterable[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A ZIP of files, in any order and whether or not a name is there twice."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, data in files:
+            archive.writestr(name, data)
+    return out.getvalue()
 
 
 # --- what it holds -----------------------------------------------------------------------------------------
@@ -115,6 +141,7 @@ def test_every_event_that_is_told_whole_has_the_link_of_its_bytes(log: Path, pac
 
 def test_each_file_has_the_digest_that_the_manifest_tells(pack: bytes) -> None:
     files = files_of(pack)
+    assert files.pop("manifest.sha256") == sealed(files["manifest.json"])
     manifest = json.loads(files.pop("manifest.json"))
     assert {one["name"]: one["sha256"] for one in manifest["files"]} == {
         name: sha256(data).hexdigest() for name, data in files.items()
@@ -165,14 +192,83 @@ def test_a_pack_as_it_was_made_is_sound_by_itself_and_against_its_log(log: Path,
     assert check_pack(pack).faults == ()
 
 
+def test_a_changed_byte_of_any_file_is_noticed_and_the_file_named(pack: bytes, log: Path) -> None:
+    for name, content in files_of(pack).items():
+        for place in (0, len(content) // 2, len(content) - 1):
+            data = bytearray(content)
+            data[place] ^= 1
+            changed = packed(files_of(pack) | {name: bytes(data)})
+            for against in (None, log):
+                assert any(name in fault for fault in told_of(changed, against)), (name, place)
+
+
+def test_a_changed_byte_of_the_manifest_is_always_noticed(pack: bytes, log: Path) -> None:
+    manifest = files_of(pack)["manifest.json"]
+    for place in range(0, len(manifest), 7):
+        data = bytearray(manifest)
+        data[place] ^= 1
+        faults = told_of(packed(files_of(pack) | {"manifest.json": bytes(data)}), log)
+        assert any("manifest" in fault for fault in faults), place
+
+
+def test_a_file_that_is_gone_or_under_anothers_name_is_noticed(pack: bytes) -> None:
+    files = files_of(pack)
+    for name in files.keys() - {"manifest.json"}:
+        rest = {one: data for one, data in files.items() if one != name}
+        assert check_pack(packed(rest)).faults == (f"{name} is missing",)
+    swapped = files | {"incidents.csv": files["bypasses.csv"], "bypasses.csv": files["incidents.csv"]}
+    assert {fault.split()[0] for fault in check_pack(packed(swapped)).faults} == {"incidents.csv", "bypasses.csv"}
+
+
+def test_the_same_files_in_another_zip_are_the_same_pack(pack: bytes, log: Path) -> None:
+    files = [("reports/", b""), ("forms/", b""), *reversed(files_of(pack).items())]
+    assert check_pack(put(files, zipfile.ZIP_DEFLATED), log).faults == ()
+    assert check_pack(put([("README.txt", b"Another"), *files])).faults == ("README.txt is in it more than once",)
+
+
+def test_events_that_changed_places_or_stand_twice_are_noticed(log: Path, pack: bytes) -> None:
+    lines = files_of(pack)["events.jsonl"].splitlines(keepends=True)
+    third, fourth = (json.loads(line)["position"] for line in lines[2:4])
+    swapped = rewritten(pack, "events.jsonl", lines[2] + lines[3], lines[3] + lines[2], digests=True)
+    assert check_pack(swapped, log).faults == (f"event {third}: it stands twice, or not in its place",)
+    doubled = rewritten(pack, "events.jsonl", lines[3], lines[3] * 2, digests=True)
+    assert check_pack(doubled, log).faults == (f"event {fourth}: it stands twice, or not in its place",)
+
+
 @pytest.mark.parametrize(
-    "name", ["README.txt", "verdicts.csv", "events.jsonl", "anchor.json", "reports/qa-2026-11.html"]
+    ("old", "new", "fault"),
+    [
+        (b'"last": "2026-11-30"', b'"last": "2026-12-31"', "manifest.json: the period is not that of its first"),
+        (b'"time_zone": "Europe/London"', b'"time_zone": "Europe/Atlantis"', "manifest.json: the period is not that"),
+        (b'"device": "dxa-1"', b'"device": "dxa-2"', "manifest.json: bath/dxa-1 is not the device dxa-2"),
+        (b'"position": ', b'"position": 99999999999999999999', "the log does not hold what it held when the pack was"),
+    ],
 )
-def test_a_changed_byte_is_noticed(pack: bytes, name: str) -> None:
-    data = bytearray(files_of(pack)[name])
-    data[len(data) // 2] ^= 1
-    changed = packed(files_of(pack) | {name: bytes(data)})
-    assert any(name in fault for fault in check_pack(changed).faults)
+def test_a_manifest_that_contradicts_itself_or_the_log_is_noticed(
+    log: Path, pack: bytes, old: bytes, new: bytes, fault: str
+) -> None:
+    changed = rewritten(pack, "manifest.json", old, new)
+    fitted = files_of(changed)
+    fitted["manifest.sha256"] = sealed(fitted["manifest.json"])
+    faults = check_pack(packed(fitted), log).faults
+    assert any(fault in one for one in faults), faults
+
+
+def test_a_pack_that_was_damaged_on_its_way_is_refused_and_the_file_named(pack: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(pack)) as archive:
+        starts = archive.getinfo("verdicts.csv").header_offset
+    said = set[str]()
+    for place in range(starts + 42, starts + 242):
+        data = bytearray(pack)
+        data[place] ^= 0xFF
+        with pytest.raises(PackError, match=r"verdicts\.csv is damaged and cannot be unpacked") as raised:
+            check_pack(bytes(data))
+        said.add(type(raised.value.__cause__).__name__)
+    assert said == {"BadZipFile", "error"}  # the second is zlib's
+
+
+def test_what_a_name_holds_does_not_reach_the_terminal() -> None:
+    assert list(told(("more\x1b[31m\u202etxt is not in the manifest",))) == ["more?[31m?txt is not in the manifest"]
 
 
 def test_a_changed_event_is_noticed_even_where_all_digests_were_made_to_fit(log: Path, pack: bytes) -> None:

@@ -3,17 +3,31 @@
 import csv
 import io
 import json
+import sqlite3
+import zipfile
 from collections.abc import Iterator
-from datetime import date, datetime
+from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dashboards.reports.evidence import pack
+from dashboards.reports.evidence.pack import evidence_pack
 from dashboards.reports.files import QA_FORMS
 from dashboards.reports.qa.figures import QaReport
-from tests.folding import PHANTOM
-from tests.invented_march import CALENDAR, FIRST, LAST, NAMES, NOW, POLICIES, WEEKLY, local, write_march
+from dashboards.reports.source import Reports
+from streams.engine import SiteEngine
+from streams.messages import DeviceRegistered, Draft, ReturnDecided, event_id
+from streams.policy import ClinicCalendar
+from streams.record.evidence import EvidenceLine
+from streams.record.reader import LoggedRecords
+from streams.sqlite_log import SqliteEventLog
+from streams.uptime.clinic_hours import Period
+from streams.uptime.reader import LoggedUptime
+from tests.folding import PHANTOM, PHYSICIST
+from tests.invented_march import CALENDAR, FIRST, LAST, NAMES, NOW, POLICIES, SCANNER, WEEKLY, local, write_march
 from tests.reported_site import Served, asked, reports_of, serving, text_of, words_of
 
 MARCH = {"month": "2027-03"}
@@ -206,3 +220,61 @@ def test_gate_and_uptime_are_the_apis(served: Served, device: str) -> None:
     for status in ("open", "held", "overridden"):
         many = sum(one["data"]["outcome"]["status"] == status for one in told)
         assert int(figures.get(("gate", "", status), "0")) == many
+
+
+# --- evidence of the same month ----------------------------------------------------------------------------
+
+
+def test_a_pack_has_the_overrides_and_reasons_as_words(log: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(evidence_pack(reports_of(log, NAMES), "dxa-1", FIRST, LAST))) as found:
+        overrides = list(csv.DictReader(io.StringIO(found.read("overrides.csv").decode())))
+        (bypass,) = csv.DictReader(io.StringIO(found.read("bypasses.csv").decode()))
+    assert [(one["by"], one["codes"], one["open_hours"]) for one in overrides] == [
+        ("Oz Operator", "independent_overdue", "2.5"),
+        ("Oz Operator", "independent_overdue", "1.25"),
+        ("Oz Operator", "independent_overdue", "0.5"),
+        ("Pat Physicist", "qc_failed independent_overdue", "2.5"),
+    ]
+    assert bypass["reasons"] == "independent_overdue"
+
+
+def test_a_pack_that_is_made_while_the_log_grows_is_of_one_moment(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded between the reading of the events and that of the rest stands in none of its files."""
+    reports = reports_of(log, NAMES)
+    whole = evidence_pack(reports, "dxa-1", FIRST, LAST)
+    grown = log.with_name("grown.sqlite")
+    with closing(sqlite3.connect(log)) as source, closing(sqlite3.connect(grown)) as target:
+        source.backup(target)
+    lines = pack.evidence_lines
+
+    def growing(db: sqlite3.Connection, key: str, period: Period) -> Iterator[EvidenceLine]:
+        yield from lines(db, key, period)
+        later = ReturnDecided("h1", returns=False, decided_by=PHYSICIST, note="It squeaks")
+        with SqliteEventLog(grown) as other:
+            SiteEngine(other, clock=lambda: NOW).import_history([(NOW, Draft("late", key, later))])
+
+    monkeypatch.setattr(pack, "evidence_lines", growing)
+    made = evidence_pack(reports_of(grown, NAMES), "dxa-1", FIRST, LAST)
+    with zipfile.ZipFile(io.BytesIO(whole)) as before, zipfile.ZipFile(io.BytesIO(made)) as after:
+        assert [name for name in before.namelist() if before.read(name) != after.read(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "months"),
+    [
+        ("Asia/Tokyo", datetime(2027, 3, 31, 16, tzinfo=UTC), ["2027-03", "2027-04"]),  # the first of April there
+        ("America/New_York", datetime(2027, 4, 1, 2, tzinfo=UTC), ["2027-03"]),  # the last of March still
+    ],
+)
+def test_a_month_has_its_report_once_it_has_begun_at_the_site(
+    tmp_path: Path, zone: str, now: datetime, months: list[str]
+) -> None:
+    path, names = tmp_path / "site-log.sqlite", {"dxa-1": "far/dxa-1"}
+    came = Draft(event_id("came"), "far/dxa-1", DeviceRegistered(SCANNER, ClinicCalendar(zone)))
+    with SqliteEventLog(path) as log:
+        SiteEngine(log, clock=lambda: now).import_history([(now, came)])
+    reports = Reports("Far", LoggedRecords(path, names), LoggedUptime(path, "Far", zone, names, {}))
+    with zipfile.ZipFile(io.BytesIO(evidence_pack(reports, "dxa-1", FIRST, date(2027, 4, 30)))) as found:
+        assert [f"reports/qa-{month}.pdf" for month in months] == [
+            name for name in found.namelist() if name.startswith("reports/") and name.endswith(".pdf")
+        ]

@@ -7,17 +7,19 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from streams.chain import first_link
 from streams.messages import (
     BypassDetected,
+    Fact,
     MeasurementReleased,
     MeasurementValidated,
     MeasurementWithheld,
     Message,
+    Outcome,
     PatientMeasured,
     PatientObjectReceived,
     PatientScanStarted,
@@ -58,7 +60,11 @@ _OPEN_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {
     MeasurementWithheld: ("subject_event_id", "revision", "measured_at", "reasons", "mode"),
 }
 OPEN_FIELDS: Final = {str(one.__struct_config__.tag): frozenset(names) for one, names in _OPEN_FIELDS.items()}
-"""By type name what may be told of a message that is about a patient; every other type is told whole."""
+"""By type name what may be told of a message that is about a patient."""
+KNOWN_FIELDS: Final = {
+    str(one.__struct_config__.tag): frozenset(one.__struct_fields__) for one in (*get_args(Fact), *get_args(Outcome))
+}
+"""The fields of every type. A type or a field that a later version wrote may be about a patient: it is withheld."""
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -116,8 +122,9 @@ def part_of(body: bytes, inner: str) -> Part:
     digest = sha256(body).hexdigest()
     whole: dict[str, Any] = json.loads(body)
     message: dict[str, Any] = whole[inner]
-    allowed = OPEN_FIELDS.get(message["type"])
-    if allowed is None or set(message) <= allowed | {"type"}:
+    name = message["type"]
+    allowed = OPEN_FIELDS.get(name, KNOWN_FIELDS.get(name, frozenset()))
+    if name in KNOWN_FIELDS and set(message) <= allowed | {"type"}:
         return Part(digest, body.decode())
     told = {name: value for name, value in message.items() if name in allowed | {"type"}}
     return Part(digest, None, whole | {inner: told})
