@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from dashboards.reports.evidence import pack
 from dashboards.reports.evidence.pack import evidence_pack
 from dashboards.reports.files import QA_FORMS
 from dashboards.reports.qa.figures import QaReport
@@ -21,7 +20,7 @@ from dashboards.reports.source import Reports
 from streams.engine import SiteEngine
 from streams.messages import DeviceRegistered, Draft, ReturnDecided, event_id
 from streams.policy import ClinicCalendar
-from streams.record.evidence import EvidenceLine
+from streams.record.evidence import EvidenceLine, evidence_lines
 from streams.record.reader import LoggedRecords
 from streams.sqlite_log import SqliteEventLog
 from streams.uptime.clinic_hours import Period
@@ -245,15 +244,14 @@ def test_a_pack_that_is_made_while_the_log_grows_is_of_one_moment(log: Path, mon
     grown = log.with_name("grown.sqlite")
     with closing(sqlite3.connect(log)) as source, closing(sqlite3.connect(grown)) as target:
         source.backup(target)
-    lines = pack.evidence_lines
 
     def growing(db: sqlite3.Connection, key: str, period: Period) -> Iterator[EvidenceLine]:
-        yield from lines(db, key, period)
+        yield from evidence_lines(db, key, period)
         later = ReturnDecided("h1", returns=False, decided_by=PHYSICIST, note="It squeaks")
         with SqliteEventLog(grown) as other:
             SiteEngine(other, clock=lambda: NOW).import_history([(NOW, Draft("late", key, later))])
 
-    monkeypatch.setattr(pack, "evidence_lines", growing)
+    monkeypatch.setattr("dashboards.reports.evidence.pack.evidence_lines", growing)
     made = evidence_pack(reports_of(grown, NAMES), "dxa-1", FIRST, LAST)
     with zipfile.ZipFile(io.BytesIO(whole)) as before, zipfile.ZipFile(io.BytesIO(made)) as after:
         assert [name for name in before.namelist() if before.read(name) != after.read(name)] == []
