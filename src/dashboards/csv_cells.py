@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - as some write them
 
 
 def csv_from(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -28,4 +28,5 @@ def cell(value: object) -> object:
         return value.isoformat()
     if isinstance(value, tuple):
         return cell(" ".join(map(str, value)))
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    is_formula = isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA))
+    return f"'{value}" if is_formula else value

@@ -7,18 +7,37 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
+from msgspec.structs import replace
 
+from dashboards.reports.evidence.check import check_pack
 from dashboards.reports.evidence.pack import evidence_pack
 from dashboards.reports.files import QA_FORMS
+from dashboards.reports.qa.document import qa_document
 from dashboards.reports.qa.figures import QaReport
+from dashboards.reports.qa.summary import summary
 from dashboards.reports.source import Reports
 from streams.engine import SiteEngine
-from streams.messages import DeviceRegistered, Draft, ReturnDecided, event_id
+from streams.messages import (
+    Attachment,
+    AttachmentAdded,
+    DeviceRegistered,
+    Draft,
+    EntryKind,
+    Fact,
+    FaultLogged,
+    GateOverridden,
+    IncidentRecorded,
+    LogEntryMade,
+    Person,
+    ReturnDecided,
+    event_id,
+)
 from streams.policy import ClinicCalendar
 from streams.record.evidence import EvidenceLine, evidence_lines
 from streams.record.reader import LoggedRecords
@@ -219,6 +238,104 @@ def test_gate_and_uptime_are_the_apis(served: Served, device: str) -> None:
     for status in ("open", "held", "overridden"):
         many = sum(one["data"]["outcome"]["status"] == status for one in told)
         assert int(figures.get(("gate", "", status), "0")) == many
+
+
+# --- in words ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("dxa-1", "2 readings failed; no failure was confirmed."),
+        ("dxa-2", "No failure was confirmed."),
+        ("scale-1", "1 check failed."),
+    ],
+)
+def test_the_summary_says_what_failed(reports: dict[str, QaReport], device: str, said: str) -> None:
+    assert said in [one.words for one in summary(reports[device])]
+
+
+def test_a_month_that_has_not_begun_says_so(log: Path) -> None:
+    report = reports_of(log, NAMES).qa("dxa-1", date(2099, 1, 1), date(2099, 1, 31), NOW)
+    assert (report.readings, report.overrides, report.days.due) == ((), (), 0)
+    assert qa_document(report).lead[1:] == ("The period has not begun.",)
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '=HYPERLINK("http://invented.example","y")',
+    "@SUM(1+1)",
+    " \t+1",
+    "\n-1",
+    "\uff1d1+1",
+    "../../etc/passwd",
+    "\u202e\u05e9\u05dc\u05d5\u05dd",
+    "\u4e2d\u6587 \x1b[31m\x00",
+    "\n" * 499 + "x",
+    "x" * 500,
+)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log with texts and names that somebody may type, to trouble whoever prints or opens the report."""
+    log = tmp_path_factory.mktemp("hostile") / "site-log.sqlite"
+    write_march(log, HOSTILE[0])
+    drafts = []
+    for n, text in enumerate(HOSTILE):
+        person = Person(text, "physicist")
+        file = Attachment("ab" * 32, text, "application/pdf", 12)
+        facts: tuple[Fact, ...] = (
+            LogEntryMade(EntryKind.COMMENT, text, person),
+            IncidentRecorded("near_miss", text, person),
+            AttachmentAdded(file, "about", person, text),
+            FaultLogged(f"f{n}", text, stops_scanning=False, logged_by=person),
+            GateOverridden(("qc_missing",), person, text, NOW, text),
+        )
+        drafts += [Draft(event_id(str(n), str(k)), NAMES["dxa-1"], fact) for k, fact in enumerate(facts)]
+    with SqliteEventLog(log) as kept:
+        SiteEngine(kept, clock=lambda: NOW).import_history((NOW, draft) for draft in drafts)
+    return log
+
+
+def test_whatever_somebody_typed_every_form_is_made_and_harms_nobody(hostile: Path) -> None:
+    report = reports_of(hostile, NAMES).qa("dxa-1", FIRST, date(2027, 4, 30), NOW + timedelta(hours=1))
+    report = replace(report, site=HOSTILE[0], identity=replace(report.identity, make=HOSTILE[0], model=HOSTILE[7]))
+    assert len(report.overrides) == 4 + len(HOSTILE)
+    html = QA_FORMS[".html"](report).decode()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    cells = [cell for row in csv.reader(io.StringIO(QA_FORMS["-figures.csv"](report).decode())) for cell in row]
+    assert not [cell for cell in cells if cell.lstrip()[:1] in {"=", "@", "\uff1d"} or cell.startswith((" \t+", "\n-"))]
+    assert json.loads(QA_FORMS[".json"](report))["overrides"][-1]["by"] == "x" * 500
+    document = pypdfium2.PdfDocument(QA_FORMS[".pdf"](report))
+    for page in document:
+        text = page.get_textpage()
+        edges = [text.get_charbox(n) for n in range(text.count_chars())]
+        assert max(box[2] for box in edges) <= page.get_width() - 14 * 72 / 25.4
+        assert min(box[1] for box in edges) >= 10 * 72 / 25.4
+    document.close()
+    assert "\u25a1\u25a1 [31m" in text_of(QA_FORMS[".pdf"](report)), "letters that the font lacks leave a sign"
+
+
+def test_a_pack_of_the_same_is_sound_and_has_the_very_last_event(hostile: Path) -> None:
+    data = evidence_pack(reports_of(hostile, NAMES), "dxa-1", FIRST, date(2027, 4, 30))
+    assert check_pack(data, hostile).faults == ()
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        overrides = list(csv.DictReader(io.StringIO(found.read("overrides.csv").decode())))
+    assert (len(overrides), overrides[-1]["reason"]) == (4 + len(HOSTILE), "x" * 500)
+
+
+# --- on paper ----------------------------------------------------------------------------------------------
+
+
+def test_a_heading_stands_on_the_page_of_its_chart(reports: dict[str, QaReport]) -> None:
+    document = pypdfium2.PdfDocument(QA_FORMS[".pdf"](reports["dxa-1"]))
+    pages = [page.get_textpage().get_text_range() for page in document]
+    document.close()
+    for phantom in (PHANTOM, WEEKLY):
+        (page,) = [page for page in pages if f"Control chart: {phantom}" in page]
+        assert "CUSUM, in sigmas" in page.split(f"Control chart: {phantom}")[1]
 
 
 # --- evidence of the same month ----------------------------------------------------------------------------

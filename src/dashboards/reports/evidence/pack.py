@@ -76,9 +76,9 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
     with reading(reports.records.path) as db:
         anchor = anchor_of(db)
         events = b"".join(msgspec.json.encode(line) + b"\n" for line in evidence_lines(db, key, period))
-    at = anchor.recorded_at
-    if at is None:
+    if anchor.recorded_at is None:
         raise ValueError("the log is empty: there is nothing to pack")
+    at = anchor.recorded_at + timedelta(microseconds=1)  # the last event belongs to it
     reports = replace(reports, records=reports.records.as_of(anchor))  # whatever is recorded meanwhile
     record = reports.records.device(device_id, period)
     whole = reports.qa(device_id, first, last, at)

@@ -40,7 +40,7 @@ def qa_document(report: QaReport) -> Document:
     title = f"QA report: {name}, {_period(report)}"
     lead = (
         f"{report.site}. Made at {moment(report.made_at, here)} ({report.time_zone}) from the record as it stood then.",
-        *((f"The period is not over: reckoned up to {moment(report.until, here)}.",) if _is_open(report) else ()),
+        *_how_far(report, here),
     )
     sections = [
         Section("Summary", (PointList(summary(report)), _signature(report))),
@@ -69,8 +69,11 @@ def _period(report: QaReport) -> str:
     return f"{first:%B %Y}" if is_month else f"{day(first)} to {day(last)}"
 
 
-def _is_open(report: QaReport) -> bool:
-    return report.until == report.made_at
+def _how_far(report: QaReport, here: ZoneInfo) -> Iterator[str]:
+    if report.made_at < report.until:
+        yield "The period has not begun."
+    elif report.made_at == report.until:
+        yield f"The period is not over: reckoned up to {moment(report.until, here)}."
 
 
 def _signature(report: QaReport) -> Signature:

@@ -8,6 +8,7 @@ from dashboards.reports.qa.figures import QaReport
 from dashboards.reports.qa.overrides import hours_of
 from dashboards.reports.saying import count, listed, number, short_day
 from dashboards.uptime import words as uptime_words
+from streams.policy import DeviceKind
 
 _MET: Final[dict[bool | None, Tone]] = {True: "good", False: "bad", None: "plain"}
 
@@ -67,8 +68,18 @@ def _readings(report: QaReport) -> Iterator[Text]:
     if confirmed:
         released = f"; {len(open_ones)} not released" if open_ones else "; all released with a cause"
         yield Text(f"{count(len(confirmed), 'confirmed failure')}{released}.", "bad" if open_ones else "warn")
+    elif report.failures and report.identity.kind != DeviceKind.SCANNER.value:
+        yield Text(f"{count(len(report.failures), 'check')} failed.", "warn")
     elif report.readings:
-        yield Text("No failure was confirmed.", "good")
+        yield Text(*_no_failure(report))
+
+
+def _no_failure(report: QaReport) -> tuple[str, Tone]:
+    if report.identity.kind != DeviceKind.SCANNER.value:
+        return "No check failed.", "good"
+    if not report.failures:
+        return "No failure was confirmed.", "good"
+    return f"{count(len(report.failures), 'reading')} failed; no failure was confirmed.", "plain"
 
 
 def _held(report: QaReport) -> Iterator[Text]:
