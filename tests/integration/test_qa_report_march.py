@@ -41,6 +41,7 @@ from streams.messages import (
 from streams.policy import ClinicCalendar
 from streams.record.evidence import EvidenceLine, evidence_lines
 from streams.record.reader import LoggedRecords
+from streams.roles import Role
 from streams.sqlite_log import SqliteEventLog
 from streams.uptime.clinic_hours import Period
 from streams.uptime.reader import LoggedUptime
@@ -160,6 +161,21 @@ def test_every_form_has_the_count_of_overrides(served: Served, reports: dict[str
     assert "Nobody overrode the gate." in words_of(QA_FORMS[".html"](reports["dxa-2"]).decode())
 
 
+def test_the_managers_page_counts_overrides_for_each_device_and_for_the_site(served: Served) -> None:
+    told = asked(served, "/reports/uptime", **MARCH).json()
+    assert [(one["name"], one["overrides"]) for one in told["devices"]] == [("dxa-1", 4), ("dxa-2", 0), ("scale-1", 0)]
+    assert told["whole"]["overrides"] == 4
+    manager = served.visitor(Role.MANAGER)
+    rows = csv.DictReader(io.StringIO(manager.get("/uptime/files/uptime-2027-03.csv").text))
+    assert [(row["scope"], row["overrides"]) for row in rows if row["scope"] != "make"] == [
+        *[("device", many) for many in ("4", "0", "0")],
+        ("site", "4"),
+    ]
+    page = words_of(manager.get("/uptime?month=2027-03").text)
+    assert "Open by override 6.75 h, by 4 overrides" in page
+    served.client.cookies.clear()
+
+
 def test_an_override_that_still_runs_counts_up_to_now(log: Path) -> None:
     report = reports_of(log, NAMES).qa("dxa-1", FIRST, LAST, local(22, 10, 30))
     assert [one.open_hours for one in report.overrides] == [1.0]
@@ -171,7 +187,7 @@ def test_hours_lost_in_clinics_of_which_one_is_an_hour_shorter(reports: dict[str
     # the 3rd; the repair; Sunday 21st; the 22nd and 23rd but for overrides; half an hour of the 30th
     assert (uptime.covered_hours, uptime.unplanned_hours) == (179.0, 8 + 4 + 3 + 5.5 + 6.25 + 0.5)
     assert uptime.availability_percent == pytest.approx(100 * 151.75 / 179, abs=5e-4)
-    assert (uptime.overridden_hours, uptime.failures) == (6.75, 1)
+    assert (uptime.overridden_hours, uptime.overrides, uptime.failures) == (6.75, 4, 1)
 
 
 def test_patients_are_counted_to_the_last_hour_of_the_month(reports: dict[str, QaReport]) -> None:

@@ -29,6 +29,7 @@ _FACTS: Final = (
     "bonewatch.return-decided.v1",
     "bonewatch.serviced-remotely.v1",
     "bonewatch.watch-interrupted.v1",
+    "bonewatch.gate-overridden.v1",
 )
 _OUTCOMES: Final = ("bonewatch.gate-changed.v1", "bonewatch.state-changed.v1")
 _CONFIRMED: Final = b'"verdict":"fail_confirmed"'

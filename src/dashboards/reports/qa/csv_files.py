@@ -82,6 +82,7 @@ def _uptime(report: QaReport) -> Iterator[Row]:
         yield "uptime", "", name, getattr(line, f"{name}_hours"), "h"
     yield "uptime", "", "availability", line.availability_percent, "%"
     yield "uptime", "", "availability_with_planned", line.availability_with_planned_percent, "%"
+    yield "uptime", "", "overrides", line.overrides, ""
     yield "uptime", "", "failures", line.failures, ""
     yield "uptime", "", "slots_lost", line.slots_lost, ""
     yield from (("uptime", one.cause, "lost", one.unplanned_hours + one.planned_hours, "h") for one in line.lost)

@@ -173,7 +173,7 @@ def _uptime(report: QaReport) -> Iterator[Block]:
             *((("Contract", uptime_words.target(line)),) if line.target_percent is not None else ()),
             ("Failures", uptime_words.failures(line)),
             ("Time between failures", uptime_words.mtbf(line)),
-            ("Open by override", uptime_words.hours(line.overridden_hours)),
+            ("Open by override", uptime_words.overridden(line)),
             *(
                 (uptime_words.not_counted(why), f"{uptime_words.hours(h)}, not counted")
                 for why, h in line.not_counted_hours.items()
