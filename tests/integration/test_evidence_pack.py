@@ -1,5 +1,6 @@
 """An evidence pack: checked by a recalculation of its own, private, the same for the same log; changes are noticed."""
 
+import csv
 import io
 import json
 import sqlite3
@@ -20,11 +21,25 @@ from bonewatch.errors import ConfigError
 from dashboards.reports.evidence.check import PackError, check_pack, told
 from dashboards.reports.evidence.pack import evidence_pack
 from streams.engine import SiteEngine
-from streams.messages import Draft, FaultLogged
+from streams.messages import (
+    Attachment,
+    AttachmentAdded,
+    Draft,
+    EntryKind,
+    EquipmentHandedOver,
+    Fact,
+    FaultLogged,
+    HandoverForm,
+    IncidentRecorded,
+    LogEntryMade,
+    PatientMeasured,
+    PhantomMeasured,
+)
+from streams.record.veil import LEFT_OUT
 from streams.sqlite_log import SqliteEventLog
 from streams.uptime.clinic_hours import period_of
-from tests.folding import OPERATOR
-from tests.reported_site import FIRST, KEY, LAST, NOW, SECRETS, reports_of, write_log
+from tests.folding import OPERATOR, PHANTOM
+from tests.reported_site import FIRST, KEY, LAST, NOW, SECRETS, reports_of, text_of, write_log
 
 CONFIG = """
 [site]
@@ -180,6 +195,58 @@ def test_the_same_log_gives_the_same_bytes_and_a_report_a_month(log: Path, pack:
         "reports/qa-2026-10.pdf",
         "reports/qa-2026-11.pdf",
     }
+
+
+@pytest.mark.parametrize(("bmd", "is_told"), [(1.004, True), (0.61, False)])
+def test_what_cannot_be_the_phantom_is_not_told_by_the_uid_of_its_object(
+    tmp_path: Path, log: Path, bmd: float, *, is_told: bool
+) -> None:
+    """A patient may have been scanned under the phantom's id: the UID would lead to their name."""
+    copy = tmp_path / "copy.sqlite"
+    with closing(sqlite3.connect(log)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    scan = PhantomMeasured(PHANTOM, "L1-L4", bmd, NOW, "2.25.4711", sop_instance_uid="2.25.4712")
+    with SqliteEventLog(copy) as later:
+        SiteEngine(later, clock=lambda: NOW).import_history([(NOW, Draft("scan", KEY, scan))])
+    made = evidence_pack(reports_of(copy), "dxa-1", FIRST, NOW.date())
+    assert check_pack(made, copy).faults == ()
+    assert any(f"{bmd}" in data.decode() for name, data in files_of(made).items() if name == "verdicts.csv")
+    assert any(b"2.25.471" in data for data in files_of(made).values()) is is_told
+
+
+def test_a_text_or_a_files_name_in_which_a_request_stands_is_left_out(tmp_path: Path, log: Path) -> None:
+    copy = tmp_path / "copy.sqlite"
+    with closing(sqlite3.connect(log)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    file = Attachment("cd" * 32, "scan of acc-good.pdf", "application/pdf", 12)
+    form = HandoverForm.CONTROLLED_AREA
+    facts: tuple[Fact, ...] = (
+        LogEntryMade(EntryKind.COMMENT, "Request ACC-GOOD was scanned twice.", OPERATOR),
+        LogEntryMade(EntryKind.COMMENT, "The good acc of the room", OPERATOR),
+        AttachmentAdded(file, "about", OPERATOR, "see (PSEUDO-1)"),
+        IncidentRecorded("near_miss", "Object 2.25.77.ACC-GOOD: wrong table", OPERATOR),
+        EquipmentHandedOver("h9", form, "it broke in ACC-BYPASS", OPERATOR, "Eve", "Ltd", "", ""),
+    )
+    with SqliteEventLog(copy) as later:
+        engine = SiteEngine(later, clock=lambda: NOW)
+        engine.import_history((NOW, Draft(f"text-{n}", KEY, fact)) for n, fact in enumerate(facts))
+    made = evidence_pack(reports_of(copy), "dxa-1", FIRST, NOW.date())
+    for name, data in files_of(made).items():
+        text = text_of(data) if name.endswith(".pdf") else data.decode()
+        assert not [one for one in SECRETS if one.casefold() in text.casefold()], name
+    rows = list(csv.DictReader(files_of(made)["equipment-log.csv"].decode().splitlines()))
+    assert [row["text"] for row in rows if row["kind"] == "comment"] == [LEFT_OUT, "The good acc of the room"]
+    (*_, file_row) = csv.DictReader(files_of(made)["attachments.csv"].decode().splitlines())
+    assert (file_row["name"], file_row["text"], file_row["sha256"]) == (LEFT_OUT, LEFT_OUT, "cd" * 32)
+    lines = {line["event"]["sha256"]: line["event"] for line in lines_of(made)}
+    with closing(sqlite3.connect(copy)) as db:
+        ((body,),) = db.execute("SELECT body FROM events WHERE event_id = 'text-0'").fetchall()
+    withheld = lines[sha256(body).hexdigest()]
+    assert ("text" in withheld, withheld["told"]["fact"]["kind"]) == (False, "comment")
+    with SqliteEventLog(copy) as later:  # a request of today is called like a word of an older text
+        fact = PatientMeasured("whiteboard", NOW, "2.25.78", "PSEUDO-2")
+        SiteEngine(later, clock=lambda: NOW).import_history([(NOW, Draft("new", KEY, fact))])
+    assert check_pack(made, copy).faults == ()
 
 
 # --- what is noticed ---------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from streams.messages import (
 from streams.policy import ClinicCalendar
 from streams.record.evidence import EvidenceLine, evidence_lines
 from streams.record.reader import LoggedRecords
+from streams.record.veil import Known
 from streams.roles import Role
 from streams.sqlite_log import SqliteEventLog
 from streams.uptime.clinic_hours import Period
@@ -378,8 +379,8 @@ def test_a_pack_that_is_made_while_the_log_grows_is_of_one_moment(log: Path, mon
     with closing(sqlite3.connect(log)) as source, closing(sqlite3.connect(grown)) as target:
         source.backup(target)
 
-    def growing(db: sqlite3.Connection, key: str, period: Period) -> Iterator[EvidenceLine]:
-        yield from evidence_lines(db, key, period)
+    def growing(db: sqlite3.Connection, key: str, period: Period, known: Known) -> Iterator[EvidenceLine]:
+        yield from evidence_lines(db, key, period, known)
         later = ReturnDecided("h1", returns=False, decided_by=PHYSICIST, note="It squeaks")
         with SqliteEventLog(grown) as other:
             SiteEngine(other, clock=lambda: NOW).import_history([(NOW, Draft("late", key, later))])

@@ -16,6 +16,7 @@ from dashboards.reports.evidence.pack import EVENTS, MANIFEST, SEAL, VERSION, Ma
 from streams.chain import next_link
 from streams.record.evidence import EvidenceLine, evidence_lines
 from streams.record.reader import LATEST, reading
+from streams.record.veil import known_of_patients
 from streams.uptime.clinic_hours import Period, period_of
 
 _MOST_TOLD: Final = 20
@@ -155,7 +156,7 @@ def _log_faults(db: sqlite3.Connection, manifest: Manifest, lines: list[Evidence
         yield f"event {anchor.position}: the log does not hold what it held when the pack was made"
     packed = {line.position: line for line in lines}
     period = Period(manifest.starts, manifest.ends)
-    for line in evidence_lines(db, manifest.key, period):
+    for line in evidence_lines(db, manifest.key, period, known_of_patients(db, place)):
         if line.position <= anchor.position and packed.pop(line.position, None) != line:
             yield f"event {line.position}: it is not in the pack as it is in the log"
     yield from (f"event {position}: it is not in the log" for position in packed)

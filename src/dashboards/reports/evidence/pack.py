@@ -23,6 +23,7 @@ from streams.messages import AttachmentAdded, UtcTime
 from streams.record.device import Anchor, DeviceRecord, Told
 from streams.record.evidence import evidence_lines
 from streams.record.reader import anchor_of, reading
+from streams.record.veil import Known, known_of_patients, veiled
 from streams.sqlite_equipment_log import SqliteEquipmentLog
 from streams.uptime.clinic_hours import Period, period_of
 
@@ -75,11 +76,12 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
     key = reports.records.key(device_id)
     with reading(reports.records.path) as db:
         anchor = anchor_of(db)
-        events = b"".join(msgspec.json.encode(line) + b"\n" for line in evidence_lines(db, key, period))
+        known = known_of_patients(db, anchor.position)
+        events = b"".join(msgspec.json.encode(line) + b"\n" for line in evidence_lines(db, key, period, known))
     if anchor.recorded_at is None:
         raise ValueError("the log is empty: there is nothing to pack")
     at = anchor.recorded_at + timedelta(microseconds=1)  # the last event belongs to it
-    reports = replace(reports, records=reports.records.as_of(anchor))  # whatever is recorded meanwhile
+    reports = replace(reports, records=reports.records.as_of(anchor, known))  # whatever is recorded meanwhile
     record = reports.records.device(device_id, period)
     whole = reports.qa(device_id, first, last, at)
     files = [
@@ -87,7 +89,7 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
         ("anchor.json", _json(anchor)),
         (EVENTS, events),
         *_tables(whole, record, period),
-        *_forms(reports, whole),
+        *_forms(reports, whole, known),
         *_months(reports, device_id, (first, last), whole),
     ]
     manifest = Manifest(
@@ -135,7 +137,7 @@ def _csv(kind: type[msgspec.Struct], rows: tuple[msgspec.Struct, ...]) -> bytes:
     return csv_from(names, ([getattr(one, name) for name in names] for one in rows)).encode()
 
 
-def _forms(reports: Reports, whole: QaReport) -> Iterator[File]:
+def _forms(reports: Reports, whole: QaReport, known: Known) -> Iterator[File]:
     """Yield the form of each handover, as far as it stands."""
     one = whole.identity
     equipment = Equipment(one.device, one.kind, one.make, one.model, one.serial)
@@ -143,6 +145,7 @@ def _forms(reports: Reports, whole: QaReport) -> Iterator[File]:
     here = zone(reports.time_zone)
     for number, line in enumerate(whole.handovers, start=1):
         handover = log.handover(one.device, line.handover_id, whole.anchor.position)
+        handover = veiled(handover, known) if handover else None
         form = handover_form(equipment, handover, site_name=reports.site, zone=here, now=whole.made_at)
         yield f"forms/handover-{number:02}.pdf", form
 

@@ -33,8 +33,9 @@ WHAT IS NOT IN IT
 
 Nothing that identifies a patient by design: no accession number, no pseudonym, no measured value of a patient. An
 event or outcome about a patient stands with its SHA-256 and with those of its fields that name nobody. What staff
-wrote (texts, names of files) is given as they wrote it: read it before the pack is passed on. A SHA-256 of something
-short can be found by trying, so treat the pack as confidential.
+wrote (texts, names of files) is left out where a number stands in it that the log knows of a patient. The rest is given
+as they wrote it: read it before the pack is passed on, for a name cannot be told from another word. A SHA-256 of
+something short can be found by trying, so treat the pack as confidential.
 
 HOW TO CHECK IT
 
