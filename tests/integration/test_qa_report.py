@@ -14,7 +14,9 @@ import pytest
 from msgspec.structs import replace
 
 from bonewatch.cli import app as command_line
+from bonewatch.config import load
 from bonewatch.errors import ConfigError
+from bonewatch.uptime import logged_uptime
 from dashboards.reports.files import QA_FORMS
 from dashboards.reports.qa.figures import QaReport
 from streams.engine import SiteEngine
@@ -301,6 +303,22 @@ def test_the_command_line_writes_every_form_of_a_month(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("qa-*")} == {f"qa-dxa-1-2026-11{form}" for form in QA_FORMS}
     told = json.loads((tmp_path / "qa-dxa-1-2026-11.json").read_bytes())
     assert (told["site"], told["identity"]["serial"], told["last"]) == ("Bath", "300123", "2026-11-30")
+
+
+def test_a_device_that_is_configured_no_more_still_has_its_reports(tmp_path: Path) -> None:
+    config = folder_with_log(tmp_path)  # dxa-2 is in the log and was taken out of the configuration
+    words = ["-c", str(config), "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        command_line(["report", "qa", "--device", "dxa-2", "--month", "2026-11", *words])
+    assert ended.value.code == 0
+    told = json.loads((tmp_path / "qa-dxa-2-2026-11.json").read_bytes())
+    assert (told["identity"]["ae_title"], told["uptime"]["name"]) == ("DXA2", "dxa-2")
+    days = ["--from", "2026-11-01", "--until", "2026-11-30"]
+    with pytest.raises(SystemExit) as ended:
+        command_line(["report", "evidence", "--device", "dxa-2", *days, *words])
+    assert ended.value.code == 0
+    uptime = logged_uptime(load(config), tmp_path / "var" / "site-log.sqlite")
+    assert [line.name for line in uptime.report(FIRST, LAST, NOW).devices] == ["dxa-1"], "the site's is of what it has"
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,13 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise LogError(f"{path} cannot be read: {error}") from error
 
 
+def devices_in(path: Path, site: str) -> dict[str, str]:
+    """Return the devices of a site of which its log knows, also those that are configured no more, by their ids."""
+    with reading(path) as db:
+        keys = [str(key) for (key,) in db.execute("SELECT DISTINCT device FROM states ORDER BY device")]
+    return {key.removeprefix(f"{site}/"): key for key in keys if key.startswith(f"{site}/")}
+
+
 def anchor_of(db: sqlite3.Connection, last: int = LATEST) -> Anchor:
     """Return where the log stands, or stood at a place."""
     (log_id,) = db.execute("SELECT value FROM meta WHERE key = 'log_id'").fetchone()
