@@ -1,11 +1,14 @@
 """A scanner's log with a November in it whose QA is known by hand, and a console over it."""
 
-from collections.abc import Iterator
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import pypdfium2
 from litestar import Litestar
 from litestar.testing import TestClient
 from msgspec.structs import replace
@@ -43,7 +46,7 @@ from streams.messages import (
     VendorQcReported,
     event_id,
 )
-from streams.policy import Clinic, ClinicCalendar, Closure, Duty, DutyKind
+from streams.policy import Clinic, ClinicCalendar, Closure, DevicePolicy, Duty, DutyKind
 from streams.record.reader import LoggedRecords
 from streams.roles import Role
 from streams.sqlite_log import SqliteEventLog
@@ -53,6 +56,7 @@ from tests.accounts import CHEAP, PASSWORD
 from tests.console_client import Visitor
 from tests.folding import OPERATOR, PHANTOM, PHYSICIST, POLICY, baseline
 
+BASIC: Final = {"Authorization": f"Basic {b64encode(f'The physicist:{PASSWORD}'.encode()).decode()}"}
 KEY: Final = "bath/dxa-1"
 OTHER: Final = "bath/dxa-2"
 NAMES: Final = {"dxa-1": KEY, "dxa-2": OTHER}
@@ -146,10 +150,10 @@ def _special() -> list[tuple[datetime, Fact]]:
     ]
 
 
-def reports_of(log: Path) -> Reports:
+def reports_of(log: Path, names: Mapping[str, str] = NAMES) -> Reports:
     """What makes the site's reports."""
-    uptime = LoggedUptime(log, "Bath", "Europe/London", NAMES, {})
-    return Reports("Bath", LoggedRecords(log, NAMES), uptime)
+    uptime = LoggedUptime(log, "Bath", "Europe/London", names, {})
+    return Reports("Bath", LoggedRecords(log, names), uptime)
 
 
 class Served(NamedTuple):
@@ -166,25 +170,37 @@ class Served(NamedTuple):
         return visitor
 
 
-@contextmanager
-def serving(folder: Path, log_file: Path) -> Iterator[Served]:
-    """Serve console and API over a log; it is the first of December, at noon."""
+def devices_here() -> dict[str, tuple[DevicePolicy, ClinicCalendar]]:
+    """The devices of the log, as they are configured."""
     policy = replace(POLICY, serial="300123", duties=DUTIES)
+    return {KEY: (policy, CLINIC), OTHER: (replace(policy, ae_title="DXA2"), CLINIC)}
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    log_file: Path,
+    devices: Mapping[str, tuple[DevicePolicy, ClinicCalendar]] | None = None,
+    now: datetime = NOW,
+) -> Iterator[Served]:
+    """Serve console and API over a log; unless told otherwise it is the first of December, at noon."""
+    devices = devices or devices_here()
+    names = {key.rpartition("/")[2]: key for key in devices}
     users = UserStore(folder / "users.sqlite", hasher=CHEAP)
     for role in Role:
         users.add_user(f"The {role.value}", role, PASSWORD)
     trail = MemoryTrail()
     with SqliteEventLog(log_file) as log, PublishedLog(log_file) as published:
-        engine = SiteEngine(log, clock=lambda: NOW)
-        engine.start({KEY: (policy, CLINIC), OTHER: (replace(policy, ae_title="DXA2"), CLINIC)})
-        readings = SqliteReadings(log_file, engine, NAMES)
-        reports = reports_of(log_file)
+        engine = SiteEngine(log, clock=lambda: now)
+        engine.start(devices)
+        readings = SqliteReadings(log_file, engine, names)
+        reports = reports_of(log_file, names)
         app = create_app(
             site=engine,
             readings=readings,
             users=users,
             settings=HttpSettings(site_name="Bath", streams=StreamSettings(lasts_s=0)),
-            clock=lambda: NOW,
+            clock=lambda: now,
             uptime=reports.uptime,
             reports=reports,
             equipment_log=readings.equipment_log,
@@ -195,3 +211,23 @@ def serving(folder: Path, log_file: Path) -> Iterator[Served]:
             yield Served(client, trail, users)
         engine.stop()
     users.close()
+
+
+def text_of(pdf: bytes) -> str:
+    """Return what stands on the pages of a PDF."""
+    document = pypdfium2.PdfDocument(pdf)
+    text = " ".join(page.get_textpage().get_text_range() for page in document)
+    document.close()
+    return " ".join(text.split())
+
+
+def words_of(html: str) -> str:
+    """Return what stands on a page."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html.rsplit("</style>", maxsplit=1)[-1]).replace("&#39;", "'").split())
+
+
+def asked(served: Served, path: str, **query: str) -> Any:
+    """Ask the API as a physicist."""
+    answer = served.client.get(f"/api/v1{path}", params=query, headers=BASIC)
+    assert answer.status_code == 200, answer.text
+    return answer

@@ -77,7 +77,8 @@ def check_evidence(pack: Path, *, config: ConfigFile | None = None) -> int:
         raise ConfigError(f"{pack}: {error}") from error
     for fault in told(checked.faults):
         _out.print(f"[bold red]fault[/] {escape(fault)}", soft_wrap=True)
-    against = "the pack itself and the log" if log else "the pack itself; the log was not looked at"
+    against = "the pack's files by its manifest"
+    against += ", its events by the log" if log else "; the log was not looked at"
     verdict = "sound" if not checked.faults else f"{len(checked.faults)} faults"
     anchor = checked.manifest.anchor
     _out.print(f"{checked.events} events, {checked.linked} of them with a link that was followed: {verdict}.")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bonewatch.config_file import Config
+from streams.record.reader import devices_in
 from streams.sqlite_log import LogError
 from streams.uptime.reader import LoggedUptime
 
@@ -18,4 +19,6 @@ def logged_uptime(config: Config, log: Path) -> LoggedUptime:
     if not log.is_file():
         raise LogError(f"{log} is not there: the site has not run yet, or its data_dir is another")
     names = {device.id: config.key(device.id) for device in config.device}
-    return LoggedUptime(log, config.site.name or config.site.id, config.site.time_zone, names, config.targets())
+    site = config.site
+    former = devices_in(log, site.id)
+    return LoggedUptime(log, site.name or site.id, site.time_zone, names, config.targets(), former=former)

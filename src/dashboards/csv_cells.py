@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - as some write them
 
 
 def csv_from(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as CSV; times in ISO 8601, yes and no, nothing for what is not known."""
+    """Return a table as CSV; times in ISO 8601, yes and no, lists with spaces, nothing for what is not known."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(head)
@@ -26,4 +26,7 @@ def cell(value: object) -> object:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat()
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if isinstance(value, tuple):
+        return cell(" ".join(map(str, value)))
+    is_formula = isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA))
+    return f"'{value}" if is_formula else value

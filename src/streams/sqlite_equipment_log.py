@@ -37,6 +37,8 @@ _ENTRY: Final = "bonewatch.log-entry-made.v1"
 _OVER: Final = "bonewatch.equipment-handed-over.v1"
 _BACK: Final = "bonewatch.equipment-handed-back.v1"
 _RETURN: Final = "bonewatch.return-decided.v1"
+_EVER: Final = 1 << 62
+"""A place that no log reaches."""
 _STAGE: Final = "bonewatch.state-changed.v1"
 _FAULT: Final = "bonewatch.fault-logged.v1"
 _VENDOR_QC: Final = "bonewatch.vendor-qc-reported.v1"
@@ -95,7 +97,7 @@ class SqliteEquipmentLog:
         wanted = set(kinds) or set(LogKind)
         types = {_tag(message) for message, kind in KINDS.items() if kind in wanted and message is not BypassDetected}
         types |= {_ENTRY} if LogKind.COMMENT in wanted else set()
-        top = before if before is not None else 1 << 62
+        top = before if before is not None else _EVER
         rows = self._events(key, types, "position < ?" + _without_the_other_entries(wanted), (top,), limit)
         if LogKind.BYPASS in wanted:
             rows += self._bypasses(key, "e.position < ?", (top,), limit)
@@ -135,24 +137,24 @@ class SqliteEquipmentLog:
             known.position = top
             return sorted(known.open.values(), key=lambda incident: incident.opened_at)
 
-    def handover(self, device_id: str, handover_id: str = "") -> Handover | None:
-        """Return a handover, the last one where none is named, or None."""
-        key = self._names.get(device_id, "")
-        named = (b'"handover_id":' + msgspec.json.encode(handover_id) if handover_id else b'"handover_id":',)
-        begun = next(self._facts(key, _OVER, "instr(fact, ?) > 0", named, 1), None)
+    def handover(self, device_id: str, handover_id: str = "", last: int = _EVER) -> Handover | None:
+        """Return a handover, the last one where none is named, or None; `last` is the last event that counts."""
+        key, named_in = self._names.get(device_id, ""), "instr(fact, ?) > 0 AND position <= ?"
+        named = b'"handover_id":' + msgspec.json.encode(handover_id) if handover_id else b'"handover_id":'
+        begun = next(self._facts(key, _OVER, named_in, (named, last), 1), None)
         if begun is None or not isinstance(begun.fact, EquipmentHandedOver):
             return None
         over = begun.fact
         found = Handover(begun.event_id, begun.recorded_at, over, fault=self._fault(key, over.fault_id))
-        of_it = (b'"handover_id":' + msgspec.json.encode(over.handover_id),)
-        back = next(self._facts(key, _BACK, "instr(fact, ?) > 0", of_it, 1), None)
+        of_it = (b'"handover_id":' + msgspec.json.encode(over.handover_id), last)
+        back = next(self._facts(key, _BACK, named_in, of_it, 1), None)
         if back is not None and isinstance(back.fact, EquipmentHandedBack):
             found = replace(found, back_at=back.recorded_at, back=back.fact)
-        decided = next(self._facts(key, _RETURN, "instr(fact, ?) > 0", of_it, 1), None)
+        decided = next(self._facts(key, _RETURN, named_in, of_it, 1), None)
         if decided is not None and isinstance(decided.fact, ReturnDecided):
             found = replace(found, decided_at=decided.recorded_at, decision=decided.fact)
             if decided.fact.returns:
-                found = replace(found, verified_at=self._clinical_after(key, decided.device_seq))
+                found = replace(found, verified_at=self._clinical_after(key, decided.device_seq, last))
         return found
 
     def _fault(self, key: str, fault_id: str) -> str:
@@ -162,15 +164,15 @@ class SqliteEquipmentLog:
         event = next(self._facts(key, _FAULT, "instr(fact, ?) > 0", named, 1), None)
         return event.fact.text if event is not None and isinstance(event.fact, FaultLogged) else ""
 
-    def _clinical_after(self, key: str, device_seq: int) -> datetime | None:
+    def _clinical_after(self, key: str, device_seq: int, last: int) -> datetime | None:
         """Return when a device came back into clinical use, its QC passed; at once where it had passed before.
 
         Nothing where it went from the QC into something else first.
         """
         rows = self._query(
             "SELECT o.body, e.recorded_at FROM outcomes o JOIN events e ON e.position = o.event_position"
-            " WHERE o.device = ? AND o.type = ? AND e.device_seq >= ? ORDER BY o.position",
-            (key, _STAGE, device_seq),
+            " WHERE o.device = ? AND o.type = ? AND e.device_seq >= ? AND e.position <= ? ORDER BY o.position",
+            (key, _STAGE, device_seq, last),
         )
         for body, at in rows:
             outcome = _matter(body, is_event=False)

@@ -23,6 +23,7 @@ from streams.messages import (
     DeviceRegistered,
     Draft,
     FoldUpgraded,
+    GateChanged,
     GateStatus,
     PhantomMeasured,
     TimeReached,
@@ -179,10 +180,12 @@ def test_time_passes_in_the_log_before_a_gate_is_read_and_before_an_event(site: 
 
 def test_a_clock_that_goes_back_holds_every_gate(site: Running) -> None:
     site.open_gate()
+    site.open_gate(OTHER)
     site.clock.now = MONDAY - timedelta(hours=1)
-    gate = site.engine.gate(DEVICE)
-    assert gate.status is GateStatus.HELD
-    assert "clock" in gate.reasons[0].text
+    for device in (DEVICE, OTHER):
+        gate = site.engine.gate(device)
+        assert gate.status is GateStatus.HELD
+        assert "clock" in gate.reasons[0].text
     site.scan(1.0)
     assert verify(site.log).faults == (), "recorded times never go back"
 
@@ -220,13 +223,14 @@ def test_a_writer_that_cannot_even_log_lives_and_recovers(site: Running, monkeyp
 
 def test_a_dead_writer_holds_every_gate(site: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     site.open_gate()
+    site.open_gate(OTHER)
     monkeypatch.setattr(site.engine._writer, "_failed", None)
     monkeypatch.setattr(site.engine._writer, "_turn", None)  # both broken: the thread ends
     monkeypatch.setattr(threading, "excepthook", lambda _failure: None)
     with pytest.raises(SiteUnavailableError):
         site.engine._writer.submit(DEVICE, lambda _state, _now: (), wait_s=0.5)
     assert not site.engine.ready
-    assert site.engine.gate(DEVICE).status is GateStatus.HELD
+    assert site.engine.gate(DEVICE).status is site.engine.gate(OTHER).status is GateStatus.HELD
 
 
 def test_what_its_author_was_told_is_not_recorded_is_never_recorded(site: Running) -> None:
@@ -327,8 +331,10 @@ def test_a_state_of_another_fold_version_is_folded_anew_and_its_gates_published_
     site.stop()
     site.sql("UPDATE states SET fold_version = 0")
     site.start()
-    last = [codec.decode_event(row.body).fact for row in site.log.rows(DEVICE)][-1]
-    assert last == FoldUpgraded(0, FOLD_VERSION, ())
+    last = list(site.log.rows(DEVICE))[-1]
+    assert codec.decode_event(last.body).fact == FoldUpgraded(0, FOLD_VERSION, ())
+    published = [codec.decode_outcome(body).outcome for body in last.outcomes]
+    assert [(one.mode, one.status) for one in published if isinstance(one, GateChanged)] == [("all", GateStatus.OPEN)]
     assert site.engine.gate(DEVICE).status is GateStatus.OPEN
     assert replay(site.log).differences == ()
 
@@ -355,15 +361,18 @@ def test_an_event_of_an_unknown_version_parks_its_device_and_no_other(site: Runn
 
 def test_a_full_disk_holds_every_gate_until_the_log_can_be_written_again(site: Running) -> None:
     site.open_gate()
+    site.open_gate(OTHER)
     site.log._db.execute("PRAGMA max_page_count = 1")
     drafts = [site.draft(1.0) for _ in range(200)]
     with pytest.raises(SiteUnavailableError, match="full"):
         site.engine.append(drafts)
     assert not site.engine.ready
-    assert site.engine.gate(DEVICE).reasons[0].text == "Bonewatch is starting, or cannot record"
+    for device in (DEVICE, OTHER):
+        assert site.engine.gate(device).status is GateStatus.HELD
+        assert site.engine.gate(device).reasons[0].text == "Bonewatch is starting, or cannot record"
     site.log._db.execute("PRAGMA max_page_count = 1000000")
     site.scan(1.0)
-    assert site.engine.gate(DEVICE).status is GateStatus.OPEN
+    assert site.engine.gate(DEVICE).status is site.engine.gate(OTHER).status is GateStatus.OPEN
     assert verify(site.log).faults == ()
 
 

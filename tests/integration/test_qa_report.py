@@ -4,29 +4,41 @@ import csv
 import io
 import json
 import re
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pypdfium2
 import pytest
 from msgspec.structs import replace
 
 from bonewatch.cli import app as command_line
+from bonewatch.config import load
 from bonewatch.errors import ConfigError
+from bonewatch.uptime import logged_uptime
 from dashboards.reports.files import QA_FORMS
 from dashboards.reports.qa.figures import QaReport
 from streams.engine import SiteEngine
 from streams.messages import CommissioningSignedOff, DeviceRegistered, Draft, Fact, PhantomMeasured, event_id
 from streams.sqlite_log import LogError, SqliteEventLog
-from tests.accounts import PASSWORD
 from tests.folding import PHANTOM, PHYSICIST, POLICY, baseline
-from tests.reported_site import CLINIC, FIRST, KEY, LAST, NOW, SECRETS, Served, reports_of, serving, write_log
+from tests.reported_site import (
+    CLINIC,
+    FIRST,
+    KEY,
+    LAST,
+    NOW,
+    SECRETS,
+    Served,
+    asked,
+    reports_of,
+    serving,
+    text_of,
+    words_of,
+    write_log,
+)
 
-BASIC = {"Authorization": f"Basic {b64encode(f'The physicist:{PASSWORD}'.encode()).decode()}"}
 MONTH = {"month": "2026-11"}
 CONFIG = """
 [site]
@@ -56,23 +68,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> QaReport:
     log = tmp_path_factory.mktemp("log") / "site-log.sqlite"
     write_log(log)
     return reports_of(log).qa("dxa-1", FIRST, LAST, NOW)
-
-
-def text_of(pdf: bytes) -> str:
-    document = pypdfium2.PdfDocument(pdf)
-    text = " ".join(page.get_textpage().get_text_range() for page in document)
-    document.close()
-    return " ".join(text.split())
-
-
-def words_of(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html.rsplit("</style>", maxsplit=1)[-1]).replace("&#39;", "'").split())
-
-
-def asked(served: Served, path: str, **query: str) -> Any:
-    answer = served.client.get(f"/api/v1{path}", params=query, headers=BASIC)
-    assert answer.status_code == 200, answer.text
-    return answer
 
 
 # --- by hand -----------------------------------------------------------------------------------------------
@@ -308,6 +303,22 @@ def test_the_command_line_writes_every_form_of_a_month(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("qa-*")} == {f"qa-dxa-1-2026-11{form}" for form in QA_FORMS}
     told = json.loads((tmp_path / "qa-dxa-1-2026-11.json").read_bytes())
     assert (told["site"], told["identity"]["serial"], told["last"]) == ("Bath", "300123", "2026-11-30")
+
+
+def test_a_device_that_is_configured_no_more_still_has_its_reports(tmp_path: Path) -> None:
+    config = folder_with_log(tmp_path)  # dxa-2 is in the log and was taken out of the configuration
+    words = ["-c", str(config), "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        command_line(["report", "qa", "--device", "dxa-2", "--month", "2026-11", *words])
+    assert ended.value.code == 0
+    told = json.loads((tmp_path / "qa-dxa-2-2026-11.json").read_bytes())
+    assert (told["identity"]["ae_title"], told["uptime"]["name"]) == ("DXA2", "dxa-2")
+    days = ["--from", "2026-11-01", "--until", "2026-11-30"]
+    with pytest.raises(SystemExit) as ended:
+        command_line(["report", "evidence", "--device", "dxa-2", *days, *words])
+    assert ended.value.code == 0
+    uptime = logged_uptime(load(config), tmp_path / "var" / "site-log.sqlite")
+    assert [line.name for line in uptime.report(FIRST, LAST, NOW).devices] == ["dxa-1"], "the site's is of what it has"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from collectors.dicom.worklist import WorklistProxy
 from collectors.settings import Upstream
 from simulators.ris import Appointment, VirtualRis, invented_clinic, worklist_item
 from simulators.scanner import WorklistResult, worklist_query
-from streams.messages import GateStatus
+from streams.messages import GateStatus, Reason, ReasonCode
+from streams.site import Gate
 from tests.fakes import HELD, OPEN, FakeSite
 from tests.integration.dicom_rig import (
     DEVICES,
@@ -137,6 +138,15 @@ def test_held_scanner_that_asks_for_its_phantom_succeeds(booked: DicomRig) -> No
     booked.site.hold(DXA1)
     answer = ask(booked, patient_id="SPINE-1234")
     assert (answer.status, answer.patient_ids) == (0x0000, ("SPINE-1234",))
+
+
+@pytest.mark.parametrize("code", ReasonCode)
+def test_the_phantoms_item_passes_whatever_holds(booked: DicomRig, code: ReasonCode) -> None:
+    booked.site.gates[DXA1, None] = Gate(GateStatus.HELD, None, None, (Reason(code, "as it is", "this clears it"),))
+    answer = ask(booked)
+    assert (answer.status, answer.patient_ids) == (0xC100, ("SPINE-1234",))
+    assert answer.error_comment.startswith(code.value)
+    assert ask(booked, patient_id="SPINE-1234").status == 0x0000
 
 
 def test_held_scanner_with_nobody_booked_is_refused_too(ris_rig: DicomRig) -> None:

@@ -161,6 +161,22 @@ def test_a_second_baseline_is_a_new_epoch_with_its_step() -> None:
     assert accepted is not None
     assert accepted.epoch == 2
     assert accepted.step_percent == pytest.approx(100 * ((1.0 + 10 * 1.01) / 11 - 1))
+    assert (accepted.accepted_by, accepted.reason) == (PHYSICIST, "new tube")
+
+
+def test_the_baseline_of_scans_that_hardly_differ_has_the_floor_as_sigma() -> None:
+    scanner = Folded()
+    for _ in range(10):
+        scanner.scan(1.0)
+    accept = AcceptBaseline(device=DEVICE, actor=PHYSICIST, request_id="b", phantom_id=PHANTOM, reason="ten scans")
+    assert scanner.command(accept) is None
+    accepted = scanner.state.chart(PHANTOM).baseline
+    assert accepted is not None
+    assert (accepted.sd_g_cm2, accepted.sigma_g_cm2) == pytest.approx((0.0, 0.005), abs=1e-12)
+    assert scanner.scan(1.004).chart is not None
+    judged = scanner.scan(1.004).chart
+    assert judged is not None
+    assert judged.sigma == pytest.approx(0.005)
 
 
 def test_a_confirmed_failure_is_released_only_by_a_physicist_after_a_pass() -> None:
@@ -176,6 +192,9 @@ def test_a_confirmed_failure_is_released_only_by_a_physicist_after_a_pass() -> N
     refusal = scanner.command(replace(release, actor=OPERATOR))
     assert refusal is not None
     assert refusal.code == "forbidden"
+    refusal = scanner.command(replace(release, cause=" "))
+    assert refusal is not None
+    assert "the cause" in refusal.text
     assert scanner.command(release) is None
     assert scanner.status is GateStatus.OPEN
 
@@ -248,6 +267,21 @@ def test_what_can_never_be_overridden(make_held: object) -> None:
     refusal = scanner.command(override(PHYSICIST))
     assert refusal is not None
     assert refusal.code == "forbidden"
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_an_override_needs_a_reason_and_bears_a_name_and_an_end(reason: str) -> None:
+    scanner = in_service()
+    scanner.scan(1.06)
+    refusal = scanner.command(override(PHYSICIST, reason=reason))
+    assert refusal is not None
+    assert "the reason" in refusal.text
+    made = decide(scanner.state, override(PHYSICIST), expected_device_seq=scanner.state.device_seq, now=scanner.now)
+    assert not isinstance(made, Refusal)
+    given = made[0].fact
+    assert isinstance(given, GateOverridden)
+    assert (given.overridden_by, given.reason) == (PHYSICIST, "urgent")
+    assert given.until == datetime(2026, 11, 2, 16, 30, tzinfo=UTC), "the end of the clinic"
 
 
 def test_an_open_gate_has_nothing_to_override() -> None:

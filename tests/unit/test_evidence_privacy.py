@@ -8,6 +8,7 @@ import pytest
 
 from streams import codec
 from streams.messages import (
+    DeviceRetired,
     Event,
     Fact,
     Message,
@@ -69,3 +70,15 @@ def test_a_session_is_told_whole_where_it_is_a_check_and_without_its_request_whe
     told = part_of(event(patient), "fact")
     assert told.text is None
     assert "ACC1" not in json.dumps(told.told)
+
+
+def test_what_a_later_version_wrote_is_withheld() -> None:
+    body = json.loads(event(DeviceRetired("worn out", OPERATOR)))
+    assert part_of(json.dumps(body).encode(), "fact").text is not None
+    body["fact"]["patients_name"] = "Invented Person"
+    part = part_of(json.dumps(body).encode(), "fact")
+    assert (part.text, part.told and part.told["fact"]["reason"]) == (None, "worn out")
+    assert "Invented" not in json.dumps(part.told)
+    body["fact"]["type"] = "bonewatch.device-retired.v9"
+    part = part_of(json.dumps(body).encode(), "fact")
+    assert (part.text, part.told and part.told["fact"]) == (None, {"type": "bonewatch.device-retired.v9"})

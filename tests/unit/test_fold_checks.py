@@ -251,6 +251,15 @@ def test_a_patients_session_needs_an_open_gate_and_a_number_read_back() -> None:
     assert "W20 (20 kg) is due" in refusal.text
 
 
+def test_a_patients_session_runs_out_so_that_nobody_on_the_scale_later_is_that_patient() -> None:
+    folded = checked_scale()
+    assert patient(folded) is None
+    folded.until(folded.now + timedelta(minutes=10, seconds=-1))
+    assert folded.state.session is not None
+    folded.until(folded.now + timedelta(seconds=1))
+    assert folded.state.session is None
+
+
 def test_a_session_is_closed_or_taken_over() -> None:
     folded = checked_scale()
     assert request(folded, CloseSession) is not None  # none is open

@@ -251,6 +251,23 @@ def test_scales_are_judged_by_their_checks() -> None:
     assert [(qc.phantom_id, qc.passed_at) for qc in one.qc] == [("W20", checked_at)]
 
 
+def test_heights_are_judged_by_the_rods() -> None:
+    checks = CheckRules((Standard("R100", 100.0),))
+    rod = Folded(DevicePolicy(DeviceKind.STADIOMETER, make="Invented", checks=checks))
+    height = PatientMeasured("ACC0001", rod.now, "reading-1", height_cm=168.2)
+    assert "check_due" in withheld(rod, height)
+    rod.fact(CalibrationCheckRead("R100", 100.0, rod.now, "Oz"))
+    rod.now += HOUR
+    rod.fact(CalibrationCheckRead("R100", 101.0, rod.now, "Oz"))  # 10 mm off: 5 mm are too many
+    rod.now += HOUR
+    assert withheld(rod, replace(height, measured_at=rod.now, acquisition_id="reading-2")) == ["check_failed"]
+    rod.fact(CalibrationCheckRead("R100", 100.0, rod.now, "Oz"))
+    rod.now += HOUR
+    one = judged(rod, replace(height, measured_at=rod.now, acquisition_id="reading-3"))
+    assert isinstance(one, MeasurementValidated)
+    assert one.height_cm == 168.2
+
+
 # --- what helps to compare ---------------------------------------------------------------------------------
 
 ADULT = LeastSignificantChange("L1-L4", 5.3, "Invented precision study 2026, 30 patients", anatomy="spine")

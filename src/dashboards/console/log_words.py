@@ -254,7 +254,7 @@ def _measurement_released(fact: MeasurementReleased) -> Said:
 @_said.register
 def _step(fact: StepReviewed) -> Said:
     across = "may be compared" if fact.is_comparable else "may not be compared"
-    text = f"{fact.decision} Measurements across it {across}."
+    text = f"{fact.decision.rstrip('.')}. Measurements across it {across}."
     return Said(f"Step of {fact.phantom_id} to epoch {fact.epoch} reviewed", text, fact.decided_by)
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 Ink = Literal["ink", "faint", "grid", "good", "bad", "warn", "signal", "accent", "band", "month"]
-Shape = Literal["disc", "ring", "cross", "triangle", "square", "halo"]
+Shape = Literal["disc", "ring", "cross", "triangle", "square", "diamond", "halo"]
 Anchor = Literal["start", "middle", "end"]
 
 TEXT_MM: Final = 2.9
@@ -73,6 +73,8 @@ def outline(mark: Mark) -> tuple[tuple[tuple[float, float], ...], ...]:
         return (((x - r, y - r), (x + r, y + r)), ((x - r, y + r), (x + r, y - r)))
     if mark.shape == "triangle":
         return (((x, y - 1.2 * r), (x + r, y + 0.8 * r), (x - r, y + 0.8 * r), (x, y - 1.2 * r)),)
+    if mark.shape == "diamond":
+        return (((x, y - 1.3 * r), (x + 1.3 * r, y), (x, y + 1.3 * r), (x - 1.3 * r, y), (x, y - 1.3 * r)),)
     if mark.shape == "square":
         return (((x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r), (x - r, y - r)),)
     return ()

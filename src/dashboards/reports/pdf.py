@@ -36,7 +36,8 @@ def pdf_from(document: Document, made_at: datetime) -> bytes:
     for line in document.lead:
         paper.text_block(line, faint=True)
     for section in document.sections:
-        paper.heading(section.title)
+        first = section.blocks[0] if section.blocks else None
+        paper.heading(section.title, before_mm=first.drawing.height + 15 if isinstance(first, Picture) else 30)
         for block in section.blocks:
             _write(paper, block)
     return paper.bytes()

@@ -31,6 +31,7 @@ def number(value: float | None, digits: int, *, sign: bool = False) -> str:
     """Return a number with so many digits; a dash where there is none."""
     if value is None:
         return NOTHING
+    value = round(value, digits) + 0.0  # not minus nothing
     return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
 
 

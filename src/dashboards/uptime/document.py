@@ -66,7 +66,7 @@ def _pairs(line: Figures) -> Iterator[tuple[str, str]]:
     yield "Time between failures", words.mtbf(line)
     for key, name in words.STAGES.items() if line.repairs else ():
         yield f"Repairs: {name}", words.mean(line.mean_time_to[key])
-    yield "Open by override", words.hours(line.overridden_hours)
+    yield "Open by override", words.overridden(line)
     for why, hours in line.not_counted_hours.items():
         yield words.not_counted(why), f"{words.hours(hours)}, not counted"
 

@@ -70,6 +70,7 @@ class Figures(msgspec.Struct, frozen=True):
     unplanned_hours: float
     planned_hours: float
     overridden_hours: float
+    overrides: int
     not_counted_hours: dict[str, float]
     availability_percent: float | None
     availability_with_planned_percent: float | None
@@ -127,6 +128,7 @@ def _line(line: Line) -> Figures:
         unplanned_hours=_hours(account.unplanned_s),
         planned_hours=_hours(account.planned_s),
         overridden_hours=_hours(account.overridden_s),
+        overrides=account.overrides,
         not_counted_hours={why: _hours(seconds) for why, seconds in account.uncounted_s.items()},
         availability_percent=_percent(account.availability),
         availability_with_planned_percent=_percent(account.availability_with_planned),

@@ -74,6 +74,12 @@ def mean(value: Mean | None) -> str:
     return "not on record" if value is None else f"{hours(value.hours)} ({value.of})"
 
 
+def overridden(line: Figures) -> str:
+    """``2.5 h, by 3 overrides``."""
+    many = {0: "", 1: ", by 1 override"}.get(line.overrides, f", by {line.overrides} overrides")
+    return hours(line.overridden_hours) + many
+
+
 def failures(line: Figures) -> str:
     """``2``, and how many go on from before."""
     more = f", and {line.failures_going_on} from before" if line.failures_going_on else ""

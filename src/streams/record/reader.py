@@ -32,6 +32,7 @@ from streams.messages import (
     VendorQcReported,
 )
 from streams.record.device import Anchor, DeviceRecord, QcFact, Told
+from streams.record.veil import Known, veiled
 from streams.sqlite_log import LogError
 from streams.uptime.clinic_hours import Period
 
@@ -63,16 +64,19 @@ class LoggedRecords:
         Device id within the site (``dxa-1``) to device key (``site/dxa-1``).
     last
         The place of the last event that is read: the record as it stood then.
+    known
+        What is known of patients: texts of the staff in which any of it stands are left out.
     """
 
-    def __init__(self, path: Path, names: Mapping[str, str], last: int = LATEST) -> None:
+    def __init__(self, path: Path, names: Mapping[str, str], last: int = LATEST, known: Known = frozenset()) -> None:
         self.path = path
         self.names = names
         self._last = last
+        self._known = known
 
-    def as_of(self, anchor: Anchor) -> Self:
+    def as_of(self, anchor: Anchor, known: Known = frozenset()) -> Self:
         """Return what reads the same log as it stood at an anchor, whatever is recorded meanwhile."""
-        return type(self)(self.path, self.names, anchor.position)
+        return type(self)(self.path, self.names, anchor.position, known)
 
     def device(self, device_id: str, period: Period) -> DeviceRecord:
         """Return the record of a device for a report of a period; one view of the log for all of it.
@@ -90,10 +94,11 @@ class LoggedRecords:
             checks = _latest(db, key, CheckJudged, self._last)
             wanted = {one.subject_event_id for one in qc if period.start <= one.measured_at < period.end}
             wanted |= {one.subject_event_id for one in checks if period.start <= one.measured_at < period.end}
+            facts = list(_facts(db, key, self._last))
             return DeviceRecord(
                 device=key,
                 anchor=anchor_of(db, self._last),
-                facts=tuple(_facts(db, key, self._last)),
+                facts=tuple(one._replace(matter=veiled(one.matter, self._known)) for one in facts),
                 outcomes=(
                     *_outcomes(db, key, _OUTCOMES, self._last),
                     *_outcomes(db, key, _OF_PERIOD, self._last, period.start - _CLOCKS),
@@ -121,6 +126,13 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
     except sqlite3.Error as error:
         raise LogError(f"{path} cannot be read: {error}") from error
+
+
+def devices_in(path: Path, site: str) -> dict[str, str]:
+    """Return the devices of a site of which its log knows, also those that are configured no more, by their ids."""
+    with reading(path) as db:
+        keys = [str(key) for (key,) in db.execute("SELECT DISTINCT device FROM states ORDER BY device")]
+    return {key.removeprefix(f"{site}/"): key for key in keys if key.startswith(f"{site}/")}
 
 
 def anchor_of(db: sqlite3.Connection, last: int = LATEST) -> Anchor:

@@ -39,7 +39,8 @@ class Account(msgspec.Struct, frozen=True):
     """A period of one device, or of several summed; seconds of clinic time.
 
     `covered_s` is clinic time in which a device was in clinical use and watched; `uncounted_s`, by why, is neither up
-    nor down. `overridden_s` is time up on somebody's override. `going_on` are failures from before the period.
+    nor down. `overridden_s` is time up on somebody's override; so many `overrides` were made at any hour. `going_on`
+    are failures from before the period.
     """
 
     covered_s: float = 0.0
@@ -49,6 +50,7 @@ class Account(msgspec.Struct, frozen=True):
     failures: int = 0
     going_on: int = 0
     repairs: tuple[Repair, ...] = ()
+    overrides: int = 0
 
     @property
     def unplanned_s(self) -> float:
@@ -104,6 +106,7 @@ class Account(msgspec.Struct, frozen=True):
             self.failures + other.failures,
             self.going_on + other.going_on,
             self.repairs + other.repairs,
+            self.overrides + other.overrides,
         )
 
 
@@ -163,6 +166,7 @@ def account_of(history: History, period: Period, now: datetime) -> Account:
             for repair in real
         ),
         repairs=tuple(r for r in real if r.released_at is not None and period.start <= r.released_at < period.end),
+        overrides=sum(period.start <= at < period.end for at in history.overrides),
     )
 
 

@@ -18,6 +18,7 @@ from streams.messages import (
     FaultCleared,
     FaultLogged,
     GateChanged,
+    GateOverridden,
     GateStatus,
     Message,
     Outcome,
@@ -87,13 +88,14 @@ class Repair(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """A device's past, for reckoning: moments in order of time, failures, times without watch."""
+    """A device's past, for reckoning: moments in order of time, failures, times without watch, overrides."""
 
     device: str
     policy: DevicePolicy | None
     moments: tuple[Moment, ...]
     repairs: tuple[Repair, ...]
     interrupted: tuple[Span, ...]
+    overrides: tuple[UtcTime, ...] = ()
 
 
 def entry_of(event: Event, outcomes: Iterable[Outcome]) -> Entry:
@@ -120,6 +122,7 @@ class Historian:
         self.repairs: list[Repair] = []
         self.repair: Repair | None = None
         self.interrupted: list[Span] = []
+        self.overrides: list[datetime] = []
         self._calendar = ClinicCalendar()
         self._absent = NOT_REGISTERED
         self._is_planned = False
@@ -135,7 +138,9 @@ class Historian:
         self._lapse(None)
         moments, self.moments, self._gates = self.moments, moments, gates  # what lapses may yet be heard of
         repairs = tuple(self.repairs) + ((self.repair,) if self.repair else ())
-        return History(self.device, self.policy, tuple(moments), repairs, tuple(self.interrupted))
+        return History(
+            self.device, self.policy, tuple(moments), repairs, tuple(self.interrupted), tuple(self.overrides)
+        )
 
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
@@ -146,6 +151,7 @@ class Historian:
             at = max(at, self._at)
             self._lapse(at)
         self._at = at
+        self.overrides += [at for message in entry.messages if isinstance(message, GateOverridden)]
         for message in entry.messages:
             self._note(message, at)
         moment = self._moment(at)

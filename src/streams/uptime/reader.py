@@ -29,6 +29,7 @@ _FACTS: Final = (
     "bonewatch.return-decided.v1",
     "bonewatch.serviced-remotely.v1",
     "bonewatch.watch-interrupted.v1",
+    "bonewatch.gate-overridden.v1",
 )
 _OUTCOMES: Final = ("bonewatch.gate-changed.v1", "bonewatch.state-changed.v1")
 _CONFIRMED: Final = b'"verdict":"fail_confirmed"'
@@ -52,6 +53,8 @@ class LoggedUptime:
         Device id within the site (``dxa-1``) to device key (``site/dxa-1``), in the order of the report.
     targets
         What contracts promise, by device key.
+    former
+        Devices that are configured no more, like `names`: told of where one is asked for, and never among all.
     """
 
     def __init__(
@@ -61,9 +64,12 @@ class LoggedUptime:
         time_zone: str,
         names: Mapping[str, str],
         targets: Mapping[str, Target],
+        *,
+        former: Mapping[str, str] | None = None,
     ) -> None:
         self._path, self._site, self.time_zone = path, site, time_zone
         self._names, self._targets = names, targets
+        self._former = former or {}
         self._told: dict[str, tuple[int, Historian]] = {}
         self._lock = threading.Lock()
 
@@ -77,9 +83,10 @@ class LoggedUptime:
         LogError
             The log cannot be read.
         """
-        if device is not None and device not in self._names:
+        names = self._names if device is None else {**self._former, **self._names}
+        if device is not None and device not in names:
             raise ValueError(f"there is no device {device[:40]}; there are {', '.join(self._names)}")
-        keys = [key for name, key in self._names.items() if device in {None, name}]
+        keys = [key for name, key in names.items() if device in {None, name}]
         period = period_of(first, last, self.time_zone)
         try:
             with closing(sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)) as db:

@@ -3,6 +3,8 @@
 import io
 import sqlite3
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from dashboards.reports.evidence.pack import EVENTS, MANIFEST, VERSION, Manifest
+from dashboards.reports.evidence.pack import EVENTS, MANIFEST, SEAL, VERSION, Manifest, seal_of
 from streams.chain import next_link
 from streams.record.evidence import EvidenceLine, evidence_lines
-from streams.record.reader import reading
-from streams.uptime.clinic_hours import Period
+from streams.record.reader import LATEST, reading
+from streams.record.veil import known_of_patients
+from streams.uptime.clinic_hours import Period, period_of
 
 _MOST_TOLD: Final = 20
 
@@ -42,14 +45,17 @@ def check_pack(data: bytes, log: Path | None = None) -> Checked:
     LogError
         The log cannot be read.
     """
-    files = _files(data)
+    files, twice = _files(data)
     try:
-        manifest = msgspec.json.decode(files.pop(MANIFEST), type=Manifest)
+        told = files.pop(MANIFEST)
+        manifest = msgspec.json.decode(told, type=Manifest)
     except (KeyError, msgspec.MsgspecError) as error:
-        raise PackError("there is no manifest in it that this program can read: it is no evidence pack") from error
+        raise PackError(f"there is no {MANIFEST} in it that this program can read: it is no evidence pack") from error
     if manifest.version != VERSION:
         raise PackError(f"it is a pack of version {manifest.version}; this program reads version {VERSION}")
-    faults = list(_file_faults(files, manifest))
+    faults = [f"{name} is in it more than once" for name in twice]
+    faults += _manifest_faults(files.pop(SEAL, None), told, manifest)
+    faults += _file_faults(files, manifest)
     lines, unread = _lines(files.get(EVENTS, b""))
     faults += unread
     linked = 0
@@ -63,17 +69,39 @@ def check_pack(data: bytes, log: Path | None = None) -> Checked:
     return Checked(manifest, len(lines), linked, tuple(faults))
 
 
-def _files(data: bytes) -> dict[str, bytes]:
+def _files(data: bytes) -> tuple[dict[str, bytes], list[str]]:
+    """Return the files, and the names of those that are there more than once; folders count for nothing."""
+    reading_it, files = "it cannot be read as a ZIP", dict[str, bytes]()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        raise PackError(f"it cannot be read as a ZIP: {error}") from error
+            names = Counter(one.filename for one in archive.infolist() if not one.is_dir())
+            for name in names:
+                reading_it = f"{printable(name)} is damaged and cannot be unpacked"
+                files[name] = archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError) as error:
+        raise PackError(f"{reading_it}: {printable(str(error))}") from error
+    return files, [name for name, many in names.items() if many > 1]
+
+
+def _manifest_faults(seal: bytes | None, told: bytes, manifest: Manifest) -> Iterator[str]:
+    """Yield where the manifest is not as it was written, or contradicts itself."""
+    if seal is None:
+        yield f"{SEAL} is missing"
+    elif seal != seal_of(told):
+        yield f"{MANIFEST} is not the one that {SEAL} tells of: its SHA-256 differs"
+    try:
+        period = period_of(manifest.first, manifest.last, manifest.time_zone)
+    except ValueError:
+        period = None
+    if period != (manifest.starts, manifest.ends):
+        yield f"{MANIFEST}: the period is not that of its first and last day"
+    if manifest.key.rpartition("/")[2] != manifest.device:
+        yield f"{MANIFEST}: {manifest.key[:80]} is not the device {manifest.device[:40]}"
 
 
 def _file_faults(files: dict[str, bytes], manifest: Manifest) -> Iterator[str]:
     listed = {one.name: one for one in manifest.files}
-    yield from (f"{name} is missing" for name in listed.keys() - files.keys())
+    yield from (f"{name} is missing" for name in listed if name not in files)
     for name, data in files.items():
         if name not in listed:
             yield f"{name} is not in the manifest"
@@ -85,9 +113,13 @@ def _lines(data: bytes) -> tuple[list[EvidenceLine], list[str]]:
     lines, faults = list[EvidenceLine](), list[str]()
     for number, text in enumerate(data.splitlines(), start=1):
         try:
-            lines.append(msgspec.json.decode(text, type=EvidenceLine))
+            line = msgspec.json.decode(text, type=EvidenceLine)
         except msgspec.MsgspecError:
             faults.append(f"{EVENTS}, line {number}: it is no event")
+            continue
+        if lines and line.position <= lines[-1].position:
+            faults.append(f"event {line.position}: it stands twice, or not in its place")
+        lines.append(line)
     return lines, faults
 
 
@@ -115,7 +147,8 @@ def _log_faults(db: sqlite3.Connection, manifest: Manifest, lines: list[Evidence
     """Yield where the log says otherwise: every line as it would be packed now, and where the log stood."""
     anchor = manifest.anchor
     (log_id,) = db.execute("SELECT value FROM meta WHERE key = 'log_id'").fetchone()
-    row = db.execute("SELECT link FROM events WHERE position = ?", (anchor.position,)).fetchone()
+    place = min(max(anchor.position, 0), LATEST)
+    row = db.execute("SELECT link FROM events WHERE position = ?", (place,)).fetchone()
     if log_id != anchor.log_id:
         yield "the pack was made from another log"
         return
@@ -123,7 +156,7 @@ def _log_faults(db: sqlite3.Connection, manifest: Manifest, lines: list[Evidence
         yield f"event {anchor.position}: the log does not hold what it held when the pack was made"
     packed = {line.position: line for line in lines}
     period = Period(manifest.starts, manifest.ends)
-    for line in evidence_lines(db, manifest.key, period):
+    for line in evidence_lines(db, manifest.key, period, known_of_patients(db, place)):
         if line.position <= anchor.position and packed.pop(line.position, None) != line:
             yield f"event {line.position}: it is not in the pack as it is in the log"
     yield from (f"event {position}: it is not in the log" for position in packed)
@@ -131,6 +164,11 @@ def _log_faults(db: sqlite3.Connection, manifest: Manifest, lines: list[Evidence
 
 def told(faults: tuple[str, ...]) -> Iterator[str]:
     """Yield the first faults, and how many more there are."""
-    yield from faults[:_MOST_TOLD]
+    yield from map(printable, faults[:_MOST_TOLD])
     if len(faults) > _MOST_TOLD:
         yield f"and {len(faults) - _MOST_TOLD} more"
+
+
+def printable(text: str) -> str:
+    """Return a text of a pack as a terminal may show it."""
+    return "".join(one if one.isprintable() else "?" for one in text[:200])

@@ -15,19 +15,22 @@ from dashboards.paper.handover_form import Equipment, handover_form
 from dashboards.reports.evidence.readme import readme
 from dashboards.reports.files import QA_FORMS
 from dashboards.reports.qa.csv_files import readings_csv
-from dashboards.reports.qa.figures import BypassLine, EpochLine, HandoverLine, Happening, QaReport
+from dashboards.reports.qa.figures import BypassLine, EpochLine, HandoverLine, Happening, OverrideLine, QaReport
 from dashboards.reports.source import Reports, days_of
 from streams.equipment_log import LogKind
-from streams.fold.schedule import zone
+from streams.fold.schedule import local_day, zone
 from streams.messages import AttachmentAdded, UtcTime
 from streams.record.device import Anchor, DeviceRecord, Told
 from streams.record.evidence import evidence_lines
 from streams.record.reader import anchor_of, reading
+from streams.record.veil import Known, known_of_patients, veiled
 from streams.sqlite_equipment_log import SqliteEquipmentLog
 from streams.uptime.clinic_hours import Period, period_of
 
 VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
+SEAL: Final = "manifest.sha256"
+"""The manifest's own SHA-256, as `sha256sum -c` reads it."""
 EVENTS: Final = "events.jsonl"
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 """Of every file in the ZIP: the time of making is none of its content."""
@@ -73,11 +76,12 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
     key = reports.records.key(device_id)
     with reading(reports.records.path) as db:
         anchor = anchor_of(db)
-        events = b"".join(msgspec.json.encode(line) + b"\n" for line in evidence_lines(db, key, period))
-    at = anchor.recorded_at
-    if at is None:
+        known = known_of_patients(db, anchor.position)
+        events = b"".join(msgspec.json.encode(line) + b"\n" for line in evidence_lines(db, key, period, known))
+    if anchor.recorded_at is None:
         raise ValueError("the log is empty: there is nothing to pack")
-    reports = replace(reports, records=reports.records.as_of(anchor))  # whatever is recorded meanwhile
+    at = anchor.recorded_at + timedelta(microseconds=1)  # the last event belongs to it
+    reports = replace(reports, records=reports.records.as_of(anchor, known))  # whatever is recorded meanwhile
     record = reports.records.device(device_id, period)
     whole = reports.qa(device_id, first, last, at)
     files = [
@@ -85,7 +89,7 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
         ("anchor.json", _json(anchor)),
         (EVENTS, events),
         *_tables(whole, record, period),
-        *_forms(reports, whole),
+        *_forms(reports, whole, known),
         *_months(reports, device_id, (first, last), whole),
     ]
     manifest = Manifest(
@@ -101,7 +105,13 @@ def evidence_pack(reports: Reports, device_id: str, first: date, last: date) -> 
         anchor,
         tuple(PackedFile(name, len(data), sha256(data).hexdigest()) for name, data in sorted(files)),
     )
-    return _zip([*sorted(files), (MANIFEST, _json(manifest))])
+    told = _json(manifest)
+    return _zip([*sorted(files), (MANIFEST, told), (SEAL, seal_of(told))])
+
+
+def seal_of(manifest: bytes) -> bytes:
+    """Return what stands in the pack of its manifest."""
+    return f"{sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
 def _tables(whole: QaReport, record: DeviceRecord, period: Period) -> Iterator[File]:
@@ -110,6 +120,7 @@ def _tables(whole: QaReport, record: DeviceRecord, period: Period) -> Iterator[F
     yield "equipment-log.csv", _csv(Happening, whole.log)
     yield "incidents.csv", _csv(Happening, tuple(one for one in whole.log if one.kind == LogKind.INCIDENT.value))
     yield "bypasses.csv", _csv(BypassLine, whole.bypasses)
+    yield "overrides.csv", _csv(OverrideLine, whole.overrides)
     yield "handovers.csv", _csv(HandoverLine, whole.handovers)
     head = ("added_at", "name", "media_type", "size", "sha256", "about", "added_by", "text")
     rows = (_attached(one) for one in record.facts_of(AttachmentAdded) if period.start <= one.at < period.end)
@@ -126,14 +137,15 @@ def _csv(kind: type[msgspec.Struct], rows: tuple[msgspec.Struct, ...]) -> bytes:
     return csv_from(names, ([getattr(one, name) for name in names] for one in rows)).encode()
 
 
-def _forms(reports: Reports, whole: QaReport) -> Iterator[File]:
+def _forms(reports: Reports, whole: QaReport, known: Known) -> Iterator[File]:
     """Yield the form of each handover, as far as it stands."""
     one = whole.identity
     equipment = Equipment(one.device, one.kind, one.make, one.model, one.serial)
     log = SqliteEquipmentLog(reports.records.path, reports.records.names)
     here = zone(reports.time_zone)
     for number, line in enumerate(whole.handovers, start=1):
-        handover = log.handover(one.device, line.handover_id)
+        handover = log.handover(one.device, line.handover_id, whole.anchor.position)
+        handover = veiled(handover, known) if handover else None
         form = handover_form(equipment, handover, site_name=reports.site, zone=here, now=whole.made_at)
         yield f"forms/handover-{number:02}.pdf", form
 
@@ -141,7 +153,7 @@ def _forms(reports: Reports, whole: QaReport) -> Iterator[File]:
 def _months(reports: Reports, device_id: str, days: tuple[date, date], whole: QaReport) -> Iterator[File]:
     """Yield a report a calendar month, of those of its days that lie in the period and have begun."""
     first, last = days
-    while first <= min(last, whole.until.date()):
+    while first <= min(last, local_day(whole.until, whole.time_zone)):
         ends = min(last, days_of(first)[1])
         report = reports.qa(device_id, first, ends, whole.made_at)
         for ending in (".pdf", ".html", "-figures.csv"):

@@ -147,7 +147,7 @@ def _service(report: QaReport, across: Scale) -> Iterator[Part]:
         if one.kind in SERVICE:
             x = across(one.at.timestamp())
             yield Line(((x, TOP), (x, TOP + BMD)), "warn", 0.25, (0.6, 1.0))
-            yield Mark(x, TOP + BMD, "square", "warn")
+            yield Mark(x, TOP + BMD, "diamond", "warn")
 
 
 def _points(readings: Sequence[ReadingLine], across: Scale, up: Scale, bounds: tuple[float, float]) -> Iterator[Part]:
@@ -209,10 +209,10 @@ def _legend(report: QaReport) -> Iterable[Part]:
         ("triangle", "warn", "not this phantom"),
         ("square", "faint", "not judged"),
         ("halo", "signal", "a signal begins"),
-        ("square", "warn", "fault or service"),
+        ("diamond", "warn", "fault or service"),
     )
     for shape, ink, words in keys:
         yield Mark(x, y - 1, shape, ink)
-        yield Label(x + 2.4, y, words)
+        yield Label(x + (3.2 if shape == "halo" else 2.4), y, words)
         x += 6.0 + 1.5 * len(words)
     yield Label(RIGHT, TOP - 3.5, f"{report.first:%B %Y} shaded", "end")

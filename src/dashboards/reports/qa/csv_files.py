@@ -7,11 +7,12 @@ import msgspec
 
 from dashboards.csv_cells import csv_from
 from dashboards.reports.qa.figures import QaReport, ReadingLine
+from dashboards.reports.qa.overrides import hours_of
 from dashboards.reports.qa.summary import summary
 
 READINGS: Final = tuple(name for name in ReadingLine.__struct_fields__ if name != "violated")
 FIGURES: Final = ("section", "of", "figure", "value", "unit")
-_EVENTS: Final = ("log", "bypasses", "handovers", "reviews", "failures", "epochs", "due_work", "studies")
+_EVENTS: Final = ("log", "bypasses", "overrides", "handovers", "reviews", "failures", "epochs", "due_work", "studies")
 """Lists of the report of which each entry is told field by field."""
 
 Row = tuple[object, ...]
@@ -40,6 +41,8 @@ def _figures(report: QaReport) -> Iterator[Row]:
     yield from _subjects(report)
     yield from _struct("measurements", "", report.measurements)
     yield from (("gate", "", status, many, "changes") for status, many in report.gate_changes.items())
+    yield "overrides", "", "count", len(report.overrides), ""
+    yield "overrides", "", "open", hours_of(report.overrides), "h"
     for name in _EVENTS:
         for place, one in enumerate(getattr(report, name), start=1):
             yield from _struct(name, str(place), one)
@@ -79,6 +82,7 @@ def _uptime(report: QaReport) -> Iterator[Row]:
         yield "uptime", "", name, getattr(line, f"{name}_hours"), "h"
     yield "uptime", "", "availability", line.availability_percent, "%"
     yield "uptime", "", "availability_with_planned", line.availability_with_planned_percent, "%"
+    yield "uptime", "", "overrides", line.overrides, ""
     yield "uptime", "", "failures", line.failures, ""
     yield "uptime", "", "slots_lost", line.slots_lost, ""
     yield from (("uptime", one.cause, "lost", one.unplanned_hours + one.planned_hours, "h") for one in line.lost)

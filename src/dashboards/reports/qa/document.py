@@ -40,7 +40,7 @@ def qa_document(report: QaReport) -> Document:
     title = f"QA report: {name}, {_period(report)}"
     lead = (
         f"{report.site}. Made at {moment(report.made_at, here)} ({report.time_zone}) from the record as it stood then.",
-        *((f"The period is not over: reckoned up to {moment(report.until, here)}.",) if _is_open(report) else ()),
+        *_how_far(report, here),
     )
     sections = [
         Section("Summary", (PointList(summary(report)), _signature(report))),
@@ -50,6 +50,7 @@ def qa_document(report: QaReport) -> Document:
         Section("Readings", tuple(_readings(report))),
         Section("Failures and releases", tuple(tables.failures(report, here))),
         Section("Gate, bypasses and measurements", tuple(_gate(report))),
+        Section("Overrides", tuple(tables.overrides(report, here))),
         Section("Reviews", tuple(tables.reviews(report, here))),
         Section("Uptime", tuple(_uptime(report))),
         Section("Faults, service and handovers", tuple(_service(report))),
@@ -68,8 +69,11 @@ def _period(report: QaReport) -> str:
     return f"{first:%B %Y}" if is_month else f"{day(first)} to {day(last)}"
 
 
-def _is_open(report: QaReport) -> bool:
-    return report.until == report.made_at
+def _how_far(report: QaReport, here: ZoneInfo) -> Iterator[str]:
+    if report.made_at < report.until:
+        yield "The period has not begun."
+    elif report.made_at == report.until:
+        yield f"The period is not over: reckoned up to {moment(report.until, here)}."
 
 
 def _signature(report: QaReport) -> Signature:
@@ -133,7 +137,7 @@ def _gate(report: QaReport) -> Iterator[Block]:
     counts = report.measurements
     changes = ", ".join(f"{name} {many}" for name, many in sorted(report.gate_changes.items())) or "none"
     pairs = [
-        ("Changes of the gate", changes),
+        ("Changes of the gate, or of what holds it", changes),
         ("Patients' measurements validated", f"{counts.validated}, of them {counts.overridden} under an override"),
         ("Withheld", f"{counts.withheld}; released by a physicist {counts.released}"),
     ]
@@ -169,7 +173,7 @@ def _uptime(report: QaReport) -> Iterator[Block]:
             *((("Contract", uptime_words.target(line)),) if line.target_percent is not None else ()),
             ("Failures", uptime_words.failures(line)),
             ("Time between failures", uptime_words.mtbf(line)),
-            ("Open by override", uptime_words.hours(line.overridden_hours)),
+            ("Open by override", uptime_words.overridden(line)),
             *(
                 (uptime_words.not_counted(why), f"{uptime_words.hours(h)}, not counted")
                 for why, h in line.not_counted_hours.items()

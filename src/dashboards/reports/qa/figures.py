@@ -171,6 +171,23 @@ class BypassLine(msgspec.Struct, frozen=True):
     is_open: bool | None = None
 
 
+class OverrideLine(msgspec.Struct, frozen=True):
+    """Somebody opened a held gate, past what `codes` name; `open_hours` is how long it was open by that, by the clock.
+
+    `until` is when it was to end at the latest. Where the device has several modes an hour counts once.
+    """
+
+    at: datetime
+    by: str
+    role: str
+    advised_by: str
+    by_telephone: bool
+    codes: tuple[str, ...]
+    reason: str
+    until: datetime
+    open_hours: float
+
+
 class HandoverLine(msgspec.Struct, frozen=True):
     """A handover as far as it stands."""
 
@@ -263,6 +280,7 @@ class QaReport(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...]
     log: tuple[Happening, ...]
     bypasses: tuple[BypassLine, ...]
+    overrides: tuple[OverrideLine, ...]
     handovers: tuple[HandoverLine, ...]
     reviews: tuple[ReviewLine, ...]
     reviews_waiting: int

@@ -20,6 +20,7 @@ from dashboards.reports.qa.figures import (
     MeasurementCounts,
     QaReport,
 )
+from dashboards.reports.qa.overrides import overrides_in
 from dashboards.reports.qa.readings import counted, failures_in, names_of, readings_in, software_of
 from dashboards.reports.qa.reviews import concerns, reviews_of, studies_in
 from dashboards.uptime.figures import Figures
@@ -96,6 +97,7 @@ def qa_report(
         failures=failures_in(record, readings),
         log=tuple(_log(record, known)),
         bypasses=tuple(_bypasses(record, known)),
+        overrides=tuple(overrides_in(record, known)),
         handovers=tuple(_handovers(record, known)),
         reviews=tuple(one for one in reviews_of(record) if concerns(one, known)),
         reviews_waiting=len(waiting),

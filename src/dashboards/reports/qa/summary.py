@@ -5,8 +5,10 @@ from typing import Final
 
 from dashboards.reports.document import Text, Tone
 from dashboards.reports.qa.figures import QaReport
+from dashboards.reports.qa.overrides import hours_of
 from dashboards.reports.saying import count, listed, number, short_day
 from dashboards.uptime import words as uptime_words
+from streams.policy import DeviceKind
 
 _MET: Final[dict[bool | None, Tone]] = {True: "good", False: "bad", None: "plain"}
 
@@ -66,8 +68,18 @@ def _readings(report: QaReport) -> Iterator[Text]:
     if confirmed:
         released = f"; {len(open_ones)} not released" if open_ones else "; all released with a cause"
         yield Text(f"{count(len(confirmed), 'confirmed failure')}{released}.", "bad" if open_ones else "warn")
+    elif report.failures and report.identity.kind != DeviceKind.SCANNER.value:
+        yield Text(f"{count(len(report.failures), 'check')} failed.", "warn")
     elif report.readings:
-        yield Text("No failure was confirmed.", "good")
+        yield Text(*_no_failure(report))
+
+
+def _no_failure(report: QaReport) -> tuple[str, Tone]:
+    if report.identity.kind != DeviceKind.SCANNER.value:
+        return "No check failed.", "good"
+    if not report.failures:
+        return "No failure was confirmed.", "good"
+    return f"{count(len(report.failures), 'reading')} failed; no failure was confirmed.", "plain"
 
 
 def _held(report: QaReport) -> Iterator[Text]:
@@ -75,9 +87,10 @@ def _held(report: QaReport) -> Iterator[Text]:
     if told:
         who = "1 patient was" if len(told) == 1 else f"{len(told)} patients were"
         yield Text(f"{who} scanned while the gate was held.", "bad")
-    overrides = sum(one.title == "Gate overridden" for one in report.log)
-    if overrides:
-        yield Text(f"The gate was overridden {'once' if overrides == 1 else f'{overrides} times'}.", "warn")
+    if report.overrides:
+        many = len(report.overrides)
+        hours = uptime_words.hours(hours_of(report.overrides))
+        yield Text(f"The gate was overridden {'once' if many == 1 else f'{many} times'}, for {hours} in all.", "warn")
     if report.measurements.withheld:
         withheld = count(report.measurements.withheld, "measurement")
         yield Text(f"{withheld} of patients withheld and not released.", "warn")

@@ -1,14 +1,17 @@
 """The tables of a device's month."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from dashboards.console import wording
 from dashboards.console.review_actions import VERDICTS
-from dashboards.reports.document import Block, Table, Text
-from dashboards.reports.qa.figures import EpochLine, Failure, QaReport, ReadingLine
-from dashboards.reports.saying import NOTHING, moment, number
+from dashboards.reports.document import Block, Pairs, Table, Text
+from dashboards.reports.qa.figures import EpochLine, Failure, OverrideLine, QaReport, ReadingLine
+from dashboards.reports.qa.overrides import hours_of
+from dashboards.reports.saying import NOTHING, count, moment, number
+from dashboards.uptime import words as uptime_words
 from streams.fold.state import VENDOR_QC
 from streams.messages import CheckVerdict, Verdict
 
@@ -143,3 +146,37 @@ def reviews(report: QaReport, here: ZoneInfo) -> Iterator[Block]:
         )
     head = ("Opened", "About", "In doubt since", "Size (95 %)", "Stands")
     yield Table("Reviews", head, tuple(rows), (33, 54, 33, 32, 42))
+
+
+def overrides(report: QaReport, here: ZoneInfo) -> Iterator[Block]:
+    """Yield how many overrides there were, by whom and past what, and each on its line."""
+    made = report.overrides
+    if not made:
+        yield Text("Nobody overrode the gate.")
+        return
+    people = Counter(f"{one.by}, {one.role}" for one in made)
+    codes = Counter(code for one in made for code in one.codes)
+    hours = uptime_words.hours(hours_of(made))
+    yield Pairs(
+        (
+            ("Overrides", f"{len(made)}; the gate was open by them for {hours} by the clock"),
+            ("By", "; ".join(f"{who}: {many}" for who, many in people.most_common())),
+            ("Although held by", "; ".join(f"{wording.plain_code(one)}: {many}" for one, many in codes.most_common())),
+        )
+    )
+    head = ("Overridden", "By", "Although held by", "Reason given", "Until at most", "Open for")
+    sums = ("All", count(len(made), "override"), "", "", "", hours)
+    rows = (*(_override(one, here) for one in made), sums)
+    yield Table("Overrides", head, rows, (30, 38, 32, 46, 30, 18), "LLLLLR", strong_last=True)
+
+
+def _override(one: OverrideLine, here: ZoneInfo) -> tuple[str, ...]:
+    advised = f"; advised by {one.advised_by}{', by telephone' if one.by_telephone else ''}" if one.advised_by else ""
+    return (
+        moment(one.at, here),
+        f"{one.by}, {one.role}{advised}",
+        ", ".join(map(wording.plain_code, one.codes)),
+        one.reason or NOTHING,
+        moment(one.until, here),
+        uptime_words.hours(one.open_hours),
+    )
