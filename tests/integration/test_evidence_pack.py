@@ -334,6 +334,15 @@ def test_a_pack_that_was_damaged_on_its_way_is_refused_and_the_file_named(pack: 
     assert said == {"BadZipFile", "error"}  # the second is zlib's
 
 
+def test_a_zip_that_says_it_is_huge_is_not_unpacked() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("manifest.json", b"{}")
+        archive.getinfo("manifest.json").file_size = 2**31 + 1
+    with pytest.raises(PackError, match="more than 2 GB"):
+        check_pack(out.getvalue())
+
+
 def test_what_a_name_holds_does_not_reach_the_terminal() -> None:
     assert list(told(("more\x1b[31m\u202etxt is not in the manifest",))) == ["more?[31m?txt is not in the manifest"]
 

@@ -20,6 +20,8 @@ from streams.record.veil import known_of_patients
 from streams.uptime.clinic_hours import Period, period_of
 
 _MOST_TOLD: Final = 20
+MOST_BYTES: Final = 2**31
+"""So much is read into memory at most."""
 
 
 class PackError(ValueError):
@@ -75,12 +77,20 @@ def _files(data: bytes) -> tuple[dict[str, bytes], list[str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = Counter(one.filename for one in archive.infolist() if not one.is_dir())
+            _refuse_huge(archive)
             for name in names:
                 reading_it = f"{printable(name)} is damaged and cannot be unpacked"
                 files[name] = archive.read(name)
+    except PackError:
+        raise
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError) as error:
         raise PackError(f"{reading_it}: {printable(str(error))}") from error
     return files, [name for name, many in names.items() if many > 1]
+
+
+def _refuse_huge(archive: zipfile.ZipFile) -> None:
+    if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
+        raise PackError("it unpacks to more than 2 GB: it is no evidence pack")
 
 
 def _manifest_faults(seal: bytes | None, told: bytes, manifest: Manifest) -> Iterator[str]:
