@@ -113,6 +113,7 @@ port = {ris.port}
         hospital.later(7, 45)
         mail = hospital.told(Role.OPERATOR, "Scanner DXA1 is not cleared")
         assert "this morning's phantom failed (+1.9 %). Clinic starts 08:30 (first patient 08:40)." in mail.text
+        assert "Since 07:10 today." in mail.text
         assert "TEST0" not in mail.text
     finally:
         hospital.stop()

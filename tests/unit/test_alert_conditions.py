@@ -135,6 +135,13 @@ def test_the_first_patient_is_named_by_the_time_where_it_is_known() -> None:
     assert only(find(standing, RULES).conditions).needs_note == "first patient 08:40"
 
 
+def test_a_failure_is_told_since_it_failed_and_not_since_the_midnight_at_which_the_last_pass_lapsed() -> None:
+    view = failed_at(AT_0710)
+    since_midnight = replace(view, gate=replace(view.gate, since=MONDAY))
+    assert only(found(AT_0745, since_midnight)).since == AT_0710
+    assert only(found(AT_0745, not_done())).since == MONDAY
+
+
 # --- what holds a device -------------------------------------------------------------------------------------
 
 

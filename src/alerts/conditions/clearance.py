@@ -6,7 +6,7 @@ not cleared stops patients and is urgent; a scale or stadiometer withholds its o
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from alerts.condition import Condition, Kind, Severity
@@ -27,12 +27,16 @@ REASONS_NAMED: Final = 2
 
 
 class _Told(NamedTuple):
-    """What a held gate is told as: kind, news, why in a few words, and which QC is meant."""
+    """What a held gate is told as: kind, news, why in a few words, which QC is meant, and since when it is so.
+
+    A gate that was held before because QC was not done yet is told as failed since the first reading that failed.
+    """
 
     kind: Kind
     news: str
     why: str
     detail: str = ""
+    since: datetime | None = None
 
 
 def clearance(situation: Situation, rules: AlertRules) -> Iterator[Condition]:
@@ -88,7 +92,7 @@ def _not_cleared(device: DeviceSituation, clinic: ClinicSpan, rules: AlertRules,
         kind=told.kind,
         severity=Severity.URGENT if is_scanner else Severity.PROMPT,
         audience=(Role.OPERATOR,),
-        since=view.gate.since or time.now,
+        since=told.since or view.gate.since or time.now,
         news=told.news,
         headline=f"{view.title} {state}: {told.why}{told.detail}",
         brief=f"{view.title}: {told.why}" if told.kind is Kind.QC_NOT_DONE else f"{view.title} {state}",
@@ -122,7 +126,8 @@ def _told(view: DeviceView, time: SiteTime) -> _Told:
     if undone:
         said.append(("QC" if view.kind == "scanner" else "check") + " not done")
     detail = f" ({_joined([reason.text for reason in undone])})" if kind is Kind.QC_NOT_DONE else ""
-    return _Told(kind, " ".join(sorted(set(words))), _joined(said), detail)
+    since = min((failure.measured_at for failure in failing), default=None) if kind is Kind.QC_FAILED else None
+    return _Told(kind, " ".join(sorted(set(words))), _joined(said), detail, since)
 
 
 def _is_of(reason: Reason, failing: Sequence[Failure]) -> bool:
