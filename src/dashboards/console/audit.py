@@ -22,6 +22,8 @@ SHOWN: Final = 500
 LOOKED_AT: Final = 2000
 """Entries of one device's log that are gone through for a day."""
 
+_IN_WORDS: Final = {("POST", "/sign-in"): "Sign-in", ("POST", "/sign-out"): "Sign-out"}
+
 
 class Line(NamedTuple):
     """One line of the audit: a use that is on record, or something that was recorded about a device."""
@@ -87,7 +89,7 @@ def _uses(console: Console, day: date, device: str) -> Iterator[Line]:
 def _used(entry: AuditEntry) -> str:
     """Say what was asked for and how it went."""
     went = "" if entry.status < 400 else f", refused ({entry.status})"
-    return f"{entry.method} {entry.route}{went}"
+    return f"{_IN_WORDS.get((entry.method, entry.route), f'{entry.method} {entry.route}')}{went}"
 
 
 def _shown(entry: AuditEntry) -> str:

@@ -1,6 +1,7 @@
 """The page of one device: gate, control chart, phantoms, verdicts, and what the visitor may do about it."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from litestar import get
@@ -16,7 +17,7 @@ from dashboards.console.comments import comments_by_subject, subject
 from dashboards.console.templates import page
 from dashboards.context import Console
 from streams.equipment_log import LogKind
-from streams.messages import GateChanged
+from streams.messages import GateChanged, GateStatus
 from streams.readings import DeviceView
 from streams.roles import Permission, may
 
@@ -100,9 +101,17 @@ def _part(console: Console, visit: Visit, view: DeviceView, name: str) -> dict[s
         outcomes = (recorded.outcome for recorded in console.readings.history(view.id, limit=HISTORY_READ))
         now = console.clock()
         studies = [one for one in console.readings.studies(view.id) if one.is_in_force(now)]
-        changes = [outcome for outcome in outcomes if isinstance(outcome, GateChanged)][:CHANGES_SHOWN]
-        return {"changes": changes, "studies": studies}
+        told = (outcome for outcome in outcomes if isinstance(outcome, GateChanged))
+        return {"changes": _changes(told)[:CHANGES_SHOWN], "studies": studies}
     return {}
 
 
 device_handlers = (device_page, device_part)
+
+
+def _changes(told: Iterable[GateChanged]) -> list[GateChanged]:
+    """Return each state that a gate came into, newest first, as it was told last: its reasons may change."""
+    states: dict[tuple[str, GateStatus, datetime], GateChanged] = {}
+    for one in told:
+        states.setdefault((one.mode, one.status, one.since), one)
+    return list(states.values())
