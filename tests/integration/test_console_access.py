@@ -139,6 +139,13 @@ def test_a_body_too_long_is_refused(operator: Visitor, site: FakeSite) -> None:
     assert not site.commands
 
 
+def test_nobody_who_is_signed_in_is_asked_to_sign_in_by_a_page_that_is_not_there(operator: Visitor) -> None:
+    assert "Sign in" not in operator.get("/nowhere").text
+    assert "Sign out" in operator.get("/devices/dxa-9").text
+    operator.client.cookies.clear()
+    assert "Sign in" in operator.get("/").text
+
+
 @pytest.mark.parametrize(
     ("method", "path", "title", "said"),
     [

@@ -97,6 +97,15 @@ def test_nobody_decides_on_what_another_looked_at_nor_long_ago(
     assert not site.commands
 
 
+def test_a_proof_from_before_the_clock_was_set_back_counts_no_longer(
+    queue: Visitor, site: FakeSite, clock: MovableClock
+) -> None:
+    seen = proof(queue)
+    clock.now -= timedelta(hours=1)
+    assert "open it anew" in decide(queue, seen)
+    assert not site.commands
+
+
 def test_without_reasons_or_a_tick_nothing_is_decided(queue: Visitor, site: FakeSite) -> None:
     assert "Record your reasons" in decide(queue, proof(queue), decision=" ")
     assert "Open a trend, then tick" in decide(queue)
