@@ -35,6 +35,8 @@ def test_a_pacs_and_a_ris_are_read() -> None:
         (written(PACS.replace('"PACS"', '"A-TITLE-TOO-LONG-"')), "TOO-LONG", "1 to 16 characters"),
         (written(PACS.replace('"pacs.example"', '""')), "host", "name or address"),
         (written(PACS.replace("104", "0")), "port = 0", "between 1 and 65535"),
+        (configuration(ris_port=70000), "upstream", "between 1 and 65535"),
+        (configuration(ris_port=104).replace("port = 104", "port = 104, timeout_s = 0"), "upstream", "above 0"),
         (written(PACS + "max_tries = 0\n"), "max_tries", "between 1 and 1000"),
         (written(PACS + "retry_s = 10\nretry_max_s = 5\n"), "retry_max_s", "between retry_s"),
         (written(PACS + "timeout_s = -1\n"), "timeout_s", "above 0"),

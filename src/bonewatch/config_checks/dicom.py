@@ -1,7 +1,7 @@
 """What no type can say of the PACS, procedure steps and scanners' addresses."""
 
 from bonewatch.config_file import Config, DeviceSection
-from collectors.settings import PROMISES_KEPT_S, MppsUpstream, Pacs
+from collectors.settings import PROMISES_KEPT_S, MppsUpstream, Pacs, Upstream
 from streams.policy import DeviceKind
 
 
@@ -12,6 +12,8 @@ def dicom_faults(config: Config) -> list[tuple[str, str]]:
         faults.append(("$.dicom.patients", 'patients = "forward" needs a [dicom.pacs] to forward to'))
     if not 0 <= dicom.commitment_wait_s <= PROMISES_KEPT_S / 2:
         faults.append(("$.dicom.commitment_wait_s", "commitment_wait_s lies between 0 and a day, 86400"))
+    if dicom.upstream is not None:
+        faults += _reach_faults("$.dicom.upstream", dicom.upstream, config)
     if dicom.pacs is not None:
         faults += _peer_faults("$.dicom.pacs", dicom.pacs, config) + _pacs_faults("$.dicom.pacs", dicom.pacs)
     if dicom.mpps is not None:
@@ -21,7 +23,7 @@ def dicom_faults(config: Config) -> list[tuple[str, str]]:
     return faults
 
 
-def _peer_faults(path: str, peer: Pacs | MppsUpstream, config: Config) -> list[tuple[str, str]]:
+def _reach_faults(path: str, peer: Upstream | Pacs | MppsUpstream, config: Config) -> list[tuple[str, str]]:
     faults = [
         (f"{path}.{name}", f"{name} has 1 to 16 characters, without spaces around them")
         for name, title in (("ae_title", peer.ae_title), ("present_as", peer.present_as or "-"))
@@ -33,8 +35,14 @@ def _peer_faults(path: str, peer: Pacs | MppsUpstream, config: Config) -> list[t
         faults.append((f"{path}.port", "port lies between 1 and 65535"))
     if (peer.host, peer.port) == (config.dicom.host, config.dicom.port):
         faults.append((f"{path}.port", "this is the site's own address: what is sent there would come back for ever"))
+    if not 0 < peer.timeout_s <= 300:
+        faults.append((f"{path}.timeout_s", "timeout_s lies above 0, up to 300"))
+    return faults
+
+
+def _peer_faults(path: str, peer: Pacs | MppsUpstream, config: Config) -> list[tuple[str, str]]:
+    faults = _reach_faults(path, peer, config)
     limits = (
-        ("timeout_s", 0 < peer.timeout_s <= 300, "lies above 0, up to 300"),
         ("retry_s", 0 < peer.retry_s <= 3600, "lies above 0, up to 3600"),
         ("retry_max_s", peer.retry_s <= peer.retry_max_s <= 86_400, "lies between retry_s and 86400"),
         ("min_free_bytes", peer.min_free_bytes >= 0, "is 0 or more"),
