@@ -17,10 +17,11 @@ from alerts.desk import Desk
 from alerts.links import Links
 from alerts.queue import QUEUE_FILE, Queue
 from alerts.rota import Person, Rota, Shift
+from alerts.rules import WEEKDAYS
 from alerts.settings import AlertsSettings, DutyHours, PersonSettings
 from alerts.situation import Situation
 from alerts.watch import Plan, Watch
-from bonewatch.config_file import WEEKDAYS, Config
+from bonewatch.config_file import Config
 from bonewatch.errors import ConfigError
 
 SECRET: Final = "acknowledge"  # noqa: S105 - what it is for

@@ -177,15 +177,17 @@ def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
     from bonewatch.alerting import channel_notes, check_channels  # noqa: PLC0415 - see run
     from bonewatch.config import load, warnings  # noqa: PLC0415 - see run
+    from bonewatch.dicom_services import unknown_hosts  # noqa: PLC0415 - see run
     from bonewatch.publishing import check_files, unset_secrets  # noqa: PLC0415 - see run
 
     settings = load(config)
     folder = config.resolve().parent
     check_files(settings, folder)
     check_channels(settings, folder)
-    for note in [*warnings(settings), *unset_secrets(settings), *channel_notes(settings, folder)]:
+    asked = [*unset_secrets(settings), *channel_notes(settings, folder), *unknown_hosts(settings)]
+    for note in [*warnings(settings), *asked]:
         out.print("[yellow]note[/]", escape(note), soft_wrap=True)
-    devices = f"{len(settings.device)} device{'s' * (len(settings.device) > 1)}"
+    devices = f"{len(settings.device)} device{'s' if len(settings.device) > 1 else ''}"
     out.print(f"{config}: {devices}, in order.", soft_wrap=True)
     return 0
 

@@ -11,11 +11,11 @@ from alerts.settings_checks import alerts_warnings
 from bonewatch.clinic_calendar import ClosureSection, closure_faults, fitting, without_repeats
 from bonewatch.config_checks import faults_in
 from bonewatch.config_file import Config
+from bonewatch.config_words import words_of, words_of_toml
 from bonewatch.data_folder import data_folder
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import file_sources
 from bonewatch.toml_lines import line_of
-from bonewatch.toml_words import plainly
 from collectors.fault_logs import rules
 from collectors.fault_logs.rules import RulesError
 from collectors.files.errors import MapError
@@ -43,9 +43,11 @@ def load(path: Path, *, today: date | None = None) -> Config:
         With file, line, what is wrong and what to do.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read: it is not UTF-8; save it as UTF-8 text") from error
     config = parse(text, str(path))
     for device in config.device:
         if device.protocol.endswith(".toml"):
@@ -108,12 +110,11 @@ def parse(text: str, name: str) -> Config:
     try:
         config = msgspec.convert(tomllib.loads(text), Config)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: {error}") from error
+        line, words = words_of_toml(error)
+        raise ConfigError(f"{name}, line {line}: {words}" if line else f"{name}: {words}") from error
     except msgspec.ValidationError as error:
-        words, _, path = str(error).partition(" - at `")
-        path = path.rstrip("`")
-        plain = plainly(words, path or "$", Config)
-        raise ConfigError(f"{_place(name, text, path)}: {plain}{f' ({path})' if path else ''}") from error
+        path, words = words_of(error)
+        raise ConfigError(f"{_place(name, text, path)}: {words}{f' ({path})' if path else ''}") from error
     for path, words in faults_in(config):
         raise ConfigError(f"{_place(name, text, path)}: {words}")
     return config

@@ -1,8 +1,9 @@
 """The shape of a site's configuration file, section by section, and what it makes of each device."""
 
 from datetime import date
-from typing import Final, Literal
+from typing import Literal
 
+from alerts.rules import WEEKDAYS, Weekday
 from alerts.settings import AlertsSettings
 from bonewatch.clinic_calendar import CalendarSection, ClosureSection, closures_of
 from bonewatch.duty_sections import DutySection, Life, duties_of
@@ -32,8 +33,6 @@ from streams.policy import (
     Standard,
 )
 from streams.uptime.report import Target
-
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class SiteSection(Section, frozen=True):
@@ -213,7 +212,7 @@ class ClinicSection(Section, frozen=True):
     """``[[clinic]]``: regular clinic hours of one device, in the site's zone."""
 
     device: str
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
+    days: tuple[Weekday, ...]
     starts: str
     ends: str
     slot_minutes: int = 20

@@ -1,6 +1,8 @@
 """A site's data folder: what lies where, and who may write there."""
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -12,19 +14,30 @@ LOG_FILE: Final = "site-log.sqlite"
 USERS_FILE: Final = "users.sqlite"
 
 
+class FolderInUseError(ConfigError):
+    """A running site writes there; stop it first."""
+
+
 def data_folder(config: Path, data_dir: str) -> Path:
     """Return the data folder; a relative one lies beside the configuration file."""
     return (config.resolve().parent / data_dir).resolve()
 
 
+def make_data_folder(data_dir: Path) -> None:
+    """Make the data folder if it is missing, private to the user."""
+    with _writing(data_dir):
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def only_site_here(data_dir: Path) -> IO[str]:
     """Lock the data folder: two sites must never write one log."""
-    lock = (data_dir / "site.lock").open("w")
+    with _writing(data_dir):
+        lock = (data_dir / "site.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise ConfigError(f"{data_dir} is in use by another running site; stop it first") from error
+        raise FolderInUseError(f"{data_dir} is in use by another running site; stop it first") from error
     return lock
 
 
@@ -42,3 +55,12 @@ def correct_clock(data_dir: Path, person: Person, reason: str) -> int:
 
     with only_site_here(data_dir), SqliteEventLog(data_dir / LOG_FILE) as log:
         return SiteEngine(log).correct_clock(person, reason)
+
+
+@contextmanager
+def _writing(data_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        words = f"the data folder {data_dir} cannot be written to: {error.strerror}"
+        raise ConfigError(f"{words}; let this user write there, or name another as data_dir in [site]") from error

@@ -1,5 +1,6 @@
 """Commitment, forwarding and procedure steps by the site's configuration, and what is wrong with it."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -53,3 +54,17 @@ def dicom_services(
             steps.close()
     finally:
         commitment.close()
+
+
+def unknown_hosts(config: Config) -> list[str]:
+    """Return a note on each DICOM peer whose name says nothing on this machine."""
+    dicom, found = config.dicom, list[str]()
+    for key, peer in (("upstream", dicom.upstream), ("pacs", dicom.pacs), ("mpps", dicom.mpps)):
+        if peer is None:
+            continue
+        try:
+            socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            words = f"[dicom] {key}: the host {peer.host} is not known on this machine"
+            found.append(f"{words}; correct the name, or give its address")
+    return found

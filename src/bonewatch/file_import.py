@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bonewatch.config_file import Config
-from bonewatch.data_folder import LOG_FILE, only_site_here
+from bonewatch.data_folder import LOG_FILE, FolderInUseError, make_data_folder, only_site_here
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import kept_rejects, source_of
 from collectors.files.content import Content
@@ -112,7 +112,7 @@ class FileImport:
             The site runs, or the file is refused as a whole.
         """
         file = file.resolve()
-        self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_data_folder(self._data_dir)
         with ExitStack() as stack, _said(file):
             stack.enter_context(self._lock())
             log = stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE))
@@ -171,7 +171,7 @@ class FileImport:
         where = f"its watched folder ({folder})" if folder else "a watched folder, [files] folder in the configuration"
         try:
             lock = only_site_here(self._data_dir)
-        except ConfigError as error:
+        except FolderInUseError as error:
             raise ConfigError(f"the site is running: put the file into {where}, or stop the site first") from error
         with lock:
             yield

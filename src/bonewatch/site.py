@@ -18,7 +18,7 @@ from bonewatch.alive import interrupted, interruption, marked
 from bonewatch.certificates import certificate_files
 from bonewatch.config import warnings
 from bonewatch.config_file import Config
-from bonewatch.data_folder import LOG_FILE, USERS_FILE, only_site_here
+from bonewatch.data_folder import LOG_FILE, USERS_FILE, make_data_folder, only_site_here
 from bonewatch.dicom_services import dicom_services
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import export_folder, kept_rejects
@@ -125,7 +125,7 @@ class Site:
     def _start(self, history: Iterable[tuple[datetime, Draft]]) -> None:
         for warning in warnings(self._config):
             self._logger.warning("configuration", note=warning)
-        self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_data_folder(self._data_dir)
         self._stack.enter_context(only_site_here(self._data_dir))
         log = self._stack.enter_context(SqliteEventLog(self._data_dir / LOG_FILE))
         note_lost_keys(self._pseudonyms, log)
@@ -445,5 +445,5 @@ def _listening_on(section: str, host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = (error.strerror or type(error).__name__).partition(" (while ")[0]  # create_server repeats the address
         raise ConfigError(f"{section} {host}:{port} cannot be listened on: {why}; choose another") from error

@@ -183,7 +183,7 @@ def test_a_changed_calendar_file_is_on_record_at_the_next_start_and_an_unchanged
         ('[[closure]]\nfirst = "Boxing Day"\n', "Boxing Day", "Invalid RFC3339 encoded date"),
         ("[[closure]]\nfirst = 1926-12-28\n", "first", "between 1990 and 2200"),
         ('[calendar]\nics = [""]\n', "ics", "name an iCalendar file"),
-        ("[calendar]\nexcept = [2026-12-28]\n", "[calendar]", "there is no key except here"),
+        ("[calendar]\nexcept = [2026-12-28]\n", "except", "did you mean `except_dates`?"),
     ],
 )
 def test_a_mistaken_closure_is_told_with_its_line(text: str, line_holds: str, words: str) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from bonewatch.config import load, parse, warnings
+from bonewatch.data_folder import make_data_folder, only_site_here
+from bonewatch.dicom_services import unknown_hosts
 from bonewatch.errors import ConfigError
 from bonewatch.toml_lines import line_of
 from streams.policy import Enforcement, PhantomRole
@@ -34,19 +36,27 @@ def broken(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("text", "line_holds", "words"),
     [
-        (broken('kind = "scanner"', 'kind = "toaster"'), "toaster", "'toaster' cannot be chosen; there are scanner, "),
+        (
+            broken('kind = "scanner"', 'kind = "toaster"'),
+            "toaster",
+            "'toaster' cannot be chosen; one of scanner, scale",
+        ),
         (broken('role = "independent"', 'role = "manufacturer_daily"'), "[[device]]", 'role = "independent"'),
         (broken("plausible_percent = 20.0", "plausible_percent = 1.0"), "plausible", "exceeds the tolerance"),
+        (broken("plausible_percent = 20.0", "tolerance = 1.5"), "tolerance = 1.5", "did you mean `tolerance_percent`?"),
+        (broken("plausible_percent = 20.0", 'repeats = "1"'), "repeats", "write a whole number, not text in quotes"),
         (
-            broken("plausible_percent = 20.0", "tolerance = 1.5"),
-            "[device.qc]",
-            "there is no key tolerance here; did you mean tolerance_percent?",
+            broken("plausible_percent = 20.0", "xyz = 1"),
+            "xyz",
+            "there is no key `xyz` here; known here: tolerance_percent, ",
         ),
+        (GOOD + "[databse]\nenabled = false\n", "[databse]", "did you mean `database`?"),
+        (GOOD + 'ring = "\n', 'ring = "', "look for a quotation mark or bracket that is missing"),
+        (GOOD + "[site]\n", "[site]", "keep one of them"),
+        (GOOD + "[syslog]\nudp_port = 65536\n", "udp_port", "between 0 (takes a free one) and 65535"),
+        (GOOD + "[syslog]\ntcp_port = 9876\ntls_port = 9876\n", "tls_port = 9876", "port 9876 is [syslog]'s already"),
         (broken("plausible_percent = 20.0", "min_scans = 5"), "min_scans", "at least ten"),
         (broken("plausible_percent = 20.0", "cusum_h = -1"), "cusum_h", "above 0"),
-        (broken("plausible_percent = 20.0", 'plausible_percent = "a lot"'), "a lot", "a number is wanted, not text"),
-        (GOOD.replace("[http]\nport = 0", "[http]\nport = 70000"), "70000", "between 0 (any that is free) and 65535"),
-        (GOOD + '[[clinic]]\ndevice = "dxa-1"\ndays = ["monday"]\n', "monday", "did you mean mon?"),
         (broken('ae_title = "DXA2"', 'ae_title = "DXA1"'), 'ae_title = "DXA1"', "is taken"),
         (broken('ae_title = "DXA2"', 'ae_title = "THIS-TITLE-IS-LONG"'), "THIS-TITLE", "1 to 16 characters"),
         (broken('id = "dxa-2"', 'id = "dxa-1"'), 'id = "dxa-1"', "configured twice"),
@@ -83,6 +93,36 @@ def test_broken_toml_and_a_missing_file_are_told(tmp_path: Path) -> None:
         parse("[site]\nid = \n", "site.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path / "nowhere.toml")
+
+
+def test_a_file_without_a_site_is_told_what_to_add() -> None:
+    with pytest.raises(ConfigError, match="the key `site` is missing; add it"):
+        parse("[http]\nport = 8080\n", "site.toml")
+
+
+def test_a_byte_order_mark_is_taken_and_another_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert len(load(path).device) == 2
+    path.write_bytes(GOOD.encode("utf-16"))
+    with pytest.raises(ConfigError, match="it is not UTF-8; save it as UTF-8 text"):
+        load(path)
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    taken = tmp_path / "var"
+    taken.write_text("a file")
+    with pytest.raises(ConfigError, match=r"the data folder .*var cannot be written to: File exists; let this user"):
+        make_data_folder(taken)
+    with pytest.raises(ConfigError, match="cannot be written to: Not a directory"):
+        only_site_here(taken)
+
+
+def test_a_ris_whose_name_nobody_knows_is_noted() -> None:
+    assert unknown_hosts(parse(GOOD, "site.toml")) == []
+    text = GOOD.replace('ae_title = "RIS", host = "127.0.0.1"', 'ae_title = "RIS", host = "ris.invalid"')
+    (note,) = unknown_hosts(parse(text, "site.toml"))
+    assert note.startswith("[dicom] upstream: the host ris.invalid is not known on this machine")
 
 
 def test_what_is_legal_but_surprising_is_said() -> None:
@@ -158,7 +198,7 @@ DUTY = '[[duty]]\nkind = "maintenance"\nfirst_due = 2027-01-31\n'
 @pytest.mark.parametrize(
     ("text", "line_holds", "words"),
     [
-        ('[[duty]]\nkind = "maintenance"\n', "[[duty]]", "the key first_due is missing"),
+        ('[[duty]]\nkind = "maintenance"\n', "[[duty]]", "the key `first_due` is missing"),
         ('[[duty]]\nkind = "upkeep"\nfirst_due = 2027-01-31\n', "upkeep", "'upkeep' cannot be chosen"),
         ("[[duty]]\nfirst_due = 2027-01-31\n", "[[duty]]", "name is missing: say what is to be done"),
         ("[[duty]]\nfirst_due = 1927-01-31\nname = 'x'\n", "first_due", "between 1990 and 2200"),
@@ -166,11 +206,7 @@ DUTY = '[[duty]]\nkind = "maintenance"\nfirst_due = 2027-01-31\n'
         (DUTY + "warn_days = 400\n", "warn_days", "less than the interval, 336 days"),
         (DUTY + 'every = 1\nunit = "days"\nwarn_days = 1\n', "warn_days", "less than the interval, 1 days"),
         (DUTY + "grace_days = 367\n", "grace_days", "between 0 and 366"),
-        (
-            DUTY + 'unit = "fortnights"\n',
-            "fortnights",
-            "'fortnights' cannot be chosen; there are days, months, weeks, years",
-        ),
+        (DUTY + 'unit = "fortnights"\n', "fortnights", "'fortnights' cannot be chosen"),
         (DUTY + 'id = "a b"\n', 'id = "a b"', "is a short word of letters"),
         (DUTY + f'name = "{"x" * 61}"\n', "name", "at most 60 characters"),
         (DUTY + 'devices = ["dxa-9"]\n', "devices", "dxa-9 is no device of this file"),

@@ -29,7 +29,7 @@ SECRET = "swordfish"  # noqa: S105 - an invented password that must not be said
         ('url = "postgresql://me@127.0.0.1,db.example.org/x"', "sslmode=verify-full"),
         ('url = "postgresql://me@localhost/x?nonsense=1"', "no connection URL"),
         ("events_kept_months = -1", "0 (for ever) or more"),
-        ('path = "x"', "there is no key path here"),
+        ('path = "x"', "there is no key `path` here"),
     ],
 )
 def test_a_wrong_database_section_is_a_sentence_without_a_secret(lines: str, words: str) -> None:

@@ -152,7 +152,7 @@ port = 2575
         ("give_up_hours = 0", "give_up_hours", "above 0"),
         ('secret_env = "EPR"', "name", "one of them"),
         ('secret_file = ""', "name", "one of them"),
-        ("verify = false", "[[webhook]]", "there is no key verify here"),
+        ("verify = false", "verify", "there is no key `verify` here"),
     ],
 )
 def test_a_mistaken_webhook_is_told_with_its_line(text: str, line_holds: str, words: str) -> None:

@@ -34,6 +34,7 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
         faults.append(("$.site.id", "the site's id is a short word without a slash"))
     if not config.device:
         faults.append(("$.site", "no [[device]] is configured"))
+    faults += _listening_faults(config)
     faults += _database_faults("$.database", config.database)
     faults += _measurement_faults("$.measurements", config.measurements)
     faults += access_faults(config.api, config.openid)
@@ -51,6 +52,27 @@ def faults_in(config: Config) -> list[tuple[str, str]]:
     for place, clinic in enumerate(config.clinic):
         faults += _clinic_faults(f"$.clinic[{place}]", clinic, known)
     return faults + _due_faults(config)
+
+
+def _listening_faults(config: Config) -> list[tuple[str, str]]:
+    """Return what is wrong with the ports that the site listens on; 0 takes a free one."""
+    ports = {
+        "$.dicom.port": config.dicom.port,
+        "$.http.port": config.http.port,
+        **{f"$.syslog.{name}": getattr(config.syslog, name) for name in ("udp_port", "tcp_port", "tls_port")},
+    }
+    faults = [
+        (path, f"{path.rpartition('.')[2]} lies between 0 (takes a free one) and 65535")
+        for path, port in ports.items()
+        if port is not None and not 0 <= port <= 65_535
+    ]
+    taken = dict[int, str]()
+    for path, port in ports.items():
+        if port and path != "$.syslog.udp_port":  # UDP has ports of its own
+            if port in taken:
+                faults.append((path, f"port {port} is {taken[port]}'s already: give each its own"))
+            taken.setdefault(port, f"[{path.split('.')[1]}]")
+    return faults
 
 
 def _due_faults(config: Config) -> list[tuple[str, str]]:

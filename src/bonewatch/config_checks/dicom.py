@@ -12,12 +12,10 @@ def dicom_faults(config: Config) -> list[tuple[str, str]]:
         faults.append(("$.dicom.patients", 'patients = "forward" needs a [dicom.pacs] to forward to'))
     if not 0 <= dicom.commitment_wait_s <= PROMISES_KEPT_S / 2:
         faults.append(("$.dicom.commitment_wait_s", "commitment_wait_s lies between 0 and a day, 86400"))
-    faults += _title_faults("$.dicom", ("ae_title", dicom.ae_title))
-    for path, port in (("$.dicom.port", dicom.port), ("$.http.port", config.http.port)):
-        if not 0 <= port <= 65_535:
-            faults.append((path, "port lies between 0 (any that is free) and 65535"))
     if dicom.upstream is not None:
-        faults += _upstream_faults("$.dicom.upstream", dicom.upstream, config)
+        faults += _reach_faults("$.dicom.upstream", dicom.upstream, config)
+        if dicom.upstream.max_items < 1:
+            faults.append(("$.dicom.upstream.max_items", "max_items is at least 1"))
     if dicom.pacs is not None:
         faults += _peer_faults("$.dicom.pacs", dicom.pacs, config) + _pacs_faults("$.dicom.pacs", dicom.pacs)
     if dicom.mpps is not None:
@@ -27,39 +25,26 @@ def dicom_faults(config: Config) -> list[tuple[str, str]]:
     return faults
 
 
-def _title_faults(path: str, *titles: tuple[str, str]) -> list[tuple[str, str]]:
-    return [
+def _reach_faults(path: str, peer: Upstream | Pacs | MppsUpstream, config: Config) -> list[tuple[str, str]]:
+    faults = [
         (f"{path}.{name}", f"{name} has 1 to 16 characters, without spaces around them")
-        for name, title in titles
+        for name, title in (("ae_title", peer.ae_title), ("present_as", peer.present_as or "-"))
         if not 1 <= len(title) <= 16 or title != title.strip()
     ]
-
-
-def _place_faults(path: str, peer: Upstream | Pacs | MppsUpstream, config: Config) -> list[tuple[str, str]]:
-    """Return what is wrong with whom a peer is and where."""
-    faults = _title_faults(path, ("ae_title", peer.ae_title), ("present_as", peer.present_as or "-"))
     if not peer.host:
         faults.append((f"{path}.host", "host is the peer's name or address"))
     if not 1 <= peer.port <= 65_535:
         faults.append((f"{path}.port", "port lies between 1 and 65535"))
     if (peer.host, peer.port) == (config.dicom.host, config.dicom.port):
         faults.append((f"{path}.port", "this is the site's own address: what is sent there would come back for ever"))
-    return faults
-
-
-def _upstream_faults(path: str, upstream: Upstream, config: Config) -> list[tuple[str, str]]:
-    faults = _place_faults(path, upstream, config)
-    if not 0 < upstream.timeout_s <= 300:
+    if not 0 < peer.timeout_s <= 300:
         faults.append((f"{path}.timeout_s", "timeout_s lies above 0, up to 300"))
-    if upstream.max_items < 1:
-        faults.append((f"{path}.max_items", "max_items is at least 1"))
     return faults
 
 
 def _peer_faults(path: str, peer: Pacs | MppsUpstream, config: Config) -> list[tuple[str, str]]:
-    faults = _place_faults(path, peer, config)
+    faults = _reach_faults(path, peer, config)
     limits = (
-        ("timeout_s", 0 < peer.timeout_s <= 300, "lies above 0, up to 300"),
         ("retry_s", 0 < peer.retry_s <= 3600, "lies above 0, up to 3600"),
         ("retry_max_s", peer.retry_s <= peer.retry_max_s <= 86_400, "lies between retry_s and 86400"),
         ("min_free_bytes", peer.min_free_bytes >= 0, "is 0 or more"),
