@@ -19,6 +19,9 @@ from streams.messages import (
     Fact,
     Outcome,
     PhantomMeasured,
+    ReviewDecided,
+    ReviewOpened,
+    ReviewVerdict,
     VendorQcReported,
     Verdict,
     event_id,
@@ -40,6 +43,7 @@ class Past(Folded):
 
     def __init__(self, policy: DevicePolicy = POLICY) -> None:
         self.events: list[Event] = []
+        self.reviews: list[ReviewOpened] = []
         super().__init__(policy, start=START)
         self.fact(baseline())
         self.until(MONDAY)
@@ -48,7 +52,9 @@ class Past(Folded):
         seq = self.state.device_seq + 1
         name = identity or event_id("test", str(seq))
         self.events.append(Event(name, DEVICE, "log", seq, self.now, FOLD_VERSION, fact))
-        return super()._fold(fact, name)
+        outcomes = super()._fold(fact, name)
+        self.reviews += [one for one in outcomes if isinstance(one, ReviewOpened)]
+        return outcomes
 
     def days(self, values: list[float]) -> None:
         """Scan once each weekday at 07:45, the scanner's own QC passed before."""
@@ -116,6 +122,51 @@ def test_a_weekly_scan_that_was_due_daily_would_not_have_held_the_gate() -> None
     assert {one.held_by for one in found.gates} == {Side.IN_FORCE}
     assert sum(one.clinic_hours for one in found.gates) == pytest.approx(16.0)
     assert not found.verdicts
+
+
+DAY = timedelta(days=1)
+
+
+def decided(past: Past, verdict: ReviewVerdict = ReviewVerdict.ANNOTATE) -> None:
+    """A physicist decides the latest review: real, if no other verdict is given."""
+    opened = past.reviews[-1]
+    past.fact(ReviewDecided(PHANTOM, "reads high", PHYSICIST, opened.review_id, verdict))
+
+
+def test_days_until_a_drift_was_noticed_are_those_counted_by_hand() -> None:
+    # Sigma 0.005, k = 0.5: a step of two sigmas adds 1.5 a scan. C+ is 0 on Friday, the last reading in order, and 1.5,
+    # 3.0, 4.5 and 6.0 from Monday to Thursday: above 5 on Thursday, above 4 on Wednesday, never above 20.
+    past = Past()
+    past.days([1.0] * 5 + [1.01] * 4)
+    decided(past)
+    friday, wednesday, thursday = (MONDAY + n * DAY for n in (4, 9, 10))
+    found = past.under(rules(cusum_h=4.0))
+    assert [one.at for one in found.only_one if one.what == "signal"] == [wednesday, thursday]
+    (fault,) = found.faults
+    assert (fault.phantom_id, fault.onset, fault.decided_at) == (PHANTOM, friday, past.now)
+    assert (fault.in_force_days, fault.proposed_days) == (6.0, 5.0)
+    (fault,) = past.under(rules(cusum_h=20.0)).faults
+    assert (fault.in_force_days, fault.proposed_days) == (6.0, None)
+
+
+def test_a_false_alarm_is_no_fault() -> None:
+    past = Past()
+    past.days([1.0] * 5 + [1.01] * 4)
+    decided(past, ReviewVerdict.NONE)
+    assert past.under(rules(cusum_h=4.0)).faults == ()
+
+
+def test_what_is_noticed_after_a_new_baseline_is_another_fault() -> None:
+    # The drift ends with the baseline of 1.010; 1.031 is 2.1 % above that: a failure, whatever the CUSUM's h.
+    past = Past()
+    past.days([1.0] * 5 + [1.01] * 4)
+    decided(past)
+    past.fact(baseline(mean=1.01, epoch=2))
+    past.days([1.01, 1.01])
+    past.scan(1.031)
+    past.scan(1.031)
+    (fault,) = past.under(rules(cusum_h=20.0)).faults
+    assert (fault.in_force_days, fault.proposed_days) == (6.0, None)
 
 
 # --- published ---------------------------------------------------------------------------------------------

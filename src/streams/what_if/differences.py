@@ -48,7 +48,8 @@ class GateDifference(msgspec.Struct, frozen=True):
 class NoticedFault(msgspec.Struct, frozen=True):
     """A fault that a physicist found real, and how long after its onset each set of rules said so; None: never.
 
-    The onset is the estimate under the rules in force.
+    The onset is the estimate under the rules in force. A new baseline of the phantom ends the fault: what is said after
+    it is of another.
     """
 
     phantom_id: str

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from streams import codec
 from streams.fold.state import DeviceState
 from streams.messages import (
+    BaselineAccepted,
     DeviceReconfigured,
     Event,
     Outcome,
@@ -101,6 +102,7 @@ class Replay:
         self._is_adopted = False
         self._decided: list[tuple[str, datetime, datetime]] = []
         self._onsets: dict[str, datetime] = {}
+        self._baselines: list[tuple[str, datetime]] = []
         self._events = 0
         self._until: datetime | None = None
 
@@ -162,6 +164,8 @@ class Replay:
             if review.since is not None:
                 self._onsets.setdefault(review.review_id or key[0], review.since)
         fact = event.fact
+        if isinstance(fact, BaselineAccepted):
+            self._baselines.append((fact.phantom_id, event.recorded_at))
         if isinstance(fact, ReviewDecided) and fact.verdict is not ReviewVerdict.NONE:
             onset = self._onsets.get(fact.review_id)
             if onset is not None:
@@ -186,8 +190,12 @@ class Replay:
         )
 
     def _noticed(self, phantom_id: str, onset: datetime, decided_at: datetime) -> NoticedFault:
+        baselines = [at for name, at in self._baselines if name == phantom_id and at > onset]
+        end = min(baselines, default=None)
+
         def days(told: Told) -> float | None:
-            noticed = [at for (name, _, at) in told.reviews if name == phantom_id and at >= onset]
+            since = [at for (name, _, at) in told.reviews if name == phantom_id and at >= onset]
+            noticed = [at for at in since if end is None or at <= end]
             return (min(noticed) - onset).total_seconds() / SECONDS_A_DAY if noticed else None
 
         return NoticedFault(phantom_id, onset, decided_at, days(self._in_force), days(self._proposed))

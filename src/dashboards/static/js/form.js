@@ -16,11 +16,13 @@ const sent = new Set();
 function allow(form) {
   sent.delete(form);
   for (const button of form.querySelectorAll("[type=submit]")) button.disabled = false;
+  const sign = form.querySelector("[data-working-sign]");
+  if (sign) sign.textContent = "";
 }
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.method !== "post") return;
+  if (event.defaultPrevented || (form.method !== "post" && !form.dataset.working)) return;
   if (sent.has(form)) {
     event.preventDefault();
     return;
@@ -29,6 +31,8 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => {
     // not before the browser has read the form: the name and value of the button pressed belong to it
     for (const button of form.querySelectorAll("[type=submit]")) button.disabled = true;
+    const sign = form.querySelector("[data-working-sign]"); // where the answer takes seconds it says that it works
+    if (sign) sign.textContent = form.dataset.working;
   });
   setTimeout(() => allow(form), GIVE_UP_MS);
 });
