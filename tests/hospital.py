@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from playwright.sync_api import Browser, Page
 
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.data_folder import USERS_FILE
 from bonewatch.site import Site
 from dashboards.access.scopes import Scope

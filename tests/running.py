@@ -16,8 +16,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydicom.dataset import Dataset
 
-from bonewatch.config import parse
-from bonewatch.config_file import Config
+from bonewatch.configuration.loading import parse
+from bonewatch.configuration.sections import Config
 from simulators.scanner import PhantomLabel, ScannerSession, StoreResult, VirtualScanner
 from streams.engine import SiteEngine
 from streams.messages import CommissioningSignedOff, DeviceRegistered, Draft, Fact, VendorQcReported, event_id

@@ -21,7 +21,7 @@ from alerts.rules import WEEKDAYS
 from alerts.settings import AlertsSettings, DutyHours, PersonSettings
 from alerts.situation import Situation
 from alerts.watch import Plan, Watch
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from bonewatch.errors import ConfigError
 
 SECRET: Final = "acknowledge"  # noqa: S105 - what it is for

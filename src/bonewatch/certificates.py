@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 
 
 def certificate_files(config: Config, folder: Path) -> dict[str, Path]:

@@ -30,56 +30,58 @@ app: Final = cyclopts.App(
     version=importlib.metadata.version("bonewatch"),
 )
 for place, name, words in (
-    ("log_cli:log_app", "log", "The site's durable log."),
-    ("db_cli:db_app", "db", "The database that dashboards and reports read."),
-    ("bench_cli:bench_app", "bench", "Measure this machine with this program."),
-    ("access_cli:user_app", "user", "People who may sign in to the console."),
-    ("access_cli:token_app", "token", "Programs that may use the HTTP API."),
-    ("access_cli:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
-    ("pseudonym_cli:pseudonym_app", "pseudonym", "Versions of the keys of patients' pseudonyms."),
-    ("publish_cli:publish_app", "publish", "Programs that are told of news: webhooks and HL7 messages."),
-    ("alerts_cli:alerts_app", "alerts", "Messages to people: how they stand, a test message, taking an alert."),
-    ("grafana_cli:grafana_app", "grafana", "Dashboards for Grafana."),
-    ("fleet_cli:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
+    ("log:log_app", "log", "The site's durable log."),
+    ("db:db_app", "db", "The database that dashboards and reports read."),
+    ("bench:bench_app", "bench", "Measure this machine with this program."),
+    ("access:user_app", "user", "People who may sign in to the console."),
+    ("access:token_app", "token", "Programs that may use the HTTP API."),
+    ("access:audit_app", "audit", "Who read what is linked to patients, and who wrote."),
+    ("pseudonym:pseudonym_app", "pseudonym", "Versions of the keys of patients' pseudonyms."),
+    ("publish:publish_app", "publish", "Programs that are told of news: webhooks and HL7 messages."),
+    ("alerts:alerts_app", "alerts", "Messages to people: how they stand, a test message, taking an alert."),
+    ("grafana:grafana_app", "grafana", "Dashboards for Grafana."),
+    ("fleet:fleet_app", "fleet", "Many sites: send logs to Kafka, work on them there."),
     (
-        "study_cli:study_app",
+        "study:study_app",
         "cross-calibration",
         "What one scanner would have read where another did: for serial comparison only.",
     ),
-    ("report_cli:report_app", "report", "Reports from the site's record."),
-    ("docs_cli:docs_app", "docs", "The manual: build it as a website, write its generated pages anew."),
+    ("report:report_app", "report", "Reports from the site's record."),
+    ("docs:docs_app", "docs", "The manual: build it as a website, write its generated pages anew."),
     (
-        "archive_cli:archive",
+        "archive:archive",
         "archive",
         "Copy the site's record to a second place, check the copy, and record that it was done; the site may run.",
     ),
     (
-        "archive_cli:check_archive",
+        "archive:check_archive",
         "check-archive",
         "Read a copy of the record again: every file, and the chain of its log.",
     ),
     (
-        "file_cli:import_file",
+        "file:import_file",
         "import",
         "Record an exported file of any length, such as years of QC history; the site is stopped.",
     ),
     (
-        "file_cli:files",
+        "file:files",
         "files",
         "Say how the files of the watched folder stand: read, waiting, refused, and with what rejected.",
     ),
     (
-        "file_cli:rejects",
+        "file:rejects",
         "rejects",
         "Say which rows of a reading were rejected and why: line and reason, nothing of the row.",
     ),
     (
-        "enter_cli:enter",
+        "enter:enter",
         "enter",
         "Record by hand what the console's forms record: QC, phantom scans, checks, readings of patients, faults.",
     ),
 ):
-    app.command(f"bonewatch.{place}", name=name, help=words)  # loaded when it is asked for: the rest starts sooner
+    app.command(
+        f"bonewatch.commands.{place}", name=name, help=words
+    )  # loaded when it is asked for: the rest starts sooner
 
 out: Final = Console(highlight=False)
 err: Final = Console(stderr=True, highlight=False)
@@ -114,7 +116,7 @@ def until_stopped() -> Callable[[], None]:
 @app.command
 def run(config: ConfigFile) -> int:
     """Run a site until it is told to stop (Ctrl-C, SIGTERM)."""
-    from bonewatch.config import load_with_folder  # noqa: PLC0415 - see above
+    from bonewatch.configuration.loading import load_with_folder  # noqa: PLC0415 - see above
     from bonewatch.site import Site  # noqa: PLC0415 - the rest of the command line starts without the site's libraries
 
     logs.configure()
@@ -159,7 +161,7 @@ def demo(
     database
         Whether it keeps a PostgreSQL of its own.
     """
-    from bonewatch.demo import Demo, Department  # noqa: PLC0415 - see run
+    from bonewatch.demo.department import Demo, Department  # noqa: PLC0415 - see run
 
     logs.configure()
     wait = until_stopped()
@@ -176,7 +178,7 @@ def demo(
 def check_config(config: ConfigFile) -> int:
     """Check a configuration file and say what is legal but surprising."""
     from bonewatch.alerting import channel_notes, check_channels  # noqa: PLC0415 - see run
-    from bonewatch.config import load, warnings  # noqa: PLC0415 - see run
+    from bonewatch.configuration.loading import load, warnings  # noqa: PLC0415 - see run
     from bonewatch.dicom_services import unknown_hosts  # noqa: PLC0415 - see run
     from bonewatch.publishing import check_files, unset_secrets  # noqa: PLC0415 - see run
 
@@ -232,7 +234,7 @@ def doctor(
 
 def _line_of(device: str, config: Path | None, *, port: str, protocol: str, serial: str) -> "Doctor":
     """Return what watches a configured device, or a port that was named."""
-    from bonewatch.config import load  # noqa: PLC0415 - see run
+    from bonewatch.configuration.loading import load  # noqa: PLC0415 - see run
     from bonewatch.doctor import Doctor, ProfileError  # noqa: PLC0415 - see run
     from collectors.protocols.profile import LineSettings  # noqa: PLC0415 - see run
 
@@ -254,8 +256,8 @@ def _line_of(device: str, config: Path | None, *, port: str, protocol: str, seri
 @app.command(name="read-report")
 def read_report(file: Path, *, config: ConfigFile) -> int:
     """Say what would be read of a printed report (PDF), and why it would be refused; records nothing."""
-    from bonewatch.config import load  # noqa: PLC0415 - see run
-    from bonewatch.report_check import look_at  # noqa: PLC0415 - see run
+    from bonewatch.configuration.loading import load  # noqa: PLC0415 - see run
+    from bonewatch.reporting.check import look_at  # noqa: PLC0415 - see run
 
     try:
         data = file.read_bytes()
@@ -288,7 +290,7 @@ def replay(
     since
         With other rules: from when they are taken to be in force, such as 2y, 6m, 90d or 2025-01-31.
     """
-    from bonewatch.config import folder_of  # noqa: PLC0415 - see run
+    from bonewatch.configuration.loading import folder_of  # noqa: PLC0415 - see run
 
     if proposed is not None:
         from bonewatch import what_if  # noqa: PLC0415 - see run

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from bonewatch.data_folder import only_site_here, open_log
 from collectors.pseudonym import Pseudonyms
 from storage.connection import Db

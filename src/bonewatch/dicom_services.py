@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from collectors.archive import Archive
 from collectors.dicom.mpps.service import StepService
 from collectors.dicom.pacs.outbox import Outbox

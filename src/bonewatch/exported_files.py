@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from bonewatch.config_file import Config, DeviceSection
+from bonewatch.configuration.sections import Config, DeviceSection
 from collectors.files.errors import MapError
 from collectors.files.folder import ExportFolder
 from collectors.files.intake import REJECTS, Intake, Source

@@ -6,7 +6,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from collectors.fault_logs.follower import FileFollower
 from collectors.fault_logs.intake import Source, SyslogIntake
 from collectors.fault_logs.keeper import LogKeeper

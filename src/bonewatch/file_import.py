@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from bonewatch.data_folder import LOG_FILE, FolderInUseError, make_data_folder, only_site_here
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import kept_rejects, source_of

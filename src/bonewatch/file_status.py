@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from bonewatch.data_folder import LOG_FILE
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import file_sources

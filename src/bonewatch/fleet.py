@@ -14,7 +14,7 @@ import structlog
 from kafka.errors import KafkaError
 from prometheus_client import start_http_server
 
-from bonewatch.config_file import KafkaSection
+from bonewatch.configuration.sections import KafkaSection
 from bonewatch.errors import ConfigError
 from storage.comparison_sink import ComparisonSink
 from storage.connection import Database

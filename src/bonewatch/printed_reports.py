@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from collectors.printed.folder import ReportFolder
 from collectors.printed.reports import PrintedReports, PrintingScanner
 from collectors.quarantine import Quarantine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from standardwebhooks import Webhook
 
-from bonewatch.config_file import Config
+from bonewatch.configuration.sections import Config
 from bonewatch.errors import ConfigError
 from publishing import told
 from publishing.delivery import Channel

@@ -16,8 +16,8 @@ from bonewatch.alert_situation import CLOCK_SETTLING_S, SitePorts, SituationGath
 from bonewatch.alerting import SECRET, SiteAlerts
 from bonewatch.alive import interrupted, interruption, marked
 from bonewatch.certificates import certificate_files
-from bonewatch.config import warnings
-from bonewatch.config_file import Config
+from bonewatch.configuration.loading import warnings
+from bonewatch.configuration.sections import Config
 from bonewatch.data_folder import LOG_FILE, USERS_FILE, make_data_folder, only_site_here
 from bonewatch.dicom_services import dicom_services
 from bonewatch.errors import ConfigError
@@ -25,7 +25,7 @@ from bonewatch.exported_files import export_folder, kept_rejects
 from bonewatch.fault_logs import FaultLogs
 from bonewatch.printed_reports import patients_pages, printed_reports, report_folder
 from bonewatch.pseudonym_keys import note_lost_keys
-from bonewatch.reports import site_reports
+from bonewatch.reporting.site import site_reports
 from bonewatch.review_assessor import ReviewAssessor
 from collectors.archive import Archive
 from collectors.attachments import Attachments

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from bonewatch.config import load
+from bonewatch.configuration.loading import load
 from bonewatch.data_folder import open_log
 from bonewatch.errors import ConfigError
 from dashboards.run_length_words import words_from_days, words_from_rate

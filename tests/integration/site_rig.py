@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.site import Site
 
 SITE = """

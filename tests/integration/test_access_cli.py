@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from bonewatch.cli import app as command_line
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.errors import ConfigError
 from tests.running import SiteProcess, configuration, seed
 

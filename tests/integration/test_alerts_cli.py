@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alerts.queue import Queue
-from bonewatch.alerts_cli import alerts_app
+from bonewatch.commands.alerts import alerts_app
 from bonewatch.errors import ConfigError
 from dashboards.audit.trail import AUDIT_FILE, uses
 from tests.alert_rig import Clock, Wire, alert, deliverer, keep, note, tell

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bonewatch.alive import MARK
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.site import Site
 from simulators.scanner import patient_report
 from streams import codec

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonewatch.config import load
+from bonewatch.configuration.loading import load
 from bonewatch.errors import ConfigError
 from collectors.files.intake import ROWS
 from collectors.files.map_file import map_from_toml

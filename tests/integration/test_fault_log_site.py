@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from bonewatch.config import load
+from bonewatch.configuration.loading import load
 from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from streams import codec

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonewatch import cli
-from bonewatch.config import load
+from bonewatch.configuration.loading import load
 from bonewatch.data_folder import only_site_here
 from bonewatch.errors import ConfigError
 from bonewatch.file_import import FileImport, Progress

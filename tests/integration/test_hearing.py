@@ -6,7 +6,7 @@ from pathlib import Path
 from alerts.rules import AlertRules
 from bonewatch.alert_situation import SitePorts, SituationGatherer
 from bonewatch.data_folder import LOG_FILE
-from bonewatch.uptime import logged_uptime
+from bonewatch.reporting.uptime import logged_uptime
 from simulators.scanner import PhantomLabel, VirtualScanner
 from tests.integration.site_rig import SITE, running_site
 from tests.mail_server import eventually

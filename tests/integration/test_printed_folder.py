@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bonewatch import cli
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.errors import ConfigError
 from collectors.printed.folder import ReportFolder
 from collectors.printed.settings import Disposal, PrintedSettings

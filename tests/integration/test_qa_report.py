@@ -14,9 +14,9 @@ import pytest
 from msgspec.structs import replace
 
 from bonewatch.cli import app as command_line
-from bonewatch.config import load
+from bonewatch.configuration.loading import load
 from bonewatch.errors import ConfigError
-from bonewatch.uptime import logged_uptime
+from bonewatch.reporting.uptime import logged_uptime
 from dashboards.reports.files import QA_FORMS
 from dashboards.reports.qa.figures import QaReport
 from streams.engine import SiteEngine

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bonewatch.config import load, parse, warnings
+from bonewatch.configuration.loading import load, parse, warnings
 from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from dashboards.users import UserStore

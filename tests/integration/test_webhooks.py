@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 
 from bonewatch import logs
 from bonewatch.cli import app as command_line
-from bonewatch.config import load
+from bonewatch.configuration.loading import load
 from bonewatch.errors import ConfigError
 from bonewatch.site import Site
 from publishing.delivery import Message

@@ -8,7 +8,7 @@ import pytest
 from alerts.deliveries import Route
 from alerts.rota import Person, Shift
 from bonewatch.alerting import channel_notes, check_channels, rota_of, routes_of
-from bonewatch.config import parse, warnings
+from bonewatch.configuration.loading import parse, warnings
 from bonewatch.errors import ConfigError
 from streams.roles import Role
 from tests.running import configuration

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bonewatch.calendar_file import CalendarFileError, closures_from
-from bonewatch.clinic_calendar import ClosureSection, closures_of
-from bonewatch.config import load, parse, warnings
-from bonewatch.config_file import Config
+from bonewatch.configuration.calendar_file import CalendarFileError, closures_from
+from bonewatch.configuration.clinic_calendar import ClosureSection, closures_of
+from bonewatch.configuration.loading import load, parse, warnings
+from bonewatch.configuration.sections import Config
 from bonewatch.errors import ConfigError
 from streams.engine import SiteEngine
 from streams.fold.schedule import clinic_ends, clinics_on, has_clinic, last_clinic_day, next_clinic_day

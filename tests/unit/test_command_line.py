@@ -6,7 +6,8 @@ import sys
 import cyclopts
 import pytest
 
-from bonewatch import cli, report_cli
+from bonewatch import cli
+from bonewatch.commands import report as report_cli
 
 
 def lazy(app: cyclopts.App) -> list[str]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bonewatch.config import load, parse, warnings
+from bonewatch.configuration.loading import load, parse, warnings
+from bonewatch.configuration.toml_lines import line_of
 from bonewatch.data_folder import make_data_folder, only_site_here
 from bonewatch.dicom_services import unknown_hosts
 from bonewatch.errors import ConfigError
-from bonewatch.toml_lines import line_of
 from streams.policy import Enforcement, PhantomRole
 from tests.running import configuration
 

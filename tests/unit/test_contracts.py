@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from bonewatch.fleet_cli import topics
+from bonewatch.commands.fleet import topics
 from streams import codec, contracts
 from streams.envelope import (
     Headers,

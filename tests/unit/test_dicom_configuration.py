@@ -2,7 +2,7 @@
 
 import pytest
 
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.errors import ConfigError
 from tests.running import configuration
 

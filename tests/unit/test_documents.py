@@ -8,9 +8,9 @@ import pytest
 
 from alerts.rules import AlertRules, Timetable
 from alerts.settings import AlertsSettings, ChannelSettings, DeliverySettings, DutyHours, PersonSettings
-from bonewatch import config_file
-from bonewatch.clinic_calendar import CalendarSection, ClosureSection
-from bonewatch.duty_sections import DutySection
+from bonewatch.configuration import sections as config_file
+from bonewatch.configuration.clinic_calendar import CalendarSection, ClosureSection
+from bonewatch.configuration.duty_sections import DutySection
 from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings

@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 from msgspec.structs import replace
 
-from bonewatch.clinic_calendar import MAX_CLOSURES, WHY
-from bonewatch.duty_sections import MAX_DUTIES, MAX_NAME
+from bonewatch.configuration.clinic_calendar import MAX_CLOSURES, WHY
+from bonewatch.configuration.duty_sections import MAX_DUTIES, MAX_NAME
 from streams.commands import RetireDevice
 from streams.fold.due_work import due_list
 from streams.fold.state import blob_from_state, state_from_blob

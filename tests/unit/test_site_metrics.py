@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from bonewatch.certificates import certificate_files
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.reference import metrics as reference
 from dashboards.live import LiveHub
 from dashboards.metrics.certificates import certificates

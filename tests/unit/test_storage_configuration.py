@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bonewatch.config import parse, warnings
+from bonewatch.configuration.loading import parse, warnings
 from bonewatch.errors import ConfigError
 from storage.errors import StorageError
 from storage.opening import database_of

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonewatch.config import parse, warnings
+from bonewatch.configuration.loading import parse, warnings
 from bonewatch.errors import ConfigError
 from bonewatch.publishing import _secrets, check_files, unset_secrets
 from publishing.settings import WebhookSettings

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from bonewatch.bench.figures import Spread, spread
 from bonewatch.bench.gate import ACCEPTED
-from bonewatch.config import parse
-from bonewatch.config_file import Config
+from bonewatch.configuration.loading import parse
+from bonewatch.configuration.sections import Config
 from bonewatch.data_folder import USERS_FILE
 from bonewatch.site import Site
 from dashboards.access.scopes import Scope

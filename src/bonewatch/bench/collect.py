@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bonewatch.bench.collect_store import measure_stores, ratio_to_orthanc, show_stores
 from bonewatch.bench.figures import disk_syncs, spread
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.site import Site
 from collectors.fault_logs.framing import Message, SyslogFrames
 from collectors.fault_logs.syslog import message_from_bytes

@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 
 from bonewatch.bench.fleet_peers import changelog
-from bonewatch.demo_history import Entry, ScannerStory, history
+from bonewatch.demo.fleet import KAFKA, free_port
+from bonewatch.demo.history import Entry, ScannerStory, history
 from bonewatch.errors import ConfigError
-from bonewatch.fleet_demo import KAFKA, free_port
 from simulators.series import BmdSeries
 from storage.connection import Db, open_connection
 from storage.embedded import OWNER, EmbeddedPostgres

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from bonewatch.bench.figures import Spread, disk_creations, disk_syncs, print_spreads, spread
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.site import Site
 from collectors.dicom.store import StoreTiming
 from streams.messages import (

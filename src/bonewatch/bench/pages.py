@@ -13,10 +13,10 @@ import httpx
 import psycopg
 
 from bonewatch.bench.dashboard_data import Sizes
-from bonewatch.config import parse
-from bonewatch.config_file import Config
+from bonewatch.configuration.loading import parse
+from bonewatch.configuration.sections import Config
 from bonewatch.data_folder import USERS_FILE
-from bonewatch.demo_history import Entry, ScannerStory, history
+from bonewatch.demo.history import Entry, ScannerStory, history
 from bonewatch.site import Site
 from dashboards.users import UserStore
 from simulators.series import BmdSeries

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bonewatch.demo_history import ScannerStory, history
+from bonewatch.demo.history import ScannerStory, history
 from simulators.series import BmdSeries
 from streams import codec
 from streams.fold import FOLD_VERSION

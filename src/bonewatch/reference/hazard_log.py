@@ -8,10 +8,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from bonewatch.configuration.section import Section
 from bonewatch.errors import ConfigError
 from bonewatch.reference.markdown import page as written
 from bonewatch.reference.markdown import table
-from bonewatch.section import Section
 
 DATA: Final = Path("safety/hazards.toml")
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from bonewatch import logs
-from bonewatch.config import parse
+from bonewatch.configuration.loading import parse
 from bonewatch.reference.markdown import first_sentence
 from bonewatch.reference.markdown import page as written
 from bonewatch.reference.topics import type_of

@@ -1,0 +1,1 @@
+"""The commands, a module each: `bonewatch.cli` loads one when it is asked for."""
