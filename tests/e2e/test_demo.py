@@ -211,8 +211,8 @@ def test_ctrl_c_ends_a_demonstration_and_its_temporary_folder_goes(tmp_path: Pat
     ("right", "wrong", "at", "words"),
     [
         ('kind = "scanner"', 'kind = "scaner"', 'kind = "scaner"', "'scaner'"),
-        ('data_dir = "var"', 'data_dri = "var"', "[site]", "`data_dri`"),
-        ("[dicom]\nport = 0", "[dicom]\nprot = 0", "[dicom]", "`prot`"),
+        ('data_dir = "var"', 'data_dri = "var"', "data_dri", "`data_dri`"),
+        ("[dicom]\nport = 0", "[dicom]\nprot = 0", "prot = 0", "`prot`"),
         ('enforcement = "worklist"', 'enforcement = "worklist', 'enforcement = "worklist', "Illegal character"),
         ('time_zone = "', 'time_zone = "Mars/', 'time_zone = "Mars/', "Mars/"),
     ],

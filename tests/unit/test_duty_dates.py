@@ -89,7 +89,7 @@ def test_the_date_after_and_the_date_up_to_a_day_enclose_it(duty: Duty, day: dat
 @given(DUTIES, st.lists(st.integers(0, 400), min_size=1, max_size=12))
 @settings(max_examples=60)
 def test_late_work_never_shifts_the_schedule(duty: Duty, waits: list[int]) -> None:
-    schedule = set(dates(duty, 2000))
+    schedule = set(dates(duty, 6000))  # of every day: past twelve waits of 400 days
     folded = with_duties(duty, calendar=EVERY_DAY, start=at(2020, 1, 1, 12))
     for wait in waits:
         folded.until(folded.now + timedelta(days=wait))
