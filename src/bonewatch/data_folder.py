@@ -45,7 +45,8 @@ def open_log(data_dir: Path) -> SqliteEventLog:
     """Open a site's log for reading, beside a running site or without one."""
     path = data_dir / LOG_FILE
     if not path.is_file():
-        raise LogError(f"{path} is not there: give the site's data folder or its configuration")
+        words = "no site has run on this data folder yet; start it once, or name another folder or configuration"
+        raise LogError(f"{path} is not there: {words}")
     return SqliteEventLog(path, read_only=True)
 
 

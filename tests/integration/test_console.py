@@ -1,12 +1,14 @@
 """The console without a browser: what the board and a device's page say."""
 
+import re
+
 import pytest
 
-from streams.messages import BypassDetected, BypassEvidence, ReasonCode
+from streams.messages import BypassDetected, BypassEvidence, Reason, ReasonCode
 from streams.policy import Enforcement
 from tests.accounts import clock
 from tests.console_client import Visitor
-from tests.console_fakes import FAILED, NOW, FakeSite, held_gate, open_gate, phantom, scanner
+from tests.console_fakes import FAILED, MISSING, NOW, FakeSite, held_gate, open_gate, phantom, scanner
 from tests.integration.console_rig import operator, physicist, site, users, visitor
 
 __all__ = ["clock", "operator", "physicist", "site", "users", "visitor"]  # fixtures, used by their names
@@ -97,3 +99,13 @@ def test_an_unknown_device_or_form_is_a_page_that_says_so(physicist: Visitor) ->
         answer = physicist.get(path)
         assert answer.status_code == 404
         assert "text/html" in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize(("reason", "is_asked"), [(MISSING, True), (FAILED, False)])
+def test_the_daily_qc_is_the_main_button_only_where_it_is_what_is_asked_for(
+    site: FakeSite, operator: Visitor, reason: Reason, *, is_asked: bool
+) -> None:
+    site.change("dxa-1", gate=held_gate(reason))
+    board = operator.get("/").text
+    (link,) = re.findall(r'<a class="([^"]+)" href="/devices/dxa-1/do/daily-qc"', board)
+    assert ("nhsuk-button--secondary" not in link) == is_asked

@@ -15,10 +15,11 @@ from streams.commands import (
     RetireDevice,
 )
 from streams.messages import Person, Reason, ReasonCode
+from streams.readings import WithEngineer
 from streams.site import EventConflictError, SiteUnavailableError
 from tests.accounts import PASSWORD, clock
 from tests.console_client import Visitor
-from tests.console_fakes import FAILED, MISSING, FakeSite, held_gate, open_gate, phantom, scanner
+from tests.console_fakes import FAILED, MISSING, NOW, FakeSite, held_gate, open_gate, phantom, scanner
 from tests.integration.console_rig import QC_FORM, operator, physicist, site, users, visitor
 
 __all__ = ["clock", "operator", "physicist", "site", "users", "visitor"]  # fixtures, used by their names
@@ -34,6 +35,18 @@ def test_the_daily_qc_is_recorded_with_performer_and_reviewer(operator: Visitor,
     assert command.measured_at is None
     assert command.device == "bath/dxa-1"
     assert "Daily QC recorded." in operator.get(answer.headers["location"]).text
+
+
+def test_an_engineer_finds_the_name_of_the_account_where_the_engineer_signs(
+    visitor: Visitor, operator: Visitor, site: FakeSite
+) -> None:
+    site.change("dxa-1", service=WithEngineer("Ed Other", "Invented Ltd", NOW))
+    assert 'value="Ed Other"' in operator.get("/devices/dxa-1/do/hand-back").text
+    visitor.client.cookies.clear()
+    visitor.sign_in("The engineer", PASSWORD)
+    form = visitor.get("/devices/dxa-1/do/hand-back").text
+    assert 'value="The engineer"' in form
+    assert "Ed Other" not in form
 
 
 def test_an_earlier_time_is_read_in_the_sites_zone(operator: Visitor, site: FakeSite) -> None:

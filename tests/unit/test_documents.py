@@ -1,6 +1,7 @@
 """What the documents say is what the code does."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from alerts.settings import AlertsSettings, ChannelSettings, DeliverySettings, D
 from bonewatch.configuration import sections as config_file
 from bonewatch.configuration.clinic_calendar import CalendarSection, ClosureSection
 from bonewatch.configuration.duty_sections import DutySection
+from bonewatch.configuration.loading import parse
 from collectors.fault_logs.settings import SyslogSettings
 from collectors.files.settings import FileSource, FilesSettings
 from collectors.printed.settings import PrintedDevice, PrintedSettings
@@ -117,6 +119,12 @@ def table_of_roles(document: str, begins: str, named: str) -> dict[str, set[str]
             yes = zip(roles, cells[-len(roles) :], strict=True)
             documented[name.group(1)] = {role for role, cell in yes if cell == "yes"}
     return documented
+
+
+def test_the_site_of_the_readme_is_in_order() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (DOCS.parent / "README.md").read_text(), re.DOTALL)
+    (scanner,) = parse(textwrap.dedent(text), "README.md").device
+    assert (scanner.id, scanner.ae_title) == ("dxa-1", "DXA1")
 
 
 def test_the_table_of_roles_is_the_one_in_force() -> None:

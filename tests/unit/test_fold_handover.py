@@ -197,7 +197,7 @@ def test_a_handover_without_what_it_needs_is_refused(fields: dict[str, Any], wor
         ({"affected": SaidAffected()}, "Say yes or no: could the work have affected the radiation dose"),
         ({"affected": replace(NOTHING, safety=None)}, "affected safety features?"),
         ({"work_done": ""}, "Give what was done"),
-        ({"engineer": "Somebody Else"}, "signs with the name of the account"),
+        ({"engineer": "Somebody Else"}, "signs with the name of the account: enter "),
         ({"actor": OPERATOR, "engineer_signed": False}, "The engineer signs on this screen"),
         ({"actor": OPERATOR, "engineer": "Oz Operator"}, "signed by two people"),
         ({"actor": Person("Mo", "manager")}, "may not do this"),

@@ -22,6 +22,7 @@ from dashboards.console.typed import Typed
 from dashboards.context import Console
 from streams.commands import Refusal
 from streams.readings import DeviceView
+from streams.roles import Role
 
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
@@ -30,11 +31,15 @@ FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENC
 def show_form(
     console: NamedDependency[Console], request: Visit, device_id: FromPath[str], slug: FromPath[str]
 ) -> Response[Any]:
-    """Show an empty form; `chosen` is the value of a choice that was made on the way here."""
+    """Show an empty form; `chosen` is the value of a choice that was made on the way here.
+
+    An engineer signs with the name of the account: it stands there already.
+    """
     action, view = _action(slug), console.device(device_id)
-    require(request, action.permission)
+    session = require(request, action.permission)
     chosen = request.query_params.get("chosen", "")
-    prefilled = action.prefill(view, request.query_params)
+    signs = {"engineer": session.name} if session.role is Role.ENGINEER else {}
+    prefilled = {**signs, **action.prefill(view, request.query_params)}
     return _form(console, request, action, view, Typed({}, console.time), prefilled=prefilled, chosen=chosen)
 
 

@@ -97,7 +97,7 @@ def _hand_back(command: HandBack, state: DeviceState, now: datetime) -> Decision
     if command.actor.role != Role.ENGINEER:
         refusal = _signed(command.engineer, command.actor.name, signed=command.engineer_signed)
     elif _plain(command.engineer) != _plain(command.actor.name):
-        refusal = Refusal(FORBIDDEN, "An engineer signs with the name of the account.")
+        refusal = Refusal(FORBIDDEN, f"An engineer signs with the name of the account: enter {command.actor.name}.")
     return refusal or drafts_from(
         command,
         EquipmentHandedBack(
