@@ -40,7 +40,8 @@ def test_the_daily_qc_is_recorded_with_performer_and_reviewer(operator: Visitor,
 def test_an_engineer_finds_the_name_of_the_account_where_the_engineer_signs(
     visitor: Visitor, operator: Visitor, site: FakeSite
 ) -> None:
-    site.change("dxa-1", service=WithEngineer("Ed Other", "Invented Ltd", NOW))
+    given = WithEngineer("Ed Other", "Invented Ltd", NOW)
+    site.views["dxa-1"] = msgspec.structs.replace(site.views["dxa-1"], service=given)
     assert 'value="Ed Other"' in operator.get("/devices/dxa-1/do/hand-back").text
     visitor.client.cookies.clear()
     visitor.sign_in("The engineer", PASSWORD)
