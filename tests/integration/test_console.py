@@ -1,6 +1,7 @@
 """The console without a browser: what the board and a device's page say."""
 
 import re
+from typing import Final
 
 import pytest
 
@@ -101,7 +102,12 @@ def test_an_unknown_device_or_form_is_a_page_that_says_so(physicist: Visitor) ->
         assert "text/html" in answer.headers["content-type"]
 
 
-@pytest.mark.parametrize(("reason", "is_asked"), [(MISSING, True), (FAILED, False)])
+SINCE_REPAIR: Final = Reason(
+    ReasonCode.VERIFICATION_REQUIRED, "Scanner's own QC: no pass since the repair", "Run every QC again"
+)
+
+
+@pytest.mark.parametrize(("reason", "is_asked"), [(MISSING, True), (SINCE_REPAIR, True), (FAILED, False)])
 def test_the_daily_qc_is_the_main_button_only_where_it_is_what_is_asked_for(
     site: FakeSite, operator: Visitor, reason: Reason, *, is_asked: bool
 ) -> None:
