@@ -242,18 +242,21 @@ def test_states_between_two_times_are_the_intervals_cut_to_them(
     assert states
 
 
-def test_deadlines_of_a_site_that_was_not_running_are_told_as_they_passed(database: ServerDatabase) -> None:
-    """Written down two days late, asked for the day between: the gate was held from its deadline on."""
+@pytest.mark.parametrize(("away_days", "asked_after_days"), [(3, 1), (50, 1), (50, 25), (50, 48)])
+def test_deadlines_of_a_site_that_was_not_running_are_told_as_they_passed(
+    database: ServerDatabase, away_days: int, asked_after_days: int
+) -> None:
+    """Written down days or weeks late, asked for a day between: the gate was held from its deadline on."""
     one = Recorded(start=MONDAY, log=MemoryLog())
     one.fact(baseline())
     one.vendor_qc()
     one.scan(1.0)
     opened = one.now
-    one.now += timedelta(days=3)
+    one.now += timedelta(days=away_days)
     one.vendor_qc()
     one.scan(1.0)
     apply(Sink(database.connect), one.log.rows)
-    between = (opened + timedelta(days=1), opened + timedelta(days=2))
+    between = (opened + timedelta(days=asked_after_days), opened + timedelta(days=asked_after_days + 1))
     states = database.connect().execute(
         "SELECT status, starts_at, ends_at FROM gate_states(%s, %s, %s)", ([one.device], *between)
     )
@@ -273,6 +276,8 @@ def test_deadlines_of_a_site_that_was_not_running_are_told_as_they_passed(databa
         ("review_id, site, phantom_id, bases, opened_at, decided_at, verdict, decision, is_open", "review_log",
          "review_status", "true"),
         ("fault_id, text, stops_scanning, logged_at, logged_by, code", "open_faults", "faults", "is_open"),
+        ("handover_id, handed_over_at, handed_over_by, engineer, company, reason", "open_handovers", "handovers",
+         "decided_at IS NULL"),
     ],
 )  # fmt: skip
 def test_the_quick_lists_say_what_the_whole_ones_say(
