@@ -1,14 +1,18 @@
 """A site's data folder: what lies where, and who may write there."""
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from bonewatch.errors import ConfigError
 from streams.messages import Person
 from streams.sqlite_log import LogError, SqliteEventLog
+
+if TYPE_CHECKING:
+    from dashboards.users import UserStore
 
 LOG_FILE: Final = "site-log.sqlite"
 USERS_FILE: Final = "users.sqlite"
@@ -48,6 +52,18 @@ def open_log(data_dir: Path) -> SqliteEventLog:
         words = "no site has run on this data folder yet; start it once, or name another folder or configuration"
         raise LogError(f"{path} is not there: {words}")
     return SqliteEventLog(path, read_only=True)
+
+
+def open_users(data_dir: Path) -> "UserStore":
+    """Open a site's accounts; made if missing."""
+    from dashboards.users import UserStore  # noqa: PLC0415 - who looks at the log alone needs no console
+
+    path = data_dir / USERS_FILE
+    try:
+        return UserStore(path)
+    except sqlite3.Error as error:
+        words = "bring it back from a copy, or move it away and add the people anew"
+        raise ConfigError(f"{path} cannot be opened as the accounts: {error}; {words}") from error
 
 
 def correct_clock(data_dir: Path, person: Person, reason: str) -> int:

@@ -18,7 +18,7 @@ from bonewatch.alive import interrupted, interruption, marked
 from bonewatch.certificates import certificate_files
 from bonewatch.configuration.loading import warnings
 from bonewatch.configuration.sections import Config
-from bonewatch.data_folder import LOG_FILE, USERS_FILE, make_data_folder, only_site_here
+from bonewatch.data_folder import LOG_FILE, make_data_folder, only_site_here, open_users
 from bonewatch.dicom_services import dicom_services
 from bonewatch.errors import ConfigError
 from bonewatch.exported_files import export_folder, kept_rejects
@@ -332,7 +332,7 @@ class Site:
             api=self._config.api,
             openid=self._config.openid,
         )
-        users = UserStore(self._data_dir / USERS_FILE)
+        users = open_users(self._data_dir)
         self._stack.callback(users.close)
         try:
             trail = SqliteTrail(self._data_dir / AUDIT_FILE)

@@ -6,7 +6,7 @@ import pytest
 
 from bonewatch.configuration.loading import load, parse, warnings
 from bonewatch.configuration.toml_lines import line_of
-from bonewatch.data_folder import make_data_folder, only_site_here
+from bonewatch.data_folder import make_data_folder, only_site_here, open_users
 from bonewatch.dicom_services import unknown_hosts
 from bonewatch.errors import ConfigError
 from streams.policy import Enforcement, PhantomRole
@@ -116,6 +116,12 @@ def test_a_data_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None
         make_data_folder(taken)
     with pytest.raises(ConfigError, match="cannot be written to: Not a directory"):
         only_site_here(taken)
+
+
+def test_accounts_that_are_no_database_are_told(tmp_path: Path) -> None:
+    (tmp_path / "users.sqlite").write_text("no database at all, only words " * 50)
+    with pytest.raises(ConfigError, match=r"users\.sqlite cannot be opened as the accounts: file is not a database"):
+        open_users(tmp_path)
 
 
 def test_a_ris_whose_name_nobody_knows_is_noted() -> None:

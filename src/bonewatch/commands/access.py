@@ -190,11 +190,11 @@ def _users(config: Path, change: str = "", name: str = "") -> Iterator[UserStore
     With `change` it is put on record that the machine's user did that with the account or token `name`; where it cannot
     be, nothing is begun.
     """
-    from bonewatch.data_folder import USERS_FILE  # noqa: PLC0415 - the rest starts without the site's libraries
+    from bonewatch.data_folder import open_users  # noqa: PLC0415 - the rest starts without the site's libraries
 
     folder = data_folder(config, load(config).site.data_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with closing(UserStore(folder / USERS_FILE)) as users:
+    with closing(open_users(folder)) as users:
         try:
             if not change:
                 yield users
