@@ -100,7 +100,7 @@ def test_a_fault_goes_to_the_engineer_and_comes_back_after_a_failed_and_a_passed
     expect(page.locator("#gate-dxa-1[data-status=open]")).to_be_visible()
 
     page.get_by_role("link", name="Uptime").click()
-    device = page.get_by_role("region", name="dxa-1")
+    device = page.get_by_role("region", name=re.compile("^dxa-1"))
     expect(device).to_contain_text("Repairs that ended in this month: 1")
     expect(device).to_contain_text(re.compile(r"Reported to released\s*\d.* h \(1\)"))
     with page.expect_download() as file:
