@@ -148,7 +148,7 @@ def test_a_drift_raises_the_warning_and_does_not_hold(page: Page) -> None:
 def test_a_clinic_in_45_minutes_shows_its_first_patient(page: Page) -> None:
     press(page, "clinic", "dxa-2")
     expect(page.get_by_role("status")).to_contain_text(re.compile(r"The first patient is at 08:3\d\."))
-    expect(page.locator("#gate-dxa-2 .facts")).to_contain_text(re.compile(r"Clinic starts\s*08:3\d"))
+    expect(page.locator("#gate-dxa-2 .facts")).to_contain_text(re.compile(r"Clinic from\s*08:3\d"))
 
 
 def test_a_scanner_that_is_silent_over_night_is_held_in_the_morning(page: Page) -> None:

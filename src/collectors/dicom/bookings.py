@@ -12,7 +12,6 @@ from pydicom.dataset import Dataset
 
 from collectors.dicom.text import PARSING_ERRORS, items, scheduled_at, text
 from collectors.dicom.upstream import PendingItem, QueryCancelledError, UpstreamError, WorklistSource
-from collectors.errors import CollectorError
 from streams.policy import DevicePolicy
 
 ASKED_EVERY: Final = timedelta(minutes=10)
@@ -107,9 +106,6 @@ class Bookings:
             found = self._source.query(query, policy.ae_title, self._stopped.is_set)
         except (UpstreamError, QueryCancelledError) as error:
             _log.info("bookings_not_known", device=device, code=error.code)
-            return None
-        except CollectorError as error:
-            _log.warning("bookings_not_known", device=device, code=error.code)
             return None
         except Exception as error:  # noqa: BLE001 - pynetdicom raises whatever its parser stumbles over
             _log.warning("bookings_not_known", device=device, error=type(error).__name__)
